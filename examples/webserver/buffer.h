@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Bytes that grow at the end. When memory runs out the buffer is marked as failed and what is
+ * appended is lost, so that one look at the end is enough.
+ */
+#ifndef WEBSERVER_BUFFER_H
+#define WEBSERVER_BUFFER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Zero is an empty buffer. */
+struct buffer {
+	char *bytes;
+	size_t length;
+	size_t capacity;
+	bool failed;
+};
+
+void buffer_append(struct buffer *buffer, const char *bytes, size_t length);
+void buffer_text(struct buffer *buffer, const char *text);
+void buffer_number(struct buffer *buffer, uint64_t number);
+
+/* Empties the buffer and keeps its memory. */
+void buffer_clear(struct buffer *buffer);
+void buffer_free(struct buffer *buffer);
+
+#endif

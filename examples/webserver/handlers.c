@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+#include "handlers.h"
+#include "pages.h"
+
+#include <string.h>
+
+static const char type_html[] = "text/html; charset=utf-8";
+static const char type_json[] = "application/json";
+static const char type_metrics[] = "text/plain; version=0.0.4; charset=utf-8";
+static const char type_text[] = "text/plain; charset=utf-8";
+
+static void answer_home(struct exchange *exchange);
+static void answer_digest(struct exchange *exchange);
+static void answer_metrics(struct exchange *exchange);
+static void answer_healthz(struct exchange *exchange);
+
+static const struct {
+	const char *path;
+	void (*answer)(struct exchange *exchange);
+} routes[SITE_PATHS] = {
+	{"/", answer_home},
+	{"/digest", answer_digest},
+	{"/metrics", answer_metrics},
+	{"/healthz", answer_healthz},
+	{"other", NULL},
+};
+
+#define PATH_OTHER (SITE_PATHS - 1)
+
+static const int statuses[SITE_STATUSES] = {200, 400, 404, 405, 408, 413, 414, 431, 500, 503};
+
+const char *site_path_name(unsigned path)
+{
+	return routes[path].path;
+}
+
+int site_status(unsigned index)
+{
+	return statuses[index];
+}
+
+static void count(struct exchange *exchange, int status)
+{
+	for (unsigned i = 0; i < SITE_STATUSES; i++) {
+		if (statuses[i] == status) {
+			exchange->site->requests[exchange->path][i]++;
+			break;
+		}
+	}
+}
+
+static void respond(
+	struct exchange *exchange, int status, const char *type, const char *body, size_t length)
+{
+	const struct http_request *request = exchange->request;
+	exchange->last = status != 200 || !request->keep_alive || exchange->site->stopping;
+	count(exchange, status);
+	http_write(&exchange->site->output,
+		&(struct http_response){
+			.status = status,
+			.type = type,
+			.body = body,
+			.length = length,
+			.head_only = request->verb == HTTP_VERB_HEAD,
+			.keep_alive = !exchange->last,
+			.old = request->old,
+		});
+}
+
+/* Begins the text of an answer. */
+static struct buffer *new_page(struct exchange *exchange)
+{
+	struct buffer *page = &exchange->site->page;
+	buffer_clear(page);
+	return page;
+}
+
+static void refuse(struct exchange *exchange, int status, const char *why)
+{
+	struct buffer *page = new_page(exchange);
+	buffer_number(page, (uint64_t)status);
+	buffer_text(page, " ");
+	buffer_text(page, http_reason(status));
+	if (why) {
+		buffer_text(page, ": ");
+		buffer_text(page, why);
+	}
+	buffer_text(page, "\n");
+	respond(exchange, status, type_text, page->bytes, page->length);
+}
+
+static void respond_page(struct exchange *exchange, const char *type)
+{
+	const struct buffer *page = &exchange->site->page;
+	if (page->failed)
+		refuse(exchange, 503, NULL);
+	else
+		respond(exchange, 200, type, page->bytes, page->length);
+}
+
+void site_refuse(struct exchange *exchange, int status)
+{
+	exchange->path = PATH_OTHER;
+	refuse(exchange, status, NULL);
+}
+
+static void answer_home(struct exchange *exchange)
+{
+	new_page(exchange);
+	page_home(exchange->site);
+	respond_page(exchange, type_html);
+}
+
+static void answer_metrics(struct exchange *exchange)
+{
+	new_page(exchange);
+	page_metrics(exchange->site);
+	respond_page(exchange, type_metrics);
+}
+
+static void answer_healthz(struct exchange *exchange)
+{
+	respond(exchange, 200, type_text, "ok\n", 3);
+}
+
+/* The number in bytes=N: 200, 400 if there is none, 413 if it is more than is hashed here. */
+static int parse_bytes(const char *query, uint64_t *bytes)
+{
+	while (strncmp(query, "bytes=", 6) != 0) {
+		query += strcspn(query, "&");
+		if (*query++ == '\0')
+			return 400;
+	}
+	const char *digit = query + 6;
+	if (*digit < '0' || *digit > '9')
+		return 400;
+	uint64_t number = 0;
+	for (; *digit >= '0' && *digit <= '9'; digit++) {
+		if (number <= DIGEST_BYTES_MAX)
+			number = number * 10 + (uint64_t)(*digit - '0');
+	}
+	if (*digit != '\0' && *digit != '&')
+		return 400;
+	*bytes = number;
+	return number <= DIGEST_BYTES_MAX ? 200 : 413;
+}
+
+static struct exchange *exchange_of(struct work *work)
+{
+	return (struct exchange *)((char *)work - offsetof(struct exchange, work));
+}
+
+static void digest_on_worker(struct work *work)
+{
+	struct exchange *exchange = exchange_of(work);
+	exchange->digest_good = digest_compute(exchange->digest_bytes, exchange->digest);
+}
+
+static void digest_on_loop(struct work *work)
+{
+	struct exchange *exchange = exchange_of(work);
+	exchange->site->digests_completed++;
+	exchange->pending = false;
+	if (exchange->digest_good) {
+		struct buffer *page = new_page(exchange);
+		buffer_text(page, "{\"bytes\":");
+		buffer_number(page, exchange->digest_bytes);
+		buffer_text(page, ",\"sha256\":\"");
+		buffer_text(page, exchange->digest);
+		buffer_text(page, "\"}\n");
+		respond_page(exchange, type_json);
+	} else {
+		refuse(exchange, 500, NULL);
+	}
+	exchange->answered(exchange);
+}
+
+static void answer_digest(struct exchange *exchange)
+{
+	int status = parse_bytes(exchange->request->query, &exchange->digest_bytes);
+	if (status == 400) {
+		refuse(exchange, status, "ask for /digest?bytes=N");
+		return;
+	}
+	if (status == 413) {
+		refuse(exchange, status, "at most 16777216 bytes, please");
+		return;
+	}
+	exchange->work.run = digest_on_worker;
+	exchange->work.done = digest_on_loop;
+	exchange->pending = true;
+	exchange->site->digests_submitted++;
+	if (work_submit(exchange->site->pool, &exchange->work) != 0) {
+		exchange->pending = false;
+		exchange->site->digests_submitted--;
+		refuse(exchange, 503, NULL);
+	}
+}
+
+void site_answer(struct exchange *exchange)
+{
+	const struct http_request *request = exchange->request;
+	unsigned path = 0;
+	while (path < PATH_OTHER && strcmp(routes[path].path, request->path) != 0)
+		path++;
+	exchange->path = path;
+	if (request->verb == HTTP_VERB_OTHER)
+		refuse(exchange, 405, NULL);
+	else if (path == PATH_OTHER)
+		refuse(exchange, 404, NULL);
+	else if (request->has_body)
+		refuse(exchange, 413, NULL);
+	else
+		routes[path].answer(exchange);
+}
+
+void site_free(struct site *site)
+{
+	buffer_free(&site->output);
+	buffer_free(&site->page);
+}

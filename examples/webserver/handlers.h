@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* What each path answers. Knows neither sockets nor a loop. */
+#ifndef WEBSERVER_HANDLERS_H
+#define WEBSERVER_HANDLERS_H
+
+#include "buffer.h"
+#include "digest.h"
+#include "http.h"
+#include "work.h"
+
+#define SITE_PATHS    5 /* four and all others */
+#define SITE_STATUSES 10
+
+/* What the answers are made from. The server counts connections into it. */
+struct site {
+	struct work_pool *pool;
+	const char *loop; /* name and version of the loop's library */
+	bool stopping;    /* answer what comes, and keep no connection */
+	uint64_t connections_open;
+	uint64_t connections_accepted;
+	uint64_t connections_timed_out;
+	uint64_t accept_failures;
+	uint64_t digests_submitted;
+	uint64_t digests_completed;
+	uint64_t requests[SITE_PATHS][SITE_STATUSES];
+	struct buffer output; /* responses on their way out */
+	struct buffer page;   /* scratch */
+};
+
+/* One request and its response, which goes to the site's output. On the heap. */
+struct exchange {
+	struct site *site;
+	const struct http_request *request;
+	bool pending; /* the response is still to come */
+	bool last;    /* the connection ends with this response */
+	unsigned path;
+	void (*answered)(struct exchange *exchange); /* when a pending response has come */
+	struct work work;
+	uint64_t digest_bytes;
+	bool digest_good;
+	char digest[DIGEST_HEX_SIZE];
+};
+
+/* Answers exchange->request, or leaves the exchange pending. */
+void site_answer(struct exchange *exchange);
+
+/* Answers a request that could not be read; the status says why. */
+void site_refuse(struct exchange *exchange, int status);
+
+void site_free(struct site *site);
+
+#endif

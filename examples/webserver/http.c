@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+#include "http.h"
+
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#define TEXT_OF(number) #number
+#define VERSION_TEXT(major, minor, patch) TEXT_OF(major) "." TEXT_OF(minor) "." TEXT_OF(patch)
+
+/*
+ * The two parsers are relatives: the callbacks are the same, how one is stopped after a request and
+ * how far it came is not.
+ */
+#ifdef LLHTTP_VERSION_MAJOR
+
+#define GRAMMAR_NAME "llhttp " VERSION_TEXT(LLHTTP_VERSION_MAJOR, LLHTTP_VERSION_MINOR, LLHTTP_VERSION_PATCH)
+typedef llhttp_settings_t grammar_settings;
+
+static void grammar_init(http_grammar *grammar, const grammar_settings *settings)
+{
+	llhttp_init(grammar, HTTP_REQUEST, settings);
+}
+
+static int grammar_stop(http_grammar *grammar)
+{
+	(void)grammar;
+	return HPE_PAUSED;
+}
+
+static bool grammar_keep_alive(const http_grammar *grammar)
+{
+	return llhttp_should_keep_alive(grammar);
+}
+
+/* How many bytes were taken; failed if they cannot be the start of a request. */
+static size_t grammar_execute(http_grammar *grammar, const grammar_settings *settings,
+	const char *bytes, size_t length, bool *failed)
+{
+	(void)settings;
+	llhttp_errno_t error = llhttp_execute(grammar, bytes, length);
+	*failed = error != HPE_OK && error != HPE_PAUSED;
+	if (error != HPE_PAUSED)
+		return length;
+	llhttp_resume(grammar);
+	return (size_t)(llhttp_get_error_pos(grammar) - bytes);
+}
+
+#else
+
+#define GRAMMAR_NAME "http-parser " VERSION_TEXT(HTTP_PARSER_VERSION_MAJOR, HTTP_PARSER_VERSION_MINOR, HTTP_PARSER_VERSION_PATCH)
+typedef http_parser_settings grammar_settings;
+
+static void grammar_init(http_grammar *grammar, const grammar_settings *settings)
+{
+	(void)settings;
+	http_parser_init(grammar, HTTP_REQUEST);
+}
+
+static int grammar_stop(http_grammar *grammar)
+{
+	http_parser_pause(grammar, 1);
+	return 0;
+}
+
+static bool grammar_keep_alive(const http_grammar *grammar)
+{
+	return http_should_keep_alive(grammar);
+}
+
+/* How many bytes were taken; failed if they cannot be the start of a request. */
+static size_t grammar_execute(http_grammar *grammar, const grammar_settings *settings,
+	const char *bytes, size_t length, bool *failed)
+{
+	size_t used = http_parser_execute(grammar, settings, bytes, length);
+	enum http_errno error = HTTP_PARSER_ERRNO(grammar);
+	*failed = error != HPE_OK && error != HPE_PAUSED;
+	if (error == HPE_PAUSED)
+		http_parser_pause(grammar, 0);
+	return used;
+}
+
+#endif
+
+static struct http_reader *reader_of(http_grammar *grammar)
+{
+	return grammar->data;
+}
+
+static int refuse(struct http_reader *reader, int status)
+{
+	reader->refusal = status;
+	return -1;
+}
+
+static int on_message_begin(http_grammar *grammar)
+{
+	struct http_reader *reader = reader_of(grammar);
+	reader->request = (struct http_request){.verb = HTTP_VERB_OTHER};
+	reader->target_length = 0;
+	reader->name_length = 0;
+	reader->in_value = false;
+	reader->hosts = 0;
+	return 0;
+}
+
+static int on_target(http_grammar *grammar, const char *bytes, size_t length)
+{
+	struct http_reader *reader = reader_of(grammar);
+	if (length > HTTP_TARGET_MAX - reader->target_length)
+		return refuse(reader, 414);
+	memcpy(reader->target + reader->target_length, bytes, length);
+	reader->target_length += length;
+	return 0;
+}
+
+/* A field's name may come in pieces, and its end shows only by what follows. */
+static void end_of_name(struct http_reader *reader)
+{
+	if (reader->name_length == 4 && strncasecmp(reader->name, "host", 4) == 0)
+		reader->hosts++;
+	reader->name_length = 0;
+}
+
+static int on_field_name(http_grammar *grammar, const char *bytes, size_t length)
+{
+	struct http_reader *reader = reader_of(grammar);
+	reader->in_value = false;
+	for (size_t i = 0; i < length; i++, reader->name_length++) {
+		if (reader->name_length < sizeof(reader->name))
+			reader->name[reader->name_length] = bytes[i];
+	}
+	return 0;
+}
+
+static int on_field_value(http_grammar *grammar, const char *bytes, size_t length)
+{
+	(void)bytes;
+	(void)length;
+	struct http_reader *reader = reader_of(grammar);
+	if (!reader->in_value)
+		end_of_name(reader);
+	reader->in_value = true;
+	return 0;
+}
+
+/* A target may be a whole URL; which host it names is of no interest here. */
+static bool split_target(struct http_reader *reader)
+{
+	char *path = reader->target;
+	path[reader->target_length] = '\0';
+	if (strncasecmp(path, "http://", 7) == 0) {
+		path += 7 + strcspn(path + 7, "/?");
+		if (*path != '/')
+			*--path = '/'; /* over the end of the host */
+	}
+	char *query = path + strcspn(path, "?");
+	if (*query)
+		*query++ = '\0';
+	reader->request.path = path;
+	reader->request.query = query;
+	return *path == '/' || *path == '*';
+}
+
+static int on_head_complete(http_grammar *grammar)
+{
+	struct http_reader *reader = reader_of(grammar);
+	/* an offer to change the protocol may be passed over */
+	if (grammar->method != HTTP_CONNECT)
+		grammar->upgrade = 0;
+	bool old = grammar->http_minor == 0;
+	if (grammar->http_major != 1 || reader->hosts > 1 || (!old && reader->hosts == 0))
+		return refuse(reader, 400);
+	struct http_request *request = &reader->request;
+	request->verb = grammar->method == HTTP_GET ? HTTP_VERB_GET :
+		grammar->method == HTTP_HEAD        ? HTTP_VERB_HEAD :
+						      HTTP_VERB_OTHER;
+	request->old = old;
+	request->has_body = (grammar->flags & F_CHUNKED) ||
+		(grammar->content_length > 0 && grammar->content_length != UINT64_MAX);
+	request->keep_alive = grammar_keep_alive(grammar) && !request->has_body;
+	if (!split_target(reader) && request->verb != HTTP_VERB_OTHER)
+		return refuse(reader, 400);
+	reader->complete = true;
+	return request->has_body ? -1 : 0;
+}
+
+static int on_message_complete(http_grammar *grammar)
+{
+	return grammar_stop(grammar);
+}
+
+static const grammar_settings settings = {
+	.on_message_begin = on_message_begin,
+	.on_url = on_target,
+	.on_header_field = on_field_name,
+	.on_header_value = on_field_value,
+	.on_headers_complete = on_head_complete,
+	.on_message_complete = on_message_complete,
+};
+
+void http_reader_init(struct http_reader *reader)
+{
+	memset(reader, 0, offsetof(struct http_reader, target));
+	grammar_init(&reader->grammar, &settings);
+	reader->grammar.data = reader;
+}
+
+int http_read(struct http_reader *reader, const char *bytes, size_t length, size_t *used)
+{
+	*used = 0;
+	if (length == 0)
+		return 0;
+	bool failed;
+	*used = grammar_execute(&reader->grammar, &settings, bytes, length, &failed);
+	reader->head_length += *used;
+	if (reader->refusal)
+		return reader->refusal;
+	if (reader->head_length > HTTP_HEAD_MAX)
+		return 431;
+	/* a request with a body is where reading was told to fail */
+	if (reader->complete && (!failed || reader->request.has_body)) {
+		reader->complete = false;
+		reader->head_length = 0;
+		return 200;
+	}
+	return failed ? 400 : 0;
+}
+
+bool http_reader_idle(const struct http_reader *reader)
+{
+	return reader->head_length == 0;
+}
+
+const char *http_grammar_name(void)
+{
+	return GRAMMAR_NAME;
+}
+
+const char *http_reason(int status)
+{
+	switch (status) {
+	case 200:
+		return "OK";
+	case 400:
+		return "Bad Request";
+	case 404:
+		return "Not Found";
+	case 405:
+		return "Method Not Allowed";
+	case 408:
+		return "Request Timeout";
+	case 413:
+		return "Content Too Large";
+	case 414:
+		return "URI Too Long";
+	case 431:
+		return "Request Header Fields Too Large";
+	case 500:
+		return "Internal Server Error";
+	case 503:
+		return "Service Unavailable";
+	default:
+		return "";
+	}
+}
+
+/* The Date field changes once a second. */
+static const char *date_field(void)
+{
+	static char field[48];
+	static time_t second = -1;
+	time_t now = time(NULL);
+	if (now != second) {
+		struct tm parts;
+		gmtime_r(&now, &parts);
+		strftime(field, sizeof(field), "\r\nDate: %a, %d %b %Y %H:%M:%S GMT", &parts);
+		second = now;
+	}
+	return field;
+}
+
+void http_write(struct buffer *output, const struct http_response *response)
+{
+	buffer_text(output, "HTTP/1.1 ");
+	buffer_number(output, (uint64_t)response->status);
+	buffer_text(output, " ");
+	buffer_text(output, http_reason(response->status));
+	buffer_text(output, date_field());
+	buffer_text(output, "\r\nContent-Type: ");
+	buffer_text(output, response->type);
+	buffer_text(output, "\r\nContent-Length: ");
+	buffer_number(output, response->length);
+	buffer_text(output, "\r\nCache-Control: no-store");
+	if (response->status == 405)
+		buffer_text(output, "\r\nAllow: GET, HEAD");
+	if (!response->keep_alive)
+		buffer_text(output, "\r\nConnection: close");
+	else if (response->old)
+		buffer_text(output, "\r\nConnection: keep-alive");
+	buffer_text(output, "\r\n\r\n");
+	if (!response->head_only)
+		buffer_append(output, response->body, response->length);
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+#include "digest.h"
+#include "server.h"
+
+#include <arpa/inet.h>
+#include <getopt.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char usage[] =
+	"Usage: %s [OPTION]...\n"
+	"Serves /, /digest?bytes=N, /metrics and /healthz over HTTP until SIGINT or SIGTERM.\n"
+	"\n"
+	"  --port N        port to listen on, 0 for any that is free (8080)\n"
+	"  --bind ADDRESS  IPv4 or IPv6 address to listen on (127.0.0.1)\n"
+	"  --workers N     threads that compute digests, 0 for one a processor (0)\n"
+	"  --path PATH     how the loop is woken: auto, msg_ring or eventfd (auto)\n"
+	"  --timeout N     seconds a client may take for a request, or between two (10)\n"
+	"  --help          print this and exit\n";
+
+static bool parse_number(const char *text, unsigned long most, unsigned *number)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end != '\0' || value > most)
+		return false;
+	*number = (unsigned)value;
+	return true;
+}
+
+static bool parse_address(const char *text, unsigned port, struct sockaddr_storage *address)
+{
+	struct sockaddr_in *four = (struct sockaddr_in *)address;
+	struct sockaddr_in6 *six = (struct sockaddr_in6 *)address;
+	memset(address, 0, sizeof(*address));
+	if (inet_pton(AF_INET, text, &four->sin_addr) == 1) {
+		four->sin_family = AF_INET;
+		four->sin_port = htons((uint16_t)port);
+		return true;
+	}
+	if (inet_pton(AF_INET6, text, &six->sin6_addr) == 1) {
+		six->sin6_family = AF_INET6;
+		six->sin6_port = htons((uint16_t)port);
+		return true;
+	}
+	return false;
+}
+
+static void announce(const struct sockaddr_storage *address, const char *path)
+{
+	const struct sockaddr_in *four = (const struct sockaddr_in *)address;
+	const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)address;
+	bool is_six = address->ss_family == AF_INET6;
+	char text[INET6_ADDRSTRLEN];
+	if (is_six)
+		inet_ntop(AF_INET6, &six->sin6_addr, text, sizeof(text));
+	else
+		inet_ntop(AF_INET, &four->sin_addr, text, sizeof(text));
+	printf(is_six ? "listening on http://[%s]:%u path=%s\n" :
+			"listening on http://%s:%u path=%s\n",
+		text, ntohs(is_six ? six->sin6_port : four->sin_port), path);
+	fflush(stdout);
+}
+
+static bool parse_options(int argc, char **argv, struct server_options *options)
+{
+	static const struct option names[] = {
+		{"port", required_argument, NULL, 'p'},
+		{"bind", required_argument, NULL, 'b'},
+		{"workers", required_argument, NULL, 'w'},
+		{"path", required_argument, NULL, 'P'},
+		{"timeout", required_argument, NULL, 't'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	const char *bind = "127.0.0.1";
+	unsigned port = 8080;
+	options->path = "auto";
+	options->timeout = 10;
+	for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;) {
+		bool good = true;
+		switch (option) {
+		case 'p':
+			good = parse_number(optarg, 65535, &port);
+			break;
+		case 'b':
+			bind = optarg;
+			break;
+		case 'w':
+			good = parse_number(optarg, 1024, &options->workers);
+			break;
+		case 'P':
+			options->path = optarg;
+			good = strcmp(optarg, "auto") == 0 || strcmp(optarg, "msg_ring") == 0 ||
+				strcmp(optarg, "eventfd") == 0;
+			break;
+		case 't':
+			good = parse_number(optarg, 3600, &options->timeout) && options->timeout;
+			break;
+		case 'h':
+			printf(usage, argv[0]);
+			exit(EXIT_SUCCESS);
+		default:
+			return false;
+		}
+		if (!good) {
+			fprintf(stderr, "%s: not a good value: %s\n", argv[0], optarg);
+			return false;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "%s: not an option: %s\n", argv[0], argv[optind]);
+		return false;
+	}
+	if (!parse_address(bind, port, &options->address)) {
+		fprintf(stderr, "%s: not an address: %s\n", argv[0], bind);
+		return false;
+	}
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	struct server_options options = {0};
+	if (!parse_options(argc, argv, &options)) {
+		fprintf(stderr, "Try '%s --help'.\n", argv[0]);
+		return 2;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	if (!digest_open()) {
+		fprintf(stderr, "%s: no SHA-256 in libcrypto\n", argv[0]);
+		return EXIT_FAILURE;
+	}
+	int error = server_run(&options, announce);
+	digest_close();
+	return error ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+#include "pages.h"
+
+#include <string.h>
+
+#define SITE_FIGURES 6
+
+/* What is shown, the pool's figures last. */
+static unsigned collect(struct site *site, struct figure figures[SITE_FIGURES + WORK_FIGURES_MAX])
+{
+	const struct figure own[SITE_FIGURES] = {
+		{"webserver_connections", "Connections that are open.", site->connections_open},
+		{"webserver_connections_total", "Connections accepted.",
+			site->connections_accepted},
+		{"webserver_timeouts_total", "Connections closed because the client was slow.",
+			site->connections_timed_out},
+		{"webserver_accept_failures_total", "Connections that could not be accepted.",
+			site->accept_failures},
+		{"webserver_digests_submitted_total", "Digests handed to the workers.",
+			site->digests_submitted},
+		{"webserver_digests_completed_total", "Digests answered on the loop.",
+			site->digests_completed},
+	};
+	memcpy(figures, own, sizeof(own));
+	return SITE_FIGURES + work_pool_figures(site->pool, figures + SITE_FIGURES);
+}
+
+static const char *figure_type(const char *name)
+{
+	static const char total[] = "_total";
+	size_t length = strlen(name);
+	bool counter = length > strlen(total) && strcmp(name + length - strlen(total), total) == 0;
+	return counter ? "counter" : "gauge";
+}
+
+static void metric_head(struct buffer *page, const char *name, const char *help)
+{
+	buffer_text(page, "# HELP ");
+	buffer_text(page, name);
+	buffer_text(page, " ");
+	buffer_text(page, help);
+	buffer_text(page, "\n# TYPE ");
+	buffer_text(page, name);
+	buffer_text(page, " ");
+	buffer_text(page, figure_type(name));
+	buffer_text(page, "\n");
+}
+
+static void label(struct buffer *page, const char *name, const char *value)
+{
+	buffer_text(page, name);
+	buffer_text(page, "=\"");
+	buffer_text(page, value);
+	buffer_text(page, "\"");
+}
+
+static void requests(struct site *site)
+{
+	static const char name[] = "webserver_requests_total";
+	struct buffer *page = &site->page;
+	metric_head(page, name, "Requests answered.");
+	for (unsigned path = 0; path < SITE_PATHS; path++) {
+		for (unsigned i = 0; i < SITE_STATUSES; i++) {
+			if (site->requests[path][i] == 0)
+				continue;
+			buffer_text(page, name);
+			label(page, "{path", site_path_name(path));
+			buffer_text(page, ",status=\"");
+			buffer_number(page, (uint64_t)site_status(i));
+			buffer_text(page, "\"} ");
+			buffer_number(page, site->requests[path][i]);
+			buffer_text(page, "\n");
+		}
+	}
+}
+
+void page_metrics(struct site *site)
+{
+	struct buffer *page = &site->page;
+	struct figure figures[SITE_FIGURES + WORK_FIGURES_MAX];
+	unsigned count = collect(site, figures);
+	metric_head(page, "webserver_info", "How the server is built and wakes its loop.");
+	label(page, "webserver_info{path", work_pool_path(site->pool));
+	label(page, ",loop", site->loop);
+	label(page, ",parser", http_grammar_name());
+	buffer_text(page, "} 1\n");
+	requests(site);
+	for (unsigned i = 0; i < count; i++) {
+		metric_head(page, figures[i].name, figures[i].help);
+		buffer_text(page, figures[i].name);
+		buffer_text(page, " ");
+		buffer_number(page, figures[i].value);
+		buffer_text(page, "\n");
+	}
+}
+
+static const char home_before[] =
+	"<!DOCTYPE html>\n"
+	"<html lang=\"en\">\n"
+	"<meta charset=\"utf-8\">\n"
+	"<meta name=\"viewport\" content=\"width=device-width\">\n"
+	"<title>ringwake web server</title>\n"
+	"<link rel=\"icon\" href=\"data:,\">\n"
+	"<style>\n"
+	":root { color-scheme: light dark; }\n"
+	"body { font: 16px/1.5 system-ui, sans-serif; max-width: 40em; margin: 3em auto;"
+	" padding: 0 1em; }\n"
+	"h1 { font-weight: 600; margin-bottom: 0; }\n"
+	"table { border-collapse: collapse; width: 100%; margin: 2em 0; }\n"
+	"th { font-weight: normal; text-align: left; }\n"
+	"td { text-align: right; font-variant-numeric: tabular-nums; font-weight: 600; }\n"
+	"th, td { padding: .35em 0; border-bottom: 1px solid #8884; }\n"
+	"small { color: #888; }\n"
+	"</style>\n"
+	"<h1>ringwake web server</h1>\n"
+	"<small>";
+
+static const char home_middle[] =
+	"</small>\n"
+	"<p>An example of ringwake: one event loop answers HTTP, worker threads compute, and each\n"
+	"completion is brought back to the loop. A loop that is awake is not rung: its completions\n"
+	"cost one atomic operation each. Only a loop that sleeps gets a system call.</p>\n"
+	"<p>Try <a href=\"/digest?bytes=1048576\">/digest?bytes=1048576</a>,\n"
+	"<a href=\"/metrics\">/metrics</a> or <a href=\"/healthz\">/healthz</a>.</p>\n"
+	"<table>\n";
+
+static const char home_after[] =
+	"</table>\n"
+	"<script>\n"
+	"const cells = document.querySelectorAll('td[id]');\n"
+	"async function refresh() {\n"
+	"  const text = await (await fetch('/metrics')).text();\n"
+	"  const figures = new Map(text.split('\\n').map(line => line.split(' ')));\n"
+	"  for (const cell of cells) cell.textContent = figures.get(cell.id);\n"
+	"}\n"
+	"setInterval(() => refresh().catch(() => {}), 1000);\n"
+	"</script>\n"
+	"</html>\n";
+
+void page_home(struct site *site)
+{
+	struct buffer *page = &site->page;
+	struct figure figures[SITE_FIGURES + WORK_FIGURES_MAX];
+	unsigned count = collect(site, figures);
+	buffer_append(page, home_before, sizeof(home_before) - 1);
+	buffer_text(page, site->loop);
+	buffer_text(page, " &middot; woken by ");
+	buffer_text(page, work_pool_path(site->pool));
+	buffer_text(page, " &middot; ");
+	buffer_text(page, http_grammar_name());
+	buffer_append(page, home_middle, sizeof(home_middle) - 1);
+	for (unsigned i = 0; i < count; i++) {
+		buffer_text(page, "<tr><th>");
+		buffer_text(page, figures[i].help);
+		buffer_text(page, "<td id=\"");
+		buffer_text(page, figures[i].name);
+		buffer_text(page, "\">");
+		buffer_number(page, figures[i].value);
+		buffer_text(page, "\n");
+	}
+	buffer_append(page, home_after, sizeof(home_after) - 1);
+}

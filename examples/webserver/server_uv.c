@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The server on a libuv loop: sockets, time limits and signals.
+ *
+ * All time limits are the same length, so the connections that have one stand in a queue in the
+ * order in which they run out, and one timer that ticks while there are connections looks at its
+ * head.
+ *
+ * A connection ends in three steps: its last response is written out; the sending side is shut down
+ * and what the client still sends is thrown away, so that the response is not lost to a reset; the
+ * handle is closed. A digest that is under way when the client vanishes is waited for.
+ */
+#include "server.h"
+#include "session.h"
+
+#include <uv.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BACKLOG 511
+#define TICK_MS 100
+
+struct server {
+	struct site site;
+	uv_loop_t loop;
+	uv_tcp_t listener;
+	uv_signal_t interrupt, terminate;
+	uv_timer_t tick;
+	uint64_t timeout_ms;
+	struct connection *first, *last; /* those with a deadline, the next one due first */
+	char loop_name[32];
+};
+
+struct connection {
+	uv_tcp_t tcp; /* first: the handle is the connection */
+	uv_shutdown_t shutdown;
+	struct server *server;
+	struct connection *next, *previous;
+	uint64_t deadline; /* 0: none, and not in the queue */
+	uint64_t step;     /* of the session, that the deadline is for */
+	unsigned writes;   /* that are under way */
+	bool reading;
+	bool lingering; /* all is said; waiting for the client to close */
+	bool closed;    /* the handle is */
+	struct session session;
+};
+
+/* Output that the socket did not take at once. */
+struct unsent {
+	uv_write_t write;
+	char bytes[];
+};
+
+static void deadline_clear(struct connection *connection)
+{
+	struct server *server = connection->server;
+	if (connection->deadline == 0)
+		return;
+	connection->deadline = 0;
+	*(connection->previous ? &connection->previous->next : &server->first) = connection->next;
+	*(connection->next ? &connection->next->previous : &server->last) = connection->previous;
+}
+
+static void deadline_set(struct connection *connection)
+{
+	struct server *server = connection->server;
+	deadline_clear(connection);
+	connection->deadline = uv_now(&server->loop) + server->timeout_ms;
+	connection->next = NULL;
+	connection->previous = server->last;
+	*(server->last ? &server->last->next : &server->first) = connection;
+	server->last = connection;
+}
+
+static void connection_free(struct connection *connection)
+{
+	struct server *server = connection->server;
+	if (--server->site.connections_open == 0)
+		uv_timer_stop(&server->tick);
+	free(connection);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct connection *connection = (struct connection *)handle;
+	connection->closed = true;
+	if (!connection->session.exchange.pending)
+		connection_free(connection);
+}
+
+static void connection_close(struct connection *connection)
+{
+	uv_handle_t *handle = (uv_handle_t *)&connection->tcp;
+	if (uv_is_closing(handle))
+		return;
+	deadline_clear(connection);
+	uv_close(handle, on_closed);
+}
+
+static bool connection_is_closing(const struct connection *connection)
+{
+	return uv_is_closing((const uv_handle_t *)&connection->tcp);
+}
+
+static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *room)
+{
+	(void)suggested;
+	struct connection *connection = (struct connection *)handle;
+	size_t size;
+	room->base = session_room(&connection->session, &size);
+	room->len = size;
+}
+
+static void connection_serve(struct connection *connection);
+
+static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *room)
+{
+	(void)room;
+	struct connection *connection = (struct connection *)stream;
+	if (length == UV_ENOBUFS) {
+		uv_read_stop(stream);
+		connection->reading = false;
+	} else if (length == UV_EOF && !connection->lingering) {
+		connection->reading = false;
+		connection->session.ended = true;
+		connection_serve(connection);
+	} else if (length < 0) {
+		connection_close(connection);
+	} else if (!connection->lingering) {
+		session_received(&connection->session, (size_t)length);
+		connection_serve(connection);
+	}
+}
+
+static void connection_read(struct connection *connection)
+{
+	if (connection->reading || connection->session.ended)
+		return;
+	connection->reading = true;
+	if (uv_read_start((uv_stream_t *)&connection->tcp, on_room, on_read) != 0)
+		connection_close(connection);
+}
+
+static void on_written(uv_write_t *write, int status)
+{
+	struct connection *connection = write->data;
+	free(write);
+	connection->writes--;
+	if (status != 0)
+		connection_close(connection);
+	else
+		connection_serve(connection);
+}
+
+static bool write_later(struct connection *connection, const char *bytes, size_t length)
+{
+	struct unsent *unsent = malloc(sizeof(*unsent) + length);
+	if (!unsent)
+		return false;
+	memcpy(unsent->bytes, bytes, length);
+	unsent->write.data = connection;
+	uv_buf_t rest = uv_buf_init(unsent->bytes, (unsigned)length);
+	uv_stream_t *stream = (uv_stream_t *)&connection->tcp;
+	if (uv_write(&unsent->write, stream, &rest, 1, on_written) != 0) {
+		free(unsent);
+		return false;
+	}
+	connection->writes++;
+	deadline_set(connection);
+	return true;
+}
+
+/* Writes out the site's output, which is this connection's for the moment. */
+static void connection_flush(struct connection *connection)
+{
+	struct buffer *output = &connection->server->site.output;
+	if (!connection_is_closing(connection) && (output->length > 0 || output->failed)) {
+		uv_buf_t all = uv_buf_init(output->bytes, (unsigned)output->length);
+		int sent = uv_try_write((uv_stream_t *)&connection->tcp, &all, 1);
+		if (sent == UV_EAGAIN)
+			sent = 0;
+		if (output->failed || sent < 0)
+			connection_close(connection);
+		else if ((size_t)sent < output->length &&
+			!write_later(connection, output->bytes + sent, output->length - (size_t)sent))
+			connection_close(connection);
+	}
+	buffer_clear(output);
+}
+
+static void on_shutdown(uv_shutdown_t *shutdown, int status)
+{
+	struct connection *connection = (struct connection *)shutdown->handle;
+	if (status != 0)
+		connection_close(connection);
+}
+
+static void connection_finish(struct connection *connection)
+{
+	uv_stream_t *stream = (uv_stream_t *)&connection->tcp;
+	if (connection->lingering)
+		return;
+	connection->lingering = true;
+	if (connection->session.ended ||
+		uv_shutdown(&connection->shutdown, stream, on_shutdown) != 0) {
+		connection_close(connection);
+		return;
+	}
+	deadline_set(connection);
+	connection_read(connection);
+}
+
+/* The output may hold the response to a digest; beyond that, serves what has been received. */
+static void connection_serve(struct connection *connection)
+{
+	struct session *session = &connection->session;
+	enum session_next next = SESSION_FLUSH;
+	connection_flush(connection);
+	while (next == SESSION_FLUSH && connection->writes == 0) {
+		if (connection_is_closing(connection))
+			return;
+		next = session_serve(session);
+		connection_flush(connection);
+	}
+	if (connection->writes > 0 || connection_is_closing(connection))
+		return;
+	switch (next) {
+	case SESSION_FLUSH:
+	case SESSION_WAIT:
+		deadline_clear(connection);
+		break;
+	case SESSION_READ:
+		if (connection->deadline == 0 || connection->step != session_step(session)) {
+			connection->step = session_step(session);
+			deadline_set(connection);
+		}
+		connection_read(connection);
+		break;
+	case SESSION_CLOSE:
+		connection_finish(connection);
+		break;
+	}
+}
+
+static void on_answered(struct exchange *exchange)
+{
+	struct session *session =
+		(struct session *)((char *)exchange - offsetof(struct session, exchange));
+	struct connection *connection =
+		(struct connection *)((char *)session - offsetof(struct connection, session));
+	connection_serve(connection);
+	if (connection->closed)
+		connection_free(connection);
+}
+
+/* Nobody is kept waiting: a client that has begun a request is told before it is closed. */
+static void connection_expire(struct connection *connection)
+{
+	if (connection->writes > 0 || connection->lingering) {
+		connection_close(connection);
+		return;
+	}
+	session_time_out(&connection->session);
+	connection_serve(connection);
+}
+
+static void on_tick(uv_timer_t *tick)
+{
+	struct server *server = tick->data;
+	uint64_t now = uv_now(&server->loop);
+	struct connection *connection;
+	while ((connection = server->first) != NULL && connection->deadline <= now) {
+		server->site.connections_timed_out += !connection->lingering;
+		connection_expire(connection);
+	}
+	struct connection *next;
+	for (connection = server->first; server->site.stopping && connection; connection = next) {
+		next = connection->next;
+		if (session_idle(&connection->session) && connection->writes == 0 &&
+			!connection->lingering)
+			connection_close(connection);
+	}
+}
+
+static void on_connection(uv_stream_t *listener, int status)
+{
+	struct server *server = listener->data;
+	if (status != 0) {
+		server->site.accept_failures++;
+		return;
+	}
+	struct connection *connection = malloc(sizeof(*connection));
+	if (!connection || uv_tcp_init(&server->loop, &connection->tcp) != 0) {
+		...
+	}
+}

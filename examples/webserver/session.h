@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One connection without its socket: what the client sent goes in, responses come out into the
+ * site's output, in the order of the requests. While a digest is under way the requests behind it
+ * wait in the input.
+ */
+#ifndef WEBSERVER_SESSION_H
+#define WEBSERVER_SESSION_H
+
+#include "handlers.h"
+
+#define SESSION_INPUT_SIZE 8192
+
+struct session {
+	struct exchange exchange;
+	struct http_reader reader;
+	bool ended; /* the client sends no more; for the server to set */
+	uint64_t answered;
+	size_t begin, end; /* what was received and not yet read */
+	char input[SESSION_INPUT_SIZE];
+};
+
+/* answered(&session->exchange) tells that a digest has been answered; serve the session again. */
+void session_init(struct session *session, struct site *site,
+	void (*answered)(struct exchange *exchange));
+
+/* Where to put what is received next; no room is left if *size is 0. */
+char *session_room(struct session *session, size_t *size);
+void session_received(struct session *session, size_t size);
+
+/* Answers what has been received. What the session needs next, once the output is written out: */
+enum session_next {
+	SESSION_READ,  /* more to read */
+	SESSION_FLUSH, /* nothing: serve it again */
+	SESSION_WAIT,  /* a digest */
+	SESSION_CLOSE, /* to be closed */
+};
+enum session_next session_serve(struct session *session);
+
+/* The client was too slow: tells it so, if it has begun a request. The session is to be closed. */
+void session_time_out(struct session *session);
+
+/* True between two requests. */
+bool session_idle(const struct session *session);
+
+/*
+ * A number that changes with each step of the client's: a request begun, a request answered. Time
+ * limits are for a step as a whole, whatever trickles in meanwhile.
+ */
+uint64_t session_step(const struct session *session);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Work on other threads whose end is announced on the loop. There are two of these, and a program
+ * links one: work_ringwake.c, and work_uv.c with what libuv brings along.
+ */
+#ifndef WEBSERVER_WORK_H
+#define WEBSERVER_WORK_H
+
+#include "figure.h"
+
+#include <stddef.h>
+
+struct work_pool;
+
+/*
+ * Before the loop runs. loop is the server's, workers the number of threads or 0 for one a processor,
+ * path is what --path said. 0 or a negative errno value.
+ */
+int work_pool_open(struct work_pool **out, void *loop, unsigned workers, const char *path);
+
+/* After the loop has run. */
+void work_pool_close(struct work_pool *pool);
+
+/* How a worker's word reaches the loop. */
+const char *work_pool_path(const struct work_pool *pool);
+
+/* What the pool counts; returns how many figures there are. */
+#define WORK_FIGURES_MAX 8
+unsigned work_pool_figures(struct work_pool *pool, struct figure figures[WORK_FIGURES_MAX]);
+
+#define WORK_ROOM 128
+
+/*
+ * One piece of work, a member of something on the heap. It belongs to the pool from a successful
+ * submit until done is called, and may be submitted again then.
+ */
+struct work {
+	void (*run)(struct work *work);  /* on a worker */
+	void (*done)(struct work *work); /* then on the loop */
+	_Alignas(max_align_t) char room[WORK_ROOM]; /* for what the pool's library asks of its users */
+};
+int work_submit(struct work_pool *pool, struct work *work);
+
+#endif

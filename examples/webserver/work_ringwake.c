@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* A pool of ringwake's, whose completions arrive at the target attached to the loop. */
+#include "work.h"
+
+#include <ringwake/pool.h>
+#include <ringwake/uv.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct work_pool {
+	struct ringwake_uv *attached;
+	struct ringwake *target;
+	struct ringwake_pool *workers;
+};
+
+_Static_assert(sizeof(struct ringwake_work) <= WORK_ROOM, "room for the library's own");
+
+static struct ringwake_work *inner_of(struct work *work)
+{
+	return (struct ringwake_work *)work->room;
+}
+
+static struct work *work_of(struct ringwake_work *inner)
+{
+	return (struct work *)((char *)inner - offsetof(struct work, room));
+}
+
+static const char *const paths[] = {
+	[RINGWAKE_PATH_AUTO] = "auto",
+	[RINGWAKE_PATH_MSG_RING] = "msg_ring",
+	[RINGWAKE_PATH_EVENTFD] = "eventfd",
+};
+
+static int find_path(const char *name, enum ringwake_path *path)
+{
+	for (unsigned i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		if (strcmp(name, paths[i]) == 0) {
+			*path = (enum ringwake_path)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+int work_pool_open(struct work_pool **out, void *loop, unsigned workers, const char *path)
+{
+	struct ringwake_params params = {0};
+	int error = find_path(path, &params.path);
+	if (error)
+		return error;
+	struct work_pool *pool = calloc(1, sizeof(*pool));
+	if (!pool)
+		return -ENOMEM;
+	error = ringwake_uv_attach(&pool->attached, loop, &params);
+	if (error) {
+		free(pool);
+		return error;
+	}
+	pool->target = ringwake_uv_target(pool->attached);
+	error = ringwake_pool_open(&pool->workers, workers);
+	if (error) {
+		ringwake_uv_detach(pool->attached);
+		free(pool);
+		return error;
+	}
+	*out = pool;
+	return 0;
+}
+
+void work_pool_close(struct work_pool *pool)
+{
+	ringwake_pool_close(pool->workers, RINGWAKE_POOL_FINISH);
+	ringwake_uv_detach(pool->attached);
+	free(pool);
+}
+
+const char *work_pool_path(const struct work_pool *pool)
+{
+	return paths[ringwake_path(pool->target)];
+}
+
+unsigned work_pool_figures(struct work_pool *pool, struct figure figures[WORK_FIGURES_MAX])
+{
+	struct ringwake_stats target;
+	struct ringwake_pool_stats workers;
+	ringwake_stats(pool->target, &target);
+	ringwake_pool_stats(pool->workers, &workers);
+	const struct figure list[] = {
+		{"webserver_workers", "Worker threads.", workers.threads},
+		{"webserver_queued", "Digests that no worker has begun.", workers.queued},
+		{"ringwake_messages_total", "Completions brought to the loop.", target.messages},
+		{"ringwake_wakes_rung_total", "Doorbells: system calls made to wake the loop.",
+			target.wakes_rung},
+		{"ringwake_wakes_saved_total", "Completions that needed no system call.",
+			target.wakes_saved},
+		{"ringwake_doorbell_failures_total", "Doorbells that the kernel refused.",
+			target.doorbell_failures},
+		{"ringwake_dispatches_total", "Turns of the loop that brought completions.",
+			target.dispatches},
+		{"ringwake_longest_batch", "The most completions in one turn.", target.longest_batch},
+	};
+	_Static_assert(sizeof(list) / sizeof(list[0]) <= WORK_FIGURES_MAX, "room for all");
+	memcpy(figures, list, sizeof(list));
+	return sizeof(list) / sizeof(list[0]);
+}
+
+static void on_worker(struct ringwake_work *inner)
+{
+	struct work *work = work_of(inner);
+	work->run(work);
+}
+
+static void on_loop(struct ringwake_work *inner, int status)
+{
+	(void)status; /* nothing is cancelled here */
+	struct work *work = work_of(inner);
+	work->done(work);
+}
+
+int work_submit(struct work_pool *pool, struct work *work)
+{
+	return ringwake_pool_submit(
+		pool->workers, pool->target, inner_of(work), on_worker, on_loop);
+}

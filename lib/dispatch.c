@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The loop's side of the list. The word holds the newest message first; callbacks run in the order
+ * sent. So the list is taken as a whole, turned round, and run from the front. All three steps can
+ * be left half done between two dispatches: a flood of messages holds up the loop for one batch of
+ * callbacks and a bounded piece of turning, no longer.
+ */
+#include "target.h"
+
+#include <limits.h>
+#include <sched.h>
+
+#define TURN_LIMIT 4096
+
+/* Brings taken messages to the end of the ready ones, touching at most limit of them. */
+static void turn(struct ringwake *target, unsigned limit)
+{
+	while (target->taken && limit-- > 0) {
+		struct ringwake_msg *msg = target->taken;
+		target->taken = msg->next;
+		msg->next = target->turned;
+		if (target->turned == NULL)
+			target->turned_last = msg;
+		target->turned = msg;
+	}
+	if (target->taken || target->turned == NULL)
+		return;
+	if (target->first)
+		target->last->next = target->turned;
+	else
+		target->first = target->turned;
+	target->last = target->turned_last;
+	target->turned = NULL;
+}
+
+/* Everything that has been taken is made ready, whatever it costs. */
+static void turn_all(struct ringwake *target)
+{
+	turn(target, UINT_MAX);
+}
+
+void ringwake_target_gather(struct ringwake *target)
+{
+	turn_all(target);
+	if (target->closed || ringwake_target_is_quiet(target))
+		return;
+	ringwake_target_take(target);
+	turn_all(target);
+}
+
+static bool refill(struct ringwake *target)
+{
+	if (target->taken == NULL) {
+		if (target->closed || ringwake_target_is_quiet(target))
+			return false;
+		ringwake_target_take(target);
+	}
+	turn(target, TURN_LIMIT);
+	return target->first != NULL;
+}
+
+static void count_dispatch(struct ringwake *target, unsigned ran)
+{
+	/* Relaxed, and no read-modify-write: only the loop's thread writes them. */
+	uint64_t messages = atomic_load_explicit(&target->messages, memory_order_relaxed);
+	uint64_t dispatches = atomic_load_explicit(&target->dispatches, memory_order_relaxed);
+	uint64_t longest = atomic_load_explicit(&target->longest_batch, memory_order_relaxed);
+	atomic_store_explicit(&target->messages, messages + ran, memory_order_relaxed);
+	atomic_store_explicit(&target->dispatches, dispatches + 1, memory_order_relaxed);
+	if (ran > longest)
+		atomic_store_explicit(&target->longest_batch, ran, memory_order_relaxed);
+}
+
+int ringwake_dispatch(struct ringwake *target, unsigned max)
+{
+	unsigned ran = 0;
+	if (max == 0)
+		max = target->batch;
+	if (max > INT_MAX)
+		max = INT_MAX;
+	target->depth++;
+	while (ran < max && (target->first || refill(target))) {
+		struct ringwake_msg *msg = target->first;
+		target->first = msg->next;
+		ran++;
+		msg->fn(msg); /* from here on the memory is the callback's */
+	}
+	if (ran > 0)
+		count_dispatch(target, ran);
+	if (--target->depth == 0 && target->closed)
+		ringwake_unref(target); /* a callback closed it */
+	return (int)ran;
+}
+
+static bool remove_ready(struct ringwake *target, const struct ringwake_msg *msg)
+{
+	struct ringwake_msg *before = NULL;
+	for (struct ringwake_msg *i = target->first; i; before = i, i = i->next) {
+		if (i != msg)
+			continue;
+		if (before)
+			before->next = i->next;
+		else
+			target->first = i->next;
+		if (target->last == i)
+			target->last = before;
+		return true;
+	}
+	return false;
+}
+
+bool ringwake_target_withdraw(struct ringwake *target, const struct ringwake_msg *msg)
+{
+	for (;;) {
+		ringwake_target_gather(target);
+		if (remove_ready(target, msg))
+			return true;
+		if (target->closed)
+			return false;
+		/* Its sender has not pushed it yet. Other completions must not end the sleep. */
+		if (ringwake_doorbell_prepare(&target->doorbell) < 0)
+			sched_yield();
+		else if (ringwake_target_fall_asleep(target))
+			ringwake_doorbell_sleep(&target->doorbell,
+				ringwake_doorbell_completions(&target->doorbell) + 1, -1);
+		ringwake_disarm(target);
+	}
+}

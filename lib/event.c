@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A coalescing event: one message, sent only if it is not on its way already.
+ *
+ *   QUEUED   a sender has taken it on itself to push the message, or has pushed it
+ *   CLOSED   the loop has closed the event
+ *
+ * The sender that sets QUEUED pushes the message. The callback's side clears QUEUED before it calls
+ * fn, so a send that comes later pushes anew, and one that came before is seen by this call: both
+ * are read-modify-writes of one word. Close sets CLOSED; if QUEUED was not set then, no sender will
+ * touch the message again; if it was, the message is sure to arrive, and the memory is free when it
+ * has.
+ */
+#include <errno.h>
+
+#include "process.h"
+#include "system.h"
+#include "target.h"
+
+#define QUEUED 1u
+#define CLOSED 2u
+
+static struct ringwake_event *event_of(struct ringwake_msg *msg)
+{
+	return (struct ringwake_event *)msg; /* its first member */
+}
+
+static void arrived(struct ringwake_msg *msg)
+{
+	struct ringwake_event *event = event_of(msg);
+	/* Acquire: pairs with the release of each send that it coalesces. Release: fn's reads of
+	 * what an earlier send wrote stay before; no sender relies on it, the next acquire does. */
+	atomic_fetch_and_explicit(&event->state, ~QUEUED, memory_order_acq_rel);
+	if (event->fn)
+		event->fn(event);
+}
+
+void ringwake_event_init(struct ringwake_event *event, struct ringwake *target,
+	void (*fn)(struct ringwake_event *event))
+{
+	event->msg.next = NULL;
+	event->msg.fn = arrived;
+	event->target = target;
+	event->fn = fn;
+	atomic_init(&event->state, 0);
+}
+
+int ringwake_event_send(struct ringwake_event *event)
+{
+	struct ringwake *target = event->target;
+	if (!ringwake_process_is(target->process))
+		return -EOWNERDEAD;
+	/*
+	 * Before the event is touched: from then on it belongs to the loop, which may free it and
+	 * the target. If the message lies there with nobody about to ring, this send has to.
+	 */
+	if (ringwake_target_is_unrung(target)) {
+		int error = ringwake_wake(target);
+		if (error < 0)
+			return error;
+	}
+	/* Release: pairs with the acquire in arrived. */
+	unsigned before = atomic_fetch_or_explicit(&event->state, QUEUED, memory_order_release);
+	if (before & CLOSED)
+		return -ECANCELED;
+	if (before & QUEUED)
+		return 0;
+	int result = ringwake_send(target, &event->msg);
+	if (result == -ECANCELED || result == -EOWNERDEAD) {
+		/* Not pushed after all. Release: pairs with the acquire in await_refusal. */
+		atomic_fetch_and_explicit(&event->state, ~QUEUED, memory_order_release);
+		ringwake_system.futex_wake((_Atomic uint32_t *)&event->state, 1);
+	}
+	return result;
+}
+
+/* The target was closed first, so a sender that is still on its way will be refused. */
+static void await_refusal(struct ringwake_event *event)
+{
+	unsigned state;
+	/* Acquire: pairs with the release of the sender that gives up. */
+	while ((state = atomic_load_explicit(&event->state, memory_order_acquire)) & QUEUED)
+		ringwake_system.futex_wait((_Atomic uint32_t *)&event->state, state, NULL);
+}
+
+/* Acquire: the sender that was the last to clear or see QUEUED is done with the memory. */
+static unsigned mark_closed(struct ringwake_event *event)
+{
+	return atomic_fetch_or_explicit(&event->state, CLOSED, memory_order_acquire);
+}
+
+int ringwake_event_close(struct ringwake_event *event)
+{
+	unsigned before = mark_closed(event);
+	if (before & CLOSED)
+		return -EALREADY;
+	if (before & QUEUED && !ringwake_target_withdraw(event->target, &event->msg))
+		await_refusal(event);
+	return 0;
+}
+
+int ringwake_event_close_later(
+	struct ringwake_event *event, void (*closed)(struct ringwake_event *event))
+{
+	unsigned before = mark_closed(event);
+	if (before & CLOSED)
+		return -EALREADY;
+	if (!(before & QUEUED))
+		return 0;
+	if (event->target->closed) {
+		await_refusal(event);
+		return 0;
+	}
+	event->fn = closed;
+	return 1;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Worker threads whose completions arrive at a target. One pool may serve any number of targets.
+ */
+#ifndef RINGWAKE_POOL_H
+#define RINGWAKE_POOL_H
+
+#include <ringwake/ringwake.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ringwake_pool;
+
+/*
+ * One piece of work. The caller owns the memory, usually as a member of something larger; from a
+ * successful submit until done is called it belongs to the pool. The members are private.
+ */
+struct ringwake_work {
+	struct ringwake_msg msg;
+	struct ringwake_work *next, *previous;
+	struct ringwake *target;
+	void (*run)(struct ringwake_work *work);
+	void (*done)(struct ringwake_work *work, int status);
+	int status;
+	bool queued;
+};
+
+/*
+ * Any thread. Starts threads workers, with all signals blocked; 0: one for each processor the
+ * process may run on.
+ * -EINVAL   more than RINGWAKE_POOL_MAX_THREADS
+ * -ENOMEM, -EAGAIN   no memory, no thread
+ */
+#define RINGWAKE_POOL_MAX_THREADS 1024
+int ringwake_pool_open(struct ringwake_pool **out, unsigned threads);
+
+/*
+ * Any thread. run is called on a worker; then done on the target's loop, with status 0, or with
+ * -ECANCELED and run never called. Work is started in the order submitted. The pool holds a
+ * reference to the target meanwhile; a completion that finds its target closed is dropped, so close
+ * the target after its work is done.
+ * -ECANCELED    the pool is closing
+ * -EOWNERDEAD   this process is a fork of the one that opened the pool
+ */
+int ringwake_pool_submit(struct ringwake_pool *pool, struct ringwake *target,
+	struct ringwake_work *work, void (*run)(struct ringwake_work *work),
+	void (*done)(struct ringwake_work *work, int status));
+
+/*
+ * Any thread. Takes back work that has not been started: its done is called with -ECANCELED.
+ * -EBUSY   it runs, or has run; done is called with 0
+ */
+int ringwake_pool_cancel(struct ringwake_pool *pool, struct ringwake_work *work);
+
+enum ringwake_pool_close_mode {
+	RINGWAKE_POOL_FINISH, /* run what is queued */
+	RINGWAKE_POOL_CANCEL, /* done(-ECANCELED) for what is queued */
+};
+
+/*
+ * Any thread but a worker. Waits until the workers have ended. When it returns every completion has
+ * been sent to its target, where the next dispatch delivers it. In a forked child it releases the
+ * child's copy.
+ */
+void ringwake_pool_close(struct ringwake_pool *pool, enum ringwake_pool_close_mode mode);
+
+/* Any thread: figures for a moment during the call. */
+struct ringwake_pool_stats {
+	uint64_t submitted;
+	uint64_t completed; /* run to their end */
+	uint64_t cancelled;
+	unsigned threads;
+	unsigned queued; /* not started yet */
+};
+void ringwake_pool_stats(struct ringwake_pool *pool, struct ringwake_pool_stats *stats);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The wake protocol.
+ *
+ * One word is the list of messages and the loop's sleep state at once. Both sides change it only by
+ * read-modify-write, so the sender's question "is the loop asleep?" and the loop's question "is
+ * there a message?" are answered by one total order, that of the changes to the word.
+ *
+ *   0                       awake, nothing sent
+ *   message                 awake, or rung: the newest message, linked to older ones
+ *   message|0  + NOTIFIED   the same, and ringwake_wake() was called
+ *   ASLEEP                  the loop sleeps, or is about to, and nobody has rung
+ *   message + ASLEEP        the same, after a doorbell failed: the next send rings
+ *   CLOSED                  for good
+ *
+ *   who     change                            function
+ *   loop    0 -> ASLEEP                       ringwake_arm: fails if anything was sent
+ *   loop    any but CLOSED, - ASLEEP          ringwake_disarm
+ *   loop    any but CLOSED -> 0               ringwake_target_take: the messages are the loop's now
+ *   loop    any -> CLOSED                     ringwake_close
+ *   sender  any but CLOSED: + message, - ASLEEP   ringwake_send
+ *   sender  any but CLOSED: + NOTIFIED, - ASLEEP  ringwake_wake
+ *   sender  any but CLOSED: + ASLEEP          give_back: its doorbell failed
+ *
+ * Why no wake is lost. Take a send whose change comes before the loop's next ringwake_arm in the
+ * order: the arm finds the word not 0 and fails, so the loop looks at its messages. Take one that
+ * comes after: the word has ASLEEP, unless another sender has cleared it, or the loop has and is
+ * awake. The one sender that cleared it rings. The doorbell is a completion (or an eventfd count),
+ * which the kernel keeps: it ends the sleep whether it comes before the loop has gone to sleep or
+ * after.
+ *
+ * The doorbell and close. A sender that cleared ASLEEP is about to make a system call on the ring;
+ * the loop must not give the ring away before. It knows how many such calls were begun, without
+ * being told: each ASLEEP that it set and did not find again was cleared by a sender (owed). The
+ * gate counts the same calls as they end: each subtracts one. Close adds owed and the CLOSING bit
+ * in one step, and parks on the gate until the difference is zero; the last sender out sees the bit
+ * and wakes it. A failed doorbell puts ASLEEP back instead of passing the gate, so the loop finds
+ * the ASLEEP it set, and the sums stay equal. ringwake_post passes the same gate: in and out.
+ *
+ * ASLEEP may be given back when the loop has woken up meanwhile. That costs one needless doorbell:
+ * nothing relies on ASLEEP being set only while the loop sleeps, all relies on it not being
+ * missing then.
+ *
+ * Memory. A message is the sender's until the push succeeds, then the target's, and the caller's
+ * again when its callback starts. The target is freed with its last reference. A sender that holds
+ * none, but was accepted, is safe too: after its push it touches the target only if it has to ring,
+ * and then close waits for it.
+ *
+ * Memory order. Push is a release; take is an acquire. Pushes on top of each other are one release
+ * sequence, so taking the newest message makes what was written before every one of them visible.
+ * Nothing else is passed through the word, so the rest is relaxed; what pairs across the gate is
+ * named there.
+ */
+#include "target.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "process.h"
+#include "system.h"
+
+#define ASLEEP   ((uintptr_t)1)
+#define NOTIFIED ((uintptr_t)2)
+#define TAGS     (ASLEEP | NOTIFIED)
+#define CLOSED   (UINTPTR_MAX & ~TAGS) /* no message lies at the end of the address space */
+
+/* The gate counts calls in steps of GATE_CALL, modulo 2^32. */
+#define GATE_CLOSING 1u
+#define GATE_CALL    2u
+
+#define DEFAULT_BATCH 256
+
+int ringwake_open(
+	struct ringwake **out, struct io_uring *ring, const struct ringwake_params *params)
+{
+	static const struct ringwake_params defaults;
+	if (params == NULL)
+		params = &defaults;
+	int64_t process = ringwake_process_number();
+	if (process < 0)
+		return (int)process;
+
+	int saved = errno;
+	struct ringwake *target = aligned_alloc(CACHE_LINE, sizeof *target);
+	errno = saved;
+	if (target == NULL)
+		return -ENOMEM;
+	memset(target, 0, sizeof *target);
+	uint64_t user_data = params->user_data ? params->user_data : (uintptr_t)target;
+	int error = ringwake_doorbell_open(&target->doorbell, ring, params->path, user_data);
+	if (error < 0) {
+		free(target);
+		return error;
+	}
+	target->process = (uint32_t)process;
+	target->batch = params->batch ? params->batch : DEFAULT_BATCH;
+	target->spin_ns = params->spin_ns;
+	atomic_init(&target->references, 1);
+	*out = target;
+	return 0;
+}
+
+struct ringwake *ringwake_ref(struct ringwake *target)
+{
+	/* Relaxed: the caller has a reference, which orders all it needs. */
+	atomic_fetch_add_explicit(&target->references, 1, memory_order_relaxed);
+	return target;
+}
+
+void ringwake_unref(struct ringwake *target)
+{
+	/* Release and acquire pair with each other: all use of the target comes before the free. */
+	if (atomic_fetch_sub_explicit(&target->references, 1, memory_order_acq_rel) == 1)
+		free(target);
+}
+
+static void leave_gate(struct ringwake *target)
+{
+	/* Release: pairs with the acquire in close_gate; the system call was made before. */
+	uint32_t before = atomic_fetch_sub_explicit(&target->gate, GATE_CALL, memory_order_release);
+	if (before == (GATE_CALL | GATE_CLOSING))
+		ringwake_system.futex_wake(&target->gate, 1);
+}
+
+static bool enter_gate(struct ringwake *target)
+{
+	/* Relaxed: it only has to be counted; close sees it, or it sees close. */
+	uint32_t before = atomic_fetch_add_explicit(&target->gate, GATE_CALL, memory_order_relaxed);
+	if (!(before & GATE_CLOSING))
+		return true;
+	leave_gate(target);
+	return false;
+}
+
+static void close_gate(struct ringwake *target)
+{
+	uint32_t add = target->owed * GATE_CALL + GATE_CLOSING;
+	/* Acquire, here and in the loop: pairs with the release in leave_gate. */
+	uint32_t gate = atomic_fetch_add_explicit(&target->gate, add, memory_order_acquire) + add;
+	while (gate != GATE_CLOSING) {
+		ringwake_system.futex_wait(&target->gate, gate, NULL);
+		gate = atomic_load_explicit(&target->gate, memory_order_acquire);
+	}
+}
+
+static void give_back(struct ringwake *target)
+{
+	uintptr_t word = atomic_load_explicit(&target->word, memory_order_relaxed);
+	/* Release: pairs with the acquire in ringwake_close; the failed system call was made
+	 * before. */
+	do {
+		if (word == CLOSED || word & ASLEEP) {
+			leave_gate(target);
+			return;
+		}
+	} while (!atomic_compare_exchange_weak_explicit(
+		&target->word, &word, word | ASLEEP, memory_order_release, memory_order_relaxed));
+}
+
+/* For the one sender that has cleared ASLEEP. */
+static int ring(struct ringwake *target)
+{
+	if (!ringwake_process_is(
+		    target->process)) /* forked since, by a signal handler of this thread */
+		return -EOWNERDEAD;
+	atomic_fetch_add_explicit(&target->rung, 1, memory_order_relaxed);
+	int result = ringwake_doorbell_ring(&target->doorbell);
+	if (result < 0)
+		atomic_fetch_add_explicit(&target->failures, 1, memory_order_relaxed);
+	if (result == 0 || result == -EOVERFLOW) {
+		/* -EOVERFLOW: the queue is full, and no loop sleeps on a queue that has something
+		 * in it. */
+		leave_gate(target);
+		return 0;
+	}
+	give_back(target);
+	return result;
+}
+
+int ringwake_send(struct ringwake *target, struct ringwake_msg *msg)
+{
+	if (!ringwake_process_is(target->process))
+		return -EOWNERDEAD;
+	uintptr_t word = atomic_load_explicit(&target->word, memory_order_relaxed);
+	uintptr_t pushed;
+	do {
+		if (word == CLOSED)
+			return -ECANCELED;
+		msg->next = (struct ringwake_msg *)(word & ~TAGS);
+		pushed = (uintptr_t)msg | (word & NOTIFIED);
+		/* Release: pairs with the acquire in ringwake_target_take. */
+	} while (!atomic_compare_exchange_weak_explicit(
+		&target->word, &word, pushed, memory_order_release, memory_order_relaxed));
+	return word & ASLEEP ? ring(target) : 0;
+}
+
+int ringwake_wake(struct ringwake *target)
+{
+	if (!ringwake_process_is(target->process))
+		return -EOWNERDEAD;
+	uintptr_t word = atomic_load_explicit(&target->word, memory_order_relaxed);
+	/*
+	 * The word is changed even if it is NOTIFIED already. Release: pairs with the acquire in
+	 * ringwake_target_take, so the loop sees what was written before this wake, not just before
+	 * the first.
+	 */
+	do {
+		if (word == CLOSED)
+			return -ECANCELED;
+	} while (!atomic_compare_exchange_weak_explicit(&target->word, &word,
+		(word & ~ASLEEP) | NOTIFIED, memory_order_release, memory_order_relaxed));
+	return word & ASLEEP ? ring(target) : 0;
+}
+
+int ringwake_post(struct ringwake *target, uint64_t user_data, int32_t result)
+{
+	if (!ringwake_process_is(target->process))
+		return -EOWNERDEAD;
+	if (!enter_gate(target))
+		return -ECANCELED;
+	int error = ringwake_doorbell_post(&target->doorbell, user_data, result);
+	leave_gate(target);
+	return error;
+}
+
+bool ringwake_target_is_unrung(const struct ringwake *target)
+{
+	uintptr_t word = atomic_load_explicit(&target->word, memory_order_relaxed);
+	return word & ASLEEP && word & ~TAGS;
+}
+
+bool ringwake_target_is_quiet(const struct ringwake *target)
+{
+	return (atomic_load_explicit(&target->word, memory_order_relaxed) & ~ASLEEP) == 0;
+}
+
+/* Relaxed: the word alone decides, and nothing is published by going to sleep. */
+bool ringwake_target_fall_asleep(struct ringwake *target)
+{
+	uintptr_t word = 0;
+	if (!atomic_compare_exchange_strong_explicit(
+		    &target->word, &word, ASLEEP, memory_order_relaxed, memory_order_relaxed))
+		return word == ASLEEP;
+	target->owed++;
+	return true;
+}
+
+int ringwake_target_arm(struct ringwake *target)
+{
+	if (target->closed || target->first || target->taken)
+		return 0;
+	int error = ringwake_doorbell_prepare(&target->doorbell);
+	if (error < 0)
+		return error;
+	return ringwake_target_fall_asleep(target);
+}
+
+bool ringwake_arm(struct ringwake *target)
+{
+	return ringwake_target_arm(target) == 1;
+}
+
+void ringwake_disarm(struct ringwake *target)
+{
+	/* Relaxed: no message is taken. The load spares the write where a sender has cleared
+	 * ASLEEP. */
+	if (atomic_load_explicit(&target->word, memory_order_relaxed) & ASLEEP) {
+		uintptr_t before =
+			atomic_fetch_and_explicit(&target->word, ~ASLEEP, memory_order_relaxed);
+		if (before & ASLEEP)
+			target->owed--;
+	}
+	if (target->owed != target->reaped && ringwake_doorbell_is_private(&target->doorbell))
+		target->reaped += (uint32_t)ringwake_doorbell_reap(&target->doorbell);
+}
+
+static void take_over(struct ringwake *target, uintptr_t word)
+{
+	if (word & ASLEEP)
+		target->owed--;
+	target->taken = (struct ringwake_msg *)(word & ~TAGS);
+}
+
+void ringwake_target_take(struct ringwake *target)
+{
+	/* Acquire: pairs with the release of every push and wake that it takes. */
+	take_over(target, atomic_exchange_explicit(&target->word, 0, memory_order_acquire));
+}
+
+void ringwake_close(struct ringwake *target)
+{
+	if (!ringwake_process_is(target->process)) {
+		ringwake_doorbell_abandon(&target->doorbell);
+		ringwake_unref(target);
+		return;
+	}
+	ringwake_target_gather(target);
+	/* Acquire: as in ringwake_target_take, and pairs with the release in give_back. */
+	take_over(target, atomic_exchange_explicit(&target->word, CLOSED, memory_order_acquire));
+	target->closed = true;
+	close_gate(target);
+	target->depth++; /* a callback must not free what is in use here */
+	ringwake_target_gather(target);
+	while (target->first)
+		ringwake_dispatch(target, 0);
+	ringwake_doorbell_close(&target->doorbell);
+	if (--target->depth == 0)
+		ringwake_unref(target);
+}
+
+bool ringwake_is_doorbell(const struct ringwake *target, const struct io_uring_cqe *cqe)
+{
+	return cqe->user_data == target->doorbell.user_data;
+}
+
+int ringwake_fd(const struct ringwake *target)
+{
+	const struct doorbell *doorbell = &target->doorbell;
+	if (doorbell->ring == NULL)
+		return doorbell->fd;
+	if (doorbell->ring->flags & IORING_SETUP_DEFER_TASKRUN)
+		return -EOPNOTSUPP;
+	return doorbell->ring->ring_fd;
+}
+
+enum ringwake_path ringwake_path(const struct ringwake *target)
+{
+	return target->doorbell.path;
+}
+
+void ringwake_stats(const struct ringwake *target, struct ringwake_stats *stats)
+{
+	/* Relaxed: figures for people. */
+	stats->messages = atomic_load_explicit(&target->messages, memory_order_relaxed);
+	stats->dispatches = atomic_load_explicit(&target->dispatches, memory_order_relaxed);
+	stats->longest_batch = atomic_load_explicit(&target->longest_batch, memory_order_relaxed);
+	stats->wakes_rung = atomic_load_explicit(&target->rung, memory_order_relaxed);
+	stats->doorbell_failures = atomic_load_explicit(&target->failures, memory_order_relaxed);
+	stats->wakes_saved =
+		stats->messages > stats->wakes_rung ? stats->messages - stats->wakes_rung : 0;
+}

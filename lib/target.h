@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RINGWAKE_TARGET_H
+#define RINGWAKE_TARGET_H
+
+#include <stdalign.h>
+#include <stdatomic.h>
+
+#include "doorbell.h"
+
+/* One line of memory for each group of members that the same threads write. */
+#define CACHE_LINE 64
+
+struct ringwake {
+	/* The word of the protocol, target.c. Every sender writes it. */
+	alignas(CACHE_LINE) _Atomic uintptr_t word;
+
+	/* Written at open, read by every sender. */
+	alignas(CACHE_LINE) uint32_t process;
+	unsigned batch;
+	uint64_t spin_ns;
+	struct doorbell doorbell;
+
+	/* Written by the few senders that ring. */
+	alignas(CACHE_LINE) _Atomic uint32_t gate;
+	_Atomic uint32_t references;
+	_Atomic uint64_t rung;
+	_Atomic uint64_t failures;
+
+	/* The loop thread's. */
+	alignas(CACHE_LINE) struct ringwake_msg *first; /* in the order sent, ready to run */
+	struct ringwake_msg *last;
+	struct ringwake_msg *taken;  /* newest first, being turned round into ... */
+	struct ringwake_msg *turned; /* ... this, whose last message is ... */
+	struct ringwake_msg *turned_last;
+	uint32_t owed;   /* times that a sender has cleared ASLEEP, so that it had to ring */
+	uint32_t reaped; /* rings seen by a private doorbell */
+	unsigned depth;  /* of nested dispatches */
+	bool closed;
+
+	/* Written by the loop thread, read by any. */
+	_Atomic uint64_t messages;
+	_Atomic uint64_t dispatches;
+	_Atomic uint64_t longest_batch;
+};
+
+/*
+ * Loop thread. Waits, parked, until the message has arrived, and takes it off the list; other
+ * messages stay for the next dispatch. False if the target was closed before the message came.
+ */
+bool ringwake_target_withdraw(struct ringwake *target, const struct ringwake_msg *msg);
+
+/* As arm, but says why not: 1 armed, 0 there is something to do, or a negative errno value. */
+int ringwake_target_arm(struct ringwake *target);
+
+/* The loop's change of the word alone: false if anything was sent. */
+bool ringwake_target_fall_asleep(struct ringwake *target);
+
+/* Takes all messages in the word; those taken before must have been turned. */
+void ringwake_target_take(struct ringwake *target);
+
+/* Takes and turns all messages, however many, so that they are ready. */
+void ringwake_target_gather(struct ringwake *target);
+
+/* Nothing was sent that has not been taken. */
+bool ringwake_target_is_quiet(const struct ringwake *target);
+
+/* Nor is anything that was taken left to run. */
+static inline bool ringwake_target_is_idle(const struct ringwake *target)
+{
+	return target->first == NULL && target->taken == NULL && ringwake_target_is_quiet(target);
+}
+
+/* The word says that the loop sleeps beside messages: a doorbell failed, so nobody is about to
+ * ring. */
+bool ringwake_target_is_unrung(const struct ringwake *target);
+
+#endif

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: MIT
+# Merges what several machines printed (see each) into one TAP stream. Each test program is TAP
+# itself, or counts as one test by its exit status.
+#
+# @machine NAME         the lines up to the next @machine come from this one
+# @begin PROGRAM        ... @end PROGRAM STATUS around the output of one program
+# @done                 the machine ran all its programs
+# @console TEXT         the end of the console of a machine that did not
+
+function result(good, text) {
+	printf "%sok %d - %s: %s\n", good ? "" : "not ", ++count, machine, text
+	failed += !good
+}
+
+function end_program(outcome, status,    i) {
+	bad = failed - failed_before
+	if (planned + passed + bad == 0 && (status == 0 || status == 77))
+		result(1, program (status == 77 ? " # SKIP" : ""))
+	else if (status != 0 && bad == 0)
+		result(0, program ": " outcome)
+	else if (planned != passed + bad)
+		result(0, program ": planned " planned " tests, ran " passed + bad)
+	if (failed > failed_before)
+		for (i = 1; i <= others; i++)
+			print (other[i] ~ /^#/ ? "" : "# ") other[i]
+	program = ""
+}
+
+function end_machine() {
+	if (machine == "")
+		return
+	if (program != "")
+		end_program("did not end", -1)
+	if (!done)
+		result(0, "the end marker")
+	else if (!programs)
+		result(0, "there are programs to run")
+	machine = ""
+}
+
+{ sub(/\r$/, "") }
+
+$1 == "@machine" {
+	end_machine()
+	sub(/^@machine /, "")
+	machine = $0
+	done = programs = 0
+	next
+}
+
+$1 == "@begin" {
+	program = $2
+	programs++
+	planned = passed = others = 0
+	failed_before = failed
+	next
+}
+
+$1 == "@end" { end_program("exit status " $3, $3); next }
+$1 == "@done" { done = 1; next }
+program == "" && /^Bail out!/ { print; bailed_out = 1; exit }
+$1 == "@console" { end_machine(); sub(/^@console/, "# "); print; next }
+program == "" { print "# " $0; next }
+
+/^1\.\.[0-9]+/ {
+	sub(/^1\.\./, "")
+	planned += $1
+	next
+}
+
+/^(not )?ok / {
+	good = $1 == "ok"
+	sub(/^(not )?ok +[0-9]* *(- )?/, "")
+	passed += good
+	result(good, program ": " $0)
+	next
+}
+
+{ other[++others] = $0 }
+
+END {
+	if (bailed_out)
+		exit 99
+	end_machine()
+	print "1.." count + 0
+	exit !count || failed > 0
+}
