@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "process.h"
 #include "system.h"
 
 /* Of linux/io_uring.h, newer than the headers that liburing 2.3 brings. */
@@ -20,15 +21,18 @@
 /* A ring by a thread whose system call was interrupted or refused for the moment is tried again. */
 #define ATTEMPTS 16
 
-static int send_msg_ring(int fd, uint64_t user_data, int32_t result)
+static void prepare_msg_ring(struct io_uring_sqe *sqe, int fd, uint64_t user_data, int32_t result)
 {
-	struct io_uring_sqe sqe;
-	memset(&sqe, 0, sizeof sqe);
-	sqe.opcode = IORING_OP_MSG_RING;
-	sqe.fd = fd;
-	sqe.len = (uint32_t)result;
-	sqe.off = user_data;
-	return ringwake_system.register_ring(-1, REGISTER_SEND_MSG_RING, &sqe, 1);
+	memset(sqe, 0, sizeof *sqe);
+	sqe->opcode = IORING_OP_MSG_RING;
+	sqe->fd = fd;
+	sqe->len = (uint32_t)result;
+	sqe->off = user_data;
+}
+
+static int send_msg_ring(const struct io_uring_sqe *sqe)
+{
+	return ringwake_system.register_ring(-1, REGISTER_SEND_MSG_RING, sqe, 1);
 }
 
 /* A kernel that knows sync MSG_RING tries to read the request first; any other answer is its
@@ -65,6 +69,7 @@ static int open_msg_ring(struct doorbell *doorbell)
 	}
 	doorbell->path = RINGWAKE_PATH_MSG_RING;
 	doorbell->fd = doorbell->ring->ring_fd;
+	prepare_msg_ring(doorbell->request, doorbell->fd, doorbell->user_data, 0);
 	return 0;
 }
 
@@ -78,6 +83,7 @@ static int open_eventfd(struct doorbell *doorbell)
 		return fd;
 	doorbell->path = RINGWAKE_PATH_EVENTFD;
 	doorbell->fd = fd;
+	*(uint64_t *)doorbell->request = 1;
 	return 0;
 }
 
@@ -95,8 +101,21 @@ static int path_from_environment(enum ringwake_path *path)
 	return 0;
 }
 
-int ringwake_doorbell_open(struct doorbell *doorbell, struct io_uring *ring,
-	enum ringwake_path path, uint64_t user_data)
+static int open_path(struct doorbell *doorbell, enum ringwake_path path)
+{
+	switch (path) {
+	case RINGWAKE_PATH_MSG_RING:
+		return open_msg_ring(doorbell);
+	case RINGWAKE_PATH_EVENTFD:
+		return open_eventfd(doorbell);
+	case RINGWAKE_PATH_AUTO:
+		return open_msg_ring(doorbell) < 0 ? open_eventfd(doorbell) : 0;
+	}
+	return -EINVAL;
+}
+
+int ringwake_doorbell_open(
+	struct doorbell *doorbell, struct io_uring *ring, enum ringwake_path path, uint64_t user_data)
 {
 	int error = 0;
 	if (path == RINGWAKE_PATH_AUTO)
@@ -108,16 +127,13 @@ int ringwake_doorbell_open(struct doorbell *doorbell, struct io_uring *ring,
 
 	doorbell->ring = ring;
 	doorbell->user_data = user_data;
-	switch (path) {
-	case RINGWAKE_PATH_MSG_RING:
-		return open_msg_ring(doorbell);
-	case RINGWAKE_PATH_EVENTFD:
-		return open_eventfd(doorbell);
-	case RINGWAKE_PATH_AUTO:
-		error = open_msg_ring(doorbell);
-		return error < 0 ? open_eventfd(doorbell) : 0;
-	}
-	return -EINVAL;
+	doorbell->request = ringwake_wiped_new();
+	if (doorbell->request == NULL)
+		return -ENOMEM;
+	error = open_path(doorbell, path);
+	if (error < 0)
+		ringwake_wiped_free(doorbell->request);
+	return error;
 }
 
 int ringwake_doorbell_ring(const struct doorbell *doorbell)
@@ -125,9 +141,9 @@ int ringwake_doorbell_ring(const struct doorbell *doorbell)
 	int result = 0;
 	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
 		if (doorbell->path == RINGWAKE_PATH_MSG_RING)
-			result = send_msg_ring(doorbell->fd, doorbell->user_data, 0);
+			result = send_msg_ring(doorbell->request);
 		else
-			result = ringwake_system.write(doorbell->fd, 1);
+			result = ringwake_system.write(doorbell->fd, doorbell->request);
 		if (result != -EINTR && result != -EAGAIN)
 			break;
 	}
@@ -138,7 +154,9 @@ int ringwake_doorbell_post(const struct doorbell *doorbell, uint64_t user_data, 
 {
 	if (doorbell->path != RINGWAKE_PATH_MSG_RING || doorbell->ring == &doorbell->own)
 		return -EOPNOTSUPP;
-	return send_msg_ring(doorbell->fd, user_data, result);
+	struct io_uring_sqe sqe;
+	prepare_msg_ring(&sqe, doorbell->fd, user_data, result);
+	return send_msg_ring(&sqe);
 }
 
 /* Only a READ has to be prepared. A thread's requests end with it: another thread submits anew. */
@@ -333,5 +351,6 @@ void ringwake_doorbell_abandon(struct doorbell *doorbell)
 		io_uring_queue_exit(&doorbell->own);
 	if (doorbell->path == RINGWAKE_PATH_EVENTFD)
 		close(doorbell->fd);
+	ringwake_wiped_free(doorbell->request);
 	errno = saved;
 }

@@ -3,43 +3,105 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
-_Atomic uint32_t *ringwake_process_page;
+/*
+ * Pages of 64 pieces each, in a list that only grows. There is no lock: a child could find it held by
+ * a thread that it has not got.
+ */
+#define PIECES 64
+struct page {
+	struct page *next; /* older */
+	char *memory;
+	_Atomic uint64_t used; /* a bit for each piece */
+};
+static _Atomic(struct page *) newest;
 
+static void *take_piece(struct page *page)
+{
+	uint64_t used = atomic_load_explicit(&page->used, memory_order_relaxed);
+	while (~used != 0) {
+		int piece = __builtin_ctzll(~used);
+		/* Acquire: pairs with the release in ringwake_wiped_free by its last owner. */
+		if (atomic_compare_exchange_weak_explicit(&page->used, &used, used | 1ull << piece,
+			    memory_order_acquire, memory_order_relaxed))
+			return page->memory + piece * WIPED_SIZE;
+	}
+	return NULL;
+}
+
+static struct page *new_page(void)
+{
+	size_t size = PIECES * WIPED_SIZE;
+	struct page *page = malloc(sizeof *page);
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (page == NULL || memory == MAP_FAILED || madvise(memory, size, MADV_WIPEONFORK) != 0) {
+		if (memory != MAP_FAILED)
+			munmap(memory, size);
+		free(page);
+		return NULL;
+	}
+	page->memory = memory;
+	atomic_init(&page->used, 0);
+	return page;
+}
+
+void *ringwake_wiped_new(void)
+{
+	/* Acquire: pairs with the release below. */
+	struct page *page = atomic_load_explicit(&newest, memory_order_acquire);
+	for (struct page *i = page; i; i = i->next) {
+		void *piece = take_piece(i);
+		if (piece)
+			return piece;
+	}
+	int saved = errno;
+	struct page *fresh = new_page();
+	errno = saved;
+	if (fresh == NULL)
+		return NULL;
+	void *piece = take_piece(fresh);
+	do {
+		fresh->next = page;
+		/* Release: the page is complete when others find it. */
+	} while (!atomic_compare_exchange_weak_explicit(
+		&newest, &page, fresh, memory_order_release, memory_order_relaxed));
+	return piece;
+}
+
+void ringwake_wiped_free(void *memory)
+{
+	memset(memory, 0, WIPED_SIZE);
+	struct page *page = atomic_load_explicit(&newest, memory_order_acquire);
+	while ((char *)memory < page->memory || (char *)memory >= page->memory + PIECES * WIPED_SIZE)
+		page = page->next;
+	uint64_t piece = (uint64_t)((char *)memory - page->memory) / WIPED_SIZE;
+	/* Release: pairs with the acquire in take_piece; the piece is zeroed when it has a new owner. */
+	atomic_fetch_and_explicit(&page->used, ~(1ull << piece), memory_order_release);
+}
+
+_Atomic uint32_t *ringwake_process_word;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static int map_error;
 static _Atomic uint32_t last_number; /* not wiped: a child counts on from its parent's */
 
-static void map_page(void)
+static void take_word(void)
 {
-	int saved = errno;
-	size_t size = (size_t)sysconf(_SC_PAGESIZE);
-	void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (page == MAP_FAILED) {
-		map_error = -errno;
-	} else if (madvise(page, size, MADV_WIPEONFORK) != 0) {
-		map_error = -errno;
-		munmap(page, size);
-	} else {
-		ringwake_process_page = page;
-	}
-	errno = saved;
+	ringwake_process_word = ringwake_wiped_new();
 }
 
 int64_t ringwake_process_number(void)
 {
-	pthread_once(&once, map_page);
-	if (map_error != 0)
-		return map_error;
-	/* Relaxed throughout: the number orders nothing, and of two threads that meet one's CAS
-	 * wins. */
-	uint32_t number = atomic_load_explicit(ringwake_process_page, memory_order_relaxed);
+	pthread_once(&once, take_word);
+	if (ringwake_process_word == NULL)
+		return -ENOMEM;
+	/* Relaxed throughout: the number orders nothing, and of two threads that meet one's CAS wins. */
+	uint32_t number = atomic_load_explicit(ringwake_process_word, memory_order_relaxed);
 	if (number != 0)
 		return number;
 	uint32_t fresh = atomic_fetch_add_explicit(&last_number, 1, memory_order_relaxed) + 1;
-	if (atomic_compare_exchange_strong_explicit(ringwake_process_page, &number, fresh,
+	if (atomic_compare_exchange_strong_explicit(ringwake_process_word, &number, fresh,
 		    memory_order_relaxed, memory_order_relaxed))
 		return fresh;
 	return number;

@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Which process is this? Some memory is wiped by the kernel in a forked child. A number that lies
+ * there tells a sender with one load, of a line that nobody writes, whether it runs in the process
+ * that opened its target; unlike pthread_atfork() this also sees fork by a raw system call. And what
+ * a doorbell hands to the kernel lies there, so that a child which forked between that check and the
+ * system call hands over zeros.
+ */
 #ifndef RINGWAKE_PROCESS_H
 #define RINGWAKE_PROCESS_H
 
@@ -6,21 +13,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/*
- * Which process is this? A page that the kernel wipes in a forked child holds a number, so a sender
- * finds out whether it runs in the process that opened its target with one load of a line that
- * nobody writes. Unlike pthread_atfork() this also sees fork by a raw system call.
- */
-extern _Atomic uint32_t *ringwake_process_page;
+#define WIPED_SIZE 64
 
-/* This process's number, never 0, or a negative errno value: -ENOMEM, -EINVAL before Linux 4.14. */
+/* WIPED_SIZE bytes of zeroed memory that a forked child finds zeroed; NULL if there is none. */
+void *ringwake_wiped_new(void);
+void ringwake_wiped_free(void *memory);
+
+/* This process's number, never 0, or -ENOMEM. */
 int64_t ringwake_process_number(void);
+
+extern _Atomic uint32_t *ringwake_process_word;
 
 /* For numbers that ringwake_process_number() has returned. */
 static inline bool ringwake_process_is(uint32_t number)
 {
-	/* Relaxed: only fork() changes the page, before the child's first instruction. */
-	return atomic_load_explicit(ringwake_process_page, memory_order_relaxed) == number;
+	/* Relaxed: only fork() changes it, before the child's first instruction. */
+	return atomic_load_explicit(ringwake_process_word, memory_order_relaxed) == number;
 }
 
 #endif

@@ -67,9 +67,9 @@ static int read_value(int fd, uint64_t *value)
 	return call(SYS_read, fd, (long)value, sizeof *value, 0, 0, 0);
 }
 
-static int write_value(int fd, uint64_t value)
+static int write_value(int fd, const uint64_t *value)
 {
-	return call(SYS_write, fd, (long)&value, sizeof value, 0, 0, 0);
+	return call(SYS_write, fd, (long)value, sizeof *value, 0, 0, 0);
 }
 
 static int poll_one(struct pollfd *entry, const struct timespec *timeout)

@@ -22,7 +22,7 @@ struct ringwake_system {
 	int (*register_ring)(int fd, unsigned opcode, const void *arg, unsigned count);
 	int (*eventfd)(int flags);
 	int (*read)(int fd, uint64_t *value);
-	int (*write)(int fd, uint64_t value);
+	int (*write)(int fd, const uint64_t *value);
 	int (*poll)(struct pollfd *entry, const struct timespec *timeout);
 	int (*futex_wait)(
 		const _Atomic uint32_t *word, uint32_t expected, const struct timespec *timeout);

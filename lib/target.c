@@ -166,6 +166,8 @@ static int ring(struct ringwake *target)
 		return -EOWNERDEAD;
 	atomic_fetch_add_explicit(&target->rung, 1, memory_order_relaxed);
 	int result = ringwake_doorbell_ring(&target->doorbell);
+	if (!ringwake_process_is(target->process)) /* a signal handler of this thread has forked */
+		return -EOWNERDEAD;
 	if (result < 0)
 		atomic_fetch_add_explicit(&target->failures, 1, memory_order_relaxed);
 	if (result == 0 || result == -EOVERFLOW) {

@@ -55,13 +55,13 @@ int ringwake_wait(struct ringwake *target, int64_t timeout_ns)
 		result = ringwake_doorbell_sleep(&target->doorbell, 1, timeout_ns);
 	} else if (result == 0) {
 		result = ringwake_doorbell_flush(&target->doorbell);
-		if (result == 0 && timeout_ns == 0 && ringwake_target_is_idle(target) &&
-			ringwake_doorbell_completions(&target->doorbell) == 0)
-			result = -ETIME;
 	}
 	ringwake_disarm(target);
 	if (!ringwake_doorbell_is_private(&target->doorbell))
 		ringwake_doorbell_reap(&target->doorbell);
+	if (result == 0 && timeout_ns == 0 && ringwake_target_is_idle(target) &&
+		ringwake_doorbell_completions(&target->doorbell) == 0)
+		return -ETIME;
 	int ran = ringwake_dispatch(target, 0);
 	return ran > 0 ? ran : result;
 }

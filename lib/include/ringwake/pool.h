@@ -74,7 +74,14 @@ struct ringwake_pool_stats {
 	unsigned threads;
 	unsigned queued; /* not started yet */
 };
+#if defined(__cplusplus) && defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow" /* g++ minds that a function has a structure's name */
+#endif
 void ringwake_pool_stats(struct ringwake_pool *pool, struct ringwake_pool_stats *stats);
+#if defined(__cplusplus) && defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
 
 #ifdef __cplusplus
 }

@@ -175,7 +175,14 @@ struct ringwake_stats {
 };
 
 /* Any thread. Each figure is exact at some moment during the call, not all at the same one. */
+#if defined(__cplusplus) && defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow" /* g++ minds that a function has a structure's name */
+#endif
 void ringwake_stats(const struct ringwake *target, struct ringwake_stats *stats);
+#if defined(__cplusplus) && defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
 
 /*
  * A coalescing event: any number of sends before its callback runs make one callback. The members

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/* What every cmocka test of the project shares. */
+#ifndef TESTS_COMMON_H
+#define TESTS_COMMON_H
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <ringwake/ringwake.h>
+
+/* The doorbell that the running test is to use. */
+static enum ringwake_path test_path;
+
+static inline int use_msg_ring(void **state)
+{
+	(void)state;
+	test_path = RINGWAKE_PATH_MSG_RING;
+	return 0;
+}
+
+static inline int use_eventfd(void **state)
+{
+	(void)state;
+	test_path = RINGWAKE_PATH_EVENTFD;
+	return 0;
+}
+
+#define ON_BOTH_PATHS(test)                                                                        \
+	{#test " on msg_ring", test, use_msg_ring, NULL, NULL},                                    \
+	{                                                                                          \
+#test " on eventfd", test, use_eventfd, NULL, NULL                                 \
+	}
+
+/* Skips the test where the kernel has no sync MSG_RING; any other failure is one. */
+static inline struct ringwake *open_target_with(
+	struct io_uring *ring, struct ringwake_params params)
+{
+	struct ringwake *target = NULL;
+	params.path = test_path;
+	int error = ringwake_open(&target, ring, &params);
+	if (error < 0 && test_path == RINGWAKE_PATH_MSG_RING) {
+		print_message("no sync MSG_RING here: %s\n", strerror(-error));
+		skip();
+	}
+	assert_int_equal(error, 0);
+	return target;
+}
+
+static inline struct ringwake *open_target(struct io_uring *ring)
+{
+	return open_target_with(ring, (struct ringwake_params){0});
+}
+
+/* A message that counts its callbacks. */
+struct counted {
+	struct ringwake_msg msg;
+	unsigned count;
+};
+
+static inline void count_message(struct ringwake_msg *msg)
+{
+	((struct counted *)msg)->count++;
+}
+
+static inline struct ringwake_stats stats_of(const struct ringwake *target)
+{
+	struct ringwake_stats stats;
+	ringwake_stats(target, &stats);
+	return stats;
+}
+
+static inline pthread_t start(void *(*function)(void *), void *argument)
+{
+	pthread_t thread;
+	assert_int_equal(pthread_create(&thread, NULL, function, argument), 0);
+	return thread;
+}
+
+static inline void join(pthread_t thread)
+{
+	assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+/* A run that hangs ends by itself, and says so. */
+static inline int run_bounded(
+	const char *name, const struct CMUnitTest *tests, size_t count, unsigned seconds)
+{
+	alarm(seconds);
+	return _cmocka_run_group_tests(name, tests, count, NULL, NULL);
+}
+#define RUN_BOUNDED(tests, seconds)                                                                \
+	run_bounded(#tests, tests, sizeof tests / sizeof *(tests), seconds)
+
+#endif

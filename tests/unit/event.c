@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/* Coalescing events: at least one callback after the last send, and none after close. */
+#include "hooks.h"
+
+struct tally {
+	struct ringwake_event event;
+	unsigned calls;
+	uint64_t seen;
+	_Atomic uint64_t *written;
+};
+
+static void on_tally(struct ringwake_event *event)
+{
+	struct tally *tally = (struct tally *)event;
+	tally->calls++;
+	if (tally->written)
+		tally->seen = atomic_load_explicit(tally->written, memory_order_relaxed);
+}
+
+static void test_sends_coalesce(void **state)
+{
+	(void)state;
+	struct ringwake *target = open_target(NULL);
+	struct tally tally = {0};
+	ringwake_event_init(&tally.event, target, on_tally);
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(ringwake_event_send(&tally.event), 0);
+	assert_int_equal(ringwake_wait(target, -1), 1);
+	assert_int_equal(tally.calls, 1);
+	assert_int_equal(ringwake_event_send(&tally.event), 0);
+	assert_int_equal(ringwake_wait(target, -1), 1);
+	assert_int_equal(tally.calls, 2);
+	assert_int_equal(ringwake_event_close(&tally.event), 0);
+	assert_int_equal(ringwake_event_close(&tally.event), -EALREADY);
+	assert_int_equal(ringwake_event_send(&tally.event), -ECANCELED);
+	ringwake_close(target);
+}
+
+struct writer {
+	struct ringwake_event *event;
+	_Atomic uint64_t *written;
+	uint64_t last;
+};
+
+/* The counter is relaxed: that the callback sees it is the event's doing. */
+static void *write_and_send(void *argument)
+{
+	struct writer *writer = argument;
+	for (uint64_t i = 1; i <= writer->last; i++) {
+		atomic_store_explicit(writer->written, i, memory_order_relaxed);
+		if (ringwake_event_send(writer->event) != 0)
+			abort();
+	}
+	return NULL;
+}
+
+static void test_callback_sees_the_last_write(void **state)
+{
+	(void)state;
+	struct ringwake *target = open_target(NULL);
+	for (int round = 0; round < 20; round++) {
+		_Atomic uint64_t written = 0;
+		struct tally tally = {.written = &written};
+		ringwake_event_init(&tally.event, target, on_tally);
+		struct writer writer = {&tally.event, &written, 5000};
+		pthread_t thread = start(write_and_send, &writer);
+		while (tally.seen < 5000)
+			assert_true(ringwake_wait(target, 10000000000) >=
+				0); /* a lost wake is -ETIME */
+		join(thread);
+		assert_int_equal(ringwake_event_close(&tally.event), 0);
+	}
+	ringwake_close(target);
+}
+
+static void test_close_takes_the_message_back(void **state)
+{
+	(void)state;
+	struct ringwake *target = open_target(NULL);
+	struct counted others[3] = {
+		{.msg.fn = count_message}, {.msg.fn = count_message}, {.msg.fn = count_message}};
+	for (int place = 0; place < 4; place++) {
+		struct tally *tally = calloc(1, sizeof *tally);
+		ringwake_event_init(&tally->event, target, on_tally);
+		for (int i = 0; i < 3; i++) {
+			if (i == place)
+				ringwake_event_send(&tally->event);
+			ringwake_send(target, &others[i].msg);
+		}
+		if (place == 3)
+			ringwake_event_send(&tally->event);
+		assert_int_equal(ringwake_event_close(&tally->event), 0);
+		assert_int_equal(tally->calls, 0);
+		free(tally);
+		assert_int_equal(ringwake_wait(target, 0), 3);
+	}
+	assert_int_equal(others[0].count + others[1].count + others[2].count, 12);
+	ringwake_close(target);
+}
+
+static unsigned gone;
+static void on_gone(struct ringwake_event *event)
+{
+	(void)event;
+	gone++;
+}
+
+static void test_close_later(void **state)
+{
+	(void)state;
+	struct ringwake *target = open_target(NULL);
+	struct tally idle = {0}, pending = {0};
+	gone = 0;
+	ringwake_event_init(&idle.event, target, on_tally);
+	ringwake_event_init(&pending.event, target, on_tally);
+	ringwake_event_send(&pending.event);
+	assert_int_equal(ringwake_event_close_later(&idle.event, on_gone), 0);
+	assert_int_equal(ringwake_event_close_later(&idle.event, on_gone), -EALREADY);
+	assert_int_equal(ringwake_event_close_later(&pending.event, on_gone), 1);
+	assert_int_equal(ringwake_event_send(&pending.event), -ECANCELED);
+	assert_int_equal(gone, 0);
+	assert_int_equal(ringwake_wait(target, -1), 1);
+	assert_int_equal(gone, 1);
+	assert_int_equal(pending.calls + idle.calls, 0);
+	ringwake_close(target);
+}
+
+static void *send_event(void *event)
+{
+	return (void *)(intptr_t)ringwake_event_send(event);
+}
+
+/* The sender is held in the doorbell of another message; its own is pushed but late to ring. */
+static void test_close_while_a_sender_rings(void **state)
+{
+	(void)state;
+	struct ringwake *target = open_target(NULL);
+	struct tally tally = {0};
+	ringwake_event_init(&tally.event, target, on_tally);
+	hook_doorbell();
+	assert_true(ringwake_arm(target));
+	hold_doorbell = true;
+	pthread_t sender = start(send_event, &tally.event);
+	pthread_barrier_wait(&reached);
+	assert_int_equal(ringwake_event_close(&tally.event), 0);
+	pthread_barrier_wait(&released);
+	join(sender);
+	assert_int_equal(tally.calls, 0);
+	unhook();
+	ringwake_close(target);
+}
+
+static _Atomic bool stop;
+static void *send_forever(void *event)
+{
+	while (!stop)
+		ringwake_event_send(event);
+	return NULL;
+}
+
+static void test_close_while_senders_run(void **state)
+{
+	(void)state;
+	struct ringwake *target = open_target(NULL);
+	for (int round = 0; round < 300; round++) {
+		struct tally tally = {0};
+		ringwake_event_init(&tally.event, target, on_tally);
+		stop = false;
+		pthread_t one = start(send_forever, &tally.event);
+		pthread_t other = start(send_forever, &tally.event);
+		for (int i = 0; i < round % 5; i++)
+			ringwake_wait(target, 1000000);
+		assert_int_equal(ringwake_event_close(&tally.event), 0);
+		unsigned calls = tally.calls;
+		while (ringwake_wait(target, 0) >= 0)
+			;
+		assert_int_equal(tally.calls, calls);
+		stop = true;
+		join(one);
+		join(other);
+	}
+	ringwake_close(target);
+}
+
+static void test_no_callback(void **state)
+{
+	(void)state;
+	struct ringwake *target = open_target(NULL);
+	struct ringwake_event event;
+	ringwake_event_init(&event, target, NULL);
+	ringwake_event_send(&event);
+	assert_int_equal(ringwake_wait(target, -1), 1);
+	assert_int_equal(ringwake_event_close(&event), 0);
+	ringwake_close(target);
+}
+
+int main(void)
+{
+	const struct CMUnitTest event_tests[] = {
+		ON_BOTH_PATHS(test_sends_coalesce),
+		ON_BOTH_PATHS(test_callback_sees_the_last_write),
+		ON_BOTH_PATHS(test_close_takes_the_message_back),
+		ON_BOTH_PATHS(test_close_later),
+		ON_BOTH_PATHS(test_close_while_a_sender_rings),
+		ON_BOTH_PATHS(test_close_while_senders_run),
+		ON_BOTH_PATHS(test_no_callback),
+	};
+	return RUN_BOUNDED(event_tests, 120);
+}

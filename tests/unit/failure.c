@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/* Promise 5: a failed doorbell is never a lost wake. */
+#include "hooks.h"
+
+static void *send_one(void *argument)
+{
+	struct ringwake **target = argument;
+	static struct counted message = {.msg.fn = count_message};
+	ringwake_send(*target, &message.msg);
+	return NULL;
+}
+
+static void test_failure_is_reported_and_the_next_send_rings(void **state)
+{
+	(void)state;
+	static const int errors[] = {-ENOMEM, -EPERM, -EACCES, -ENOSYS, -EBADF, -EAGAIN, -EINTR};
+	struct ringwake *target = open_target(NULL);
+	struct counted first = {.msg.fn = count_message}, second = first;
+	hook_doorbell();
+	for (unsigned i = 0; i < sizeof errors / sizeof *errors; i++) {
+		assert_true(ringwake_arm(target));
+		doorbell_error = errors[i];
+		assert_int_equal(ringwake_send(target, &first.msg), errors[i]);
+		doorbell_error = 0;
+		doorbell_calls = 0;
+		assert_int_equal(ringwake_send(target, &second.msg), 0);
+		assert_int_equal(doorbell_calls, 1);
+		ringwake_disarm(target);
+		assert_int_equal(ringwake_dispatch(target, 0), 2);
+	}
+	assert_int_equal(first.count, second.count);
+	assert_int_equal(stats_of(target).doorbell_failures, sizeof errors / sizeof *errors);
+	unhook();
+	ringwake_close(target); /* the gate's sums are equal, or this hangs */
+}
+
+static void test_failed_wake_rings_again(void **state)
+{
+	(void)state;
+	struct ringwake *target = open_target(NULL);
+	struct ringwake_event event;
+	ringwake_event_init(&event, target, NULL);
+	hook_doorbell();
+	assert_true(ringwake_arm(target));
+	doorbell_error = -ENOMEM;
+	assert_int_equal(ringwake_wake(target), -ENOMEM);
+	assert_int_equal(ringwake_event_send(&event), -ENOMEM);
+	doorbell_error = 0;
+	doorbell_calls = 0;
+	assert_int_equal(ringwake_event_send(&event), 0); /* coalesced, and yet it rings */
+	assert_int_equal(doorbell_calls, 1);
+	assert_int_equal(ringwake_event_send(&event), 0);
+	assert_int_equal(doorbell_calls, 1);
+	ringwake_disarm(target);
+	assert_int_equal(ringwake_dispatch(target, 0), 1);
+	assert_int_equal(ringwake_event_close(&event), 0);
+	unhook();
+	ringwake_close(target);
+}
+
+static void test_full_queue_is_a_wake(void **state)
+{
+	(void)state;
+	struct ringwake *target = open_target(NULL);
+	struct counted message = {.msg.fn = count_message};
+	hook_doorbell();
+	assert_true(ringwake_arm(target));
+	doorbell_error = -EOVERFLOW;
+	assert_int_equal(ringwake_send(target, &message.msg), 0);
+	ringwake_disarm(target);
+	assert_int_equal(ringwake_dispatch(target, 0), 1);
+	unhook();
+	ringwake_close(target);
+}
+
+static _Atomic int interruptions;
+static int interrupted_register(int fd, unsigned opcode, const void *arg, unsigned count)
+{
+	if (fd == -1 && atomic_fetch_sub(&interruptions, 1) > 0)
+		return -EINTR;
+	return real_system.register_ring(fd, opcode, arg, count);
+}
+static int interrupted_write(int fd, const uint64_t *value)
+{
+	return atomic_fetch_sub(&interruptions, 1) > 0 ? -EAGAIN : real_system.write(fd, value);
+}
+
+static void test_interrupted_doorbell_is_tried_again(void **state)
+{
+	(void)state;
+	struct ringwake *target = open_target(NULL);
+	struct counted message = {.msg.fn = count_message};
+	hook_doorbell();
+	ringwake_system.register_ring = interrupted_register;
+	ringwake_system.write = interrupted_write;
+	assert_true(ringwake_arm(target));
+	interruptions = 3;
+	assert_int_equal(ringwake_send(target, &message.msg), 0);
+	struct pollfd entry = {.fd = ringwake_fd(target), .events = POLLIN};
+	assert_int_equal(poll(&entry, 1, -1), 1);
+	ringwake_disarm(target);
+	assert_int_equal(ringwake_dispatch(target, 0), 1);
+	unhook();
+	ringwake_close(target);
+}
+
+/* The loop wakes by itself while a doorbell is on its way to fail: ASLEEP comes back to an awake
+ * loop. */
+static void test_failure_after_the_loop_woke(void **state)
+{
+	(void)state;
+	struct ringwake *target = open_target(NULL);
+	struct counted message = {.msg.fn = count_message};
+	hook_doorbell();
+	hold_doorbell = true;
+	assert_true(ringwake_arm(target));
+	pthread_t sender = start(send_one, &target);
+	pthread_barrier_wait(&reached);
+	ringwake_disarm(target);
+	assert_int_equal(ringwake_dispatch(target, 0), 1);
+	doorbell_error = -ENOMEM;
+	pthread_barrier_wait(&released);
+	join(sender);
+	doorbell_error = 0;
+	assert_int_equal(ringwake_send(target, &message.msg), 0); /* rings, needlessly */
+	assert_int_equal(ringwake_wait(target, 0), 1);
+	assert_true(ringwake_arm(target));
+	assert_int_equal(ringwake_send(target, &message.msg), 0);
+	assert_int_equal(ringwake_wait(target, 0), 1);
+	unhook();
+	ringwake_close(target);
+}
+
+static int sleep_error;
+static int failing_enter(int fd, unsigned min, unsigned flags, const void *arg, size_t size)
+{
+	return min > 0 ? sleep_error : real_system.enter(fd, min, flags, arg, size);
+}
+static int failing_poll(struct pollfd *entry, const struct timespec *timeout)
+{
+	(void)entry;
+	(void)timeout;
+	return sleep_error;
+}
+
+static void test_failing_sleep_leaves_the_target_usable(void **state)
+{
+	(void)state;
+	struct ringwake *target = open_target(NULL);
+	struct counted message = {.msg.fn = count_message};
+	hook_doorbell();
+	ringwake_system.enter = failing_enter;
+	ringwake_system.poll = failing_poll;
+	static const int errors[] = {-EINTR, -EBADF, -ENOMEM, -EAGAIN};
+	for (unsigned i = 0; i < sizeof errors / sizeof *errors; i++) {
+		sleep_error = errors[i];
+		assert_int_equal(ringwake_wait(target, -1), errors[i]);
+		ringwake_send(target, &message.msg);
+		assert_int_equal(ringwake_wait(target, -1), 1);
+	}
+	sleep_error = -EBADR; /* completions were dropped: look, do not fail */
+	assert_int_equal(ringwake_wait(target, -1), 0);
+	unhook();
+	ringwake_send(target, &message.msg);
+	assert_int_equal(ringwake_wait(target, -1), 1);
+	ringwake_close(target);
+}
+
+int main(void)
+{
+	const struct CMUnitTest failure_tests[] = {
+		ON_BOTH_PATHS(test_failure_is_reported_and_the_next_send_rings),
+		ON_BOTH_PATHS(test_failed_wake_rings_again),
+		ON_BOTH_PATHS(test_full_queue_is_a_wake),
+		ON_BOTH_PATHS(test_interrupted_doorbell_is_tried_again),
+		ON_BOTH_PATHS(test_failure_after_the_loop_woke),
+		ON_BOTH_PATHS(test_failing_sleep_leaves_the_target_usable),
+	};
+	return RUN_BOUNDED(failure_tests, 60);
+}

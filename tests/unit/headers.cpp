@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+// The public headers compile as C++ and what they declare links and runs from there.
+#include <ringwake/liburing-compat.h>
+#include <ringwake/pool.h>
+#include <ringwake/ringwake.h>
+
+#include <cstdio>
+#include <thread>
+
+namespace
+{
+struct counter {
+	ringwake_msg msg;
+	int count;
+};
+
+int failures, number;
+
+void check(bool ok, const char *what)
+{
+	std::printf("%sok %d - %s\n", ok ? "" : "not ", ++number, what);
+	failures += !ok;
+}
+
+int events, works;
+} // namespace
+
+int main()
+{
+	std::printf("1..5\n");
+	ringwake *target = nullptr;
+	check(ringwake_open(&target, nullptr, nullptr) == 0, "open");
+
+	counter message{};
+	message.msg.fn = [](ringwake_msg *msg) { reinterpret_cast<counter *>(msg)->count++; };
+	std::thread sender([&] { ringwake_send(target, &message.msg); });
+	while (message.count == 0 && ringwake_wait(target, 10000000000) >= 0)
+		;
+	sender.join();
+	check(message.count == 1, "a message");
+
+	ringwake_event event;
+	ringwake_event_init(&event, target, [](ringwake_event *) { events++; });
+	ringwake_event_send(&event);
+	ringwake_dispatch(target, 0);
+	check(events == 1 && ringwake_event_close(&event) == 0, "an event");
+
+	ringwake_pool *pool = nullptr;
+	ringwake_work work{};
+	if (ringwake_pool_open(&pool, 1) == 0) {
+		ringwake_pool_submit(pool, target, &work, [](ringwake_work *) { works++; },
+			[](ringwake_work *, int status) { works += status == 0; });
+		ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
+		ringwake_dispatch(target, 0);
+	}
+	check(works == 2, "work");
+
+	struct ringwake_stats stats;
+	ringwake_stats(target, &stats);
+	check(stats.messages == 3, "statistics");
+	ringwake_close(target);
+	return failures;
+}

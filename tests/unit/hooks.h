@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/* Replaces members of the system-call table, for tests that count, fail or hold calls. */
+#ifndef TESTS_UNIT_HOOKS_H
+#define TESTS_UNIT_HOOKS_H
+
+#include "../../lib/system.h"
+#include "../common.h"
+
+#define REGISTER_SEND_MSG_RING 31
+
+static struct ringwake_system real_system;
+
+/* What the next doorbells answer, and how many have been made. */
+static _Atomic int doorbell_error;
+static _Atomic unsigned doorbell_calls;
+
+/* A doorbell call, of either path, is held between these two. */
+static pthread_barrier_t reached, released;
+static _Atomic bool hold_doorbell;
+
+static int before_doorbell(void)
+{
+	atomic_fetch_add(&doorbell_calls, 1);
+	if (atomic_exchange(&hold_doorbell, false)) {
+		pthread_barrier_wait(&reached);
+		pthread_barrier_wait(&released);
+	}
+	return atomic_load(&doorbell_error);
+}
+
+static int hooked_register(int fd, unsigned opcode, const void *arg, unsigned count)
+{
+	bool rings = fd == -1 && opcode == REGISTER_SEND_MSG_RING && arg != (void *)UINTPTR_MAX;
+	int error = rings ? before_doorbell() : 0;
+	return error ? error : real_system.register_ring(fd, opcode, arg, count);
+}
+
+static int hooked_write(int fd, const uint64_t *value)
+{
+	int error = before_doorbell();
+	return error ? error : real_system.write(fd, value);
+}
+
+static inline void hook_doorbell(void)
+{
+	real_system = ringwake_system;
+	doorbell_error = 0;
+	doorbell_calls = 0;
+	hold_doorbell = false;
+	pthread_barrier_init(&reached, NULL, 2);
+	pthread_barrier_init(&released, NULL, 2);
+	ringwake_system.register_ring = hooked_register;
+	ringwake_system.write = hooked_write;
+}
+
+static inline void unhook(void)
+{
+	ringwake_system = real_system;
+	pthread_barrier_destroy(&reached);
+	pthread_barrier_destroy(&released);
+}
+
+#endif

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/* Promise 2: sends from signal handlers, and senders that are stopped or cancelled half way. */
+#include <signal.h>
+#include <sys/syscall.h>
+
+#include "hooks.h"
+
+/* A ring of messages that the handler sends; each is free again when its callback has run. */
+enum { HANDLER_MESSAGES = 64 };
+struct reusable {
+	struct ringwake_msg msg;
+	_Atomic bool sent;
+};
+static struct reusable handler_messages[HANDLER_MESSAGES];
+static struct ringwake *volatile handler_target;
+static struct ringwake_event handler_event;
+static volatile unsigned handler_next;
+static _Atomic unsigned handler_sent, handler_errors;
+static unsigned handler_received;
+
+static void on_handler_message(struct ringwake_msg *msg)
+{
+	handler_received++;
+	atomic_store(&((struct reusable *)msg)->sent, false);
+}
+
+static void send_in_handler(int signal)
+{
+	(void)signal;
+	int before = errno;
+	errno = 4321;
+	struct reusable *message = &handler_messages[handler_next % HANDLER_MESSAGES];
+	if (!atomic_exchange(&message->sent, true)) {
+		handler_next++;
+		message->msg.fn = on_handler_message;
+		if (ringwake_send(handler_target, &message->msg) != 0)
+			handler_errors++;
+		handler_sent++;
+	}
+	if (ringwake_event_send(&handler_event) != 0 || ringwake_wake(handler_target) != 0)
+		handler_errors++;
+	if (errno != 4321)
+		handler_errors++;
+	errno = before;
+}
+
+static _Atomic bool stop_signals;
+static void *shower_signals(void *argument)
+{
+	pthread_t thread = *(pthread_t *)argument;
+	while (!stop_signals)
+		pthread_kill(thread, SIGUSR1);
+	return NULL;
+}
+
+/* The loop's thread sends, dispatches and sleeps while signals keep interrupting it. */
+static void test_handler_interrupts_everything(void **state)
+{
+	(void)state;
+	const char *rounds = getenv("TEST_ROUNDS");
+	unsigned goal = rounds ? (unsigned)atoi(rounds) : 20000;
+	struct ringwake *target = open_target(NULL);
+	struct sigaction action = {.sa_handler = send_in_handler}, before;
+	pthread_t self = pthread_self();
+	unsigned sent = 0;
+	struct counted own = {.msg.fn = count_message};
+	memset(handler_messages, 0, sizeof handler_messages);
+	handler_target = target;
+	handler_sent = handler_errors = handler_received = 0;
+	stop_signals = false;
+	ringwake_event_init(&handler_event, target, NULL);
+	assert_int_equal(sigaction(SIGUSR1, &action, &before), 0);
+	pthread_t shower = start(shower_signals, &self);
+	while (handler_sent < goal) {
+		if (own.count == sent) {
+			sent++;
+			assert_int_equal(ringwake_send(target, &own.msg), 0);
+		}
+		int result = ringwake_wait(target, handler_sent % 2 ? -1 : 0);
+		assert_true(result >= 0 || result == -EINTR || result == -ETIME);
+	}
+	stop_signals = true;
+	join(shower);
+	sigaction(SIGUSR1, &before, NULL);
+	while (ringwake_wait(target, 0) > 0)
+		;
+	assert_int_equal(handler_errors, 0);
+	assert_int_equal(handler_received, handler_sent);
+	assert_int_equal(own.count, sent);
+	assert_int_equal(ringwake_event_close(&handler_event), 0);
+	ringwake_close(target);
+}
+
+static void *send_own(void *target)
+{
+	static struct counted message = {.msg.fn = count_message};
+	ringwake_send(target, &message.msg);
+	return NULL;
+}
+
+/*
+ * A sender that has won the wake and is stopped there. Others are accepted meanwhile; all of them
+ * are delivered when it goes on. The loop is not asleep for it alone: any other wake delivers them
+ * too.
+ */
+static void test_stopped_sender(void **state)
+{
+	(void)state;
+	struct ringwake *target = open_target(NULL);
+	struct counted others[10];
+	hook_doorbell();
+	assert_true(ringwake_arm(target));
+	hold_doorbell = true;
+	pthread_t sender = start(send_own, target);
+	pthread_barrier_wait(&reached);
+	for (int i = 0; i < 10; i++) {
+		others[i] = (struct counted){.msg.fn = count_message};
+		assert_int_equal(ringwake_send(target, &others[i].msg), 0);
+	}
+	ringwake_disarm(target);
+	assert_int_equal(ringwake_dispatch(target, 0), 11);
+	/* The loop sleeps again, and another sender wakes it, while the first is still stopped. */
+	assert_true(ringwake_arm(target));
+	assert_int_equal(ringwake_send(target, &others[0].msg), 0);
+	assert_int_equal(ringwake_wait(target, -1), 1);
+	pthread_barrier_wait(&released);
+	join(sender);
+	assert_int_equal(ringwake_wait(target, 0), -ETIME); /* the late doorbell brings nothing */
+	unhook();
+	ringwake_close(target);
+}
+
+struct cancelled {
+	struct ringwake *target;
+	struct counted messages[100];
+	_Atomic unsigned accepted;
+};
+
+static void *send_until_cancelled(void *argument)
+{
+	struct cancelled *cancelled = argument;
+	for (unsigned i = 0; i < 100; i++) {
+		cancelled->messages[i] = (struct counted){.msg.fn = count_message};
+		if (ringwake_send(cancelled->target, &cancelled->messages[i].msg) == 0)
+			cancelled->accepted++;
+		if (i == 50)
+			pthread_testcancel();
+	}
+	return NULL;
+}
+
+/* No step of a send is a cancellation point, so a cancelled thread has rung where it had to. */
+static void test_cancelled_sender(void **state)
+{
+	(void)state;
+	for (int round = 0; round < 200; round++) {
+		struct ringwake *target = open_target(NULL);
+		static struct cancelled cancelled;
+		memset(&cancelled, 0, sizeof cancelled);
+		cancelled.target = target;
+		pthread_t thread = start(send_until_cancelled, &cancelled);
+		pthread_cancel(thread);
+		unsigned ran = 0;
+		while (ran < 51) {
+			int result = ringwake_wait(target, -1);
+			assert_true(result >= 0);
+			ran += (unsigned)result;
+		}
+		join(thread);
+		while (ringwake_wait(target, 0) >= 0)
+			;
+		for (unsigned i = 0; i < cancelled.accepted; i++)
+			assert_int_equal(cancelled.messages[i].count, 1);
+		ringwake_close(target);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest signal_tests[] = {
+		ON_BOTH_PATHS(test_handler_interrupts_everything),
+		ON_BOTH_PATHS(test_stopped_sender),
+		ON_BOTH_PATHS(test_cancelled_sender),
+	};
+	return RUN_BOUNDED(signal_tests, 300);
+}
