@@ -10,6 +10,8 @@
 #include <limits.h>
 #include <sched.h>
 
+#include "probes.h"
+
 #define TURN_LIMIT 4096
 
 /* Brings taken messages to the end of the ready ones, touching at most limit of them. */
@@ -85,8 +87,10 @@ int ringwake_dispatch(struct ringwake *target, unsigned max)
 		ran++;
 		msg->fn(msg); /* from here on the memory is the callback's */
 	}
-	if (ran > 0)
+	if (ran > 0) {
+		PROBE2(dispatch, target, ran);
 		count_dispatch(target, ran);
+	}
 	if (--target->depth == 0 && target->closed)
 		ringwake_unref(target); /* a callback closed it */
 	return (int)ran;

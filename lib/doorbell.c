@@ -114,8 +114,8 @@ static int open_path(struct doorbell *doorbell, enum ringwake_path path)
 	return -EINVAL;
 }
 
-int ringwake_doorbell_open(
-	struct doorbell *doorbell, struct io_uring *ring, enum ringwake_path path, uint64_t user_data)
+int ringwake_doorbell_open(struct doorbell *doorbell, struct io_uring *ring,
+	enum ringwake_path path, uint64_t user_data)
 {
 	int error = 0;
 	if (path == RINGWAKE_PATH_AUTO)

@@ -18,9 +18,9 @@
 struct doorbell {
 	/* Written at open, read by every sender. */
 	enum ringwake_path path;
-	int fd;                /* what is rung: the ring's, or the eventfd */
-	uint64_t user_data;    /* of the doorbell's completion */
-	void *request;         /* what the kernel is handed: an SQE, or the eventfd's 1; wiped by fork */
+	int fd;             /* what is rung: the ring's, or the eventfd */
+	uint64_t user_data; /* of the doorbell's completion */
+	void *request; /* what the kernel is handed: an SQE, or the eventfd's 1; wiped by fork */
 	struct io_uring *ring; /* the application's, or &own, or NULL */
 
 	/* The loop thread's. */

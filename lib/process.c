@@ -8,8 +8,8 @@
 #include <sys/mman.h>
 
 /*
- * Pages of 64 pieces each, in a list that only grows. There is no lock: a child could find it held by
- * a thread that it has not got.
+ * Pages of 64 pieces each, in a list that only grows. There is no lock: a child could find it held
+ * by a thread that it has not got.
  */
 #define PIECES 64
 struct page {
@@ -75,10 +75,12 @@ void ringwake_wiped_free(void *memory)
 {
 	memset(memory, 0, WIPED_SIZE);
 	struct page *page = atomic_load_explicit(&newest, memory_order_acquire);
-	while ((char *)memory < page->memory || (char *)memory >= page->memory + PIECES * WIPED_SIZE)
+	while ((char *)memory < page->memory ||
+		(char *)memory >= page->memory + PIECES * WIPED_SIZE)
 		page = page->next;
 	uint64_t piece = (uint64_t)((char *)memory - page->memory) / WIPED_SIZE;
-	/* Release: pairs with the acquire in take_piece; the piece is zeroed when it has a new owner. */
+	/* Release: pairs with the acquire in take_piece; the piece is zeroed when it has a new
+	 * owner. */
 	atomic_fetch_and_explicit(&page->used, ~(1ull << piece), memory_order_release);
 }
 
@@ -96,7 +98,8 @@ int64_t ringwake_process_number(void)
 	pthread_once(&once, take_word);
 	if (ringwake_process_word == NULL)
 		return -ENOMEM;
-	/* Relaxed throughout: the number orders nothing, and of two threads that meet one's CAS wins. */
+	/* Relaxed throughout: the number orders nothing, and of two threads that meet one's CAS
+	 * wins. */
 	uint32_t number = atomic_load_explicit(ringwake_process_word, memory_order_relaxed);
 	if (number != 0)
 		return number;

@@ -2,9 +2,9 @@
 /*
  * Which process is this? Some memory is wiped by the kernel in a forked child. A number that lies
  * there tells a sender with one load, of a line that nobody writes, whether it runs in the process
- * that opened its target; unlike pthread_atfork() this also sees fork by a raw system call. And what
- * a doorbell hands to the kernel lies there, so that a child which forked between that check and the
- * system call hands over zeros.
+ * that opened its target; unlike pthread_atfork() this also sees fork by a raw system call. And
+ * what a doorbell hands to the kernel lies there, so that a child which forked between that check
+ * and the system call hands over zeros.
  */
 #ifndef RINGWAKE_PROCESS_H
 #define RINGWAKE_PROCESS_H

@@ -57,6 +57,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "probes.h"
 #include "process.h"
 #include "system.h"
 
@@ -165,11 +166,14 @@ static int ring(struct ringwake *target)
 		    target->process)) /* forked since, by a signal handler of this thread */
 		return -EOWNERDEAD;
 	atomic_fetch_add_explicit(&target->rung, 1, memory_order_relaxed);
+	PROBE1(ring, target);
 	int result = ringwake_doorbell_ring(&target->doorbell);
 	if (!ringwake_process_is(target->process)) /* a signal handler of this thread has forked */
 		return -EOWNERDEAD;
-	if (result < 0)
+	if (result < 0) {
+		PROBE2(ring_failed, target, result);
 		atomic_fetch_add_explicit(&target->failures, 1, memory_order_relaxed);
+	}
 	if (result == 0 || result == -EOVERFLOW) {
 		/* -EOVERFLOW: the queue is full, and no loop sleeps on a queue that has something
 		 * in it. */

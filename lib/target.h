@@ -33,6 +33,7 @@ struct ringwake {
 	struct ringwake_msg *turned; /* ... this, whose last message is ... */
 	struct ringwake_msg *turned_last;
 	uint32_t owed;   /* times that a sender has cleared ASLEEP, so that it had to ring */
+	uint32_t heard;  /* owed when the loop last looked */
 	uint32_t reaped; /* rings seen by a private doorbell */
 	unsigned depth;  /* of nested dispatches */
 	bool closed;

@@ -183,7 +183,8 @@ static void answer_digest(struct exchange *exchange)
 		return;
 	}
 	if (status == 413) {
-		refuse(exchange, status, "at most 16777216 bytes, please");
+		_Static_assert(DIGEST_BYTES_MAX == 16777216, "as the text says");
+		refuse(exchange, status, "bytes is at most 16777216");
 		return;
 	}
 	exchange->work.run = digest_on_worker;

@@ -19,7 +19,6 @@ struct site {
 	uint64_t connections_open;
 	uint64_t connections_accepted;
 	uint64_t connections_timed_out;
-	uint64_t accept_failures;
 	uint64_t digests_submitted;
 	uint64_t digests_completed;
 	uint64_t requests[SITE_PATHS][SITE_STATUSES];

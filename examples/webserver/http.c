@@ -5,7 +5,7 @@
 #include <strings.h>
 #include <time.h>
 
-#define TEXT_OF(number) #number
+#define TEXT_OF(number)                   #number
 #define VERSION_TEXT(major, minor, patch) TEXT_OF(major) "." TEXT_OF(minor) "." TEXT_OF(patch)
 
 /*
@@ -14,7 +14,8 @@
  */
 #ifdef LLHTTP_VERSION_MAJOR
 
-#define GRAMMAR_NAME "llhttp " VERSION_TEXT(LLHTTP_VERSION_MAJOR, LLHTTP_VERSION_MINOR, LLHTTP_VERSION_PATCH)
+#define GRAMMAR_NAME                                                                               \
+	"llhttp " VERSION_TEXT(LLHTTP_VERSION_MAJOR, LLHTTP_VERSION_MINOR, LLHTTP_VERSION_PATCH)
 typedef llhttp_settings_t grammar_settings;
 
 static void grammar_init(http_grammar *grammar, const grammar_settings *settings)
@@ -48,7 +49,9 @@ static size_t grammar_execute(http_grammar *grammar, const grammar_settings *set
 
 #else
 
-#define GRAMMAR_NAME "http-parser " VERSION_TEXT(HTTP_PARSER_VERSION_MAJOR, HTTP_PARSER_VERSION_MINOR, HTTP_PARSER_VERSION_PATCH)
+#define GRAMMAR_NAME                                                                               \
+	"http-parser " VERSION_TEXT(                                                               \
+		HTTP_PARSER_VERSION_MAJOR, HTTP_PARSER_VERSION_MINOR, HTTP_PARSER_VERSION_PATCH)
 typedef http_parser_settings grammar_settings;
 
 static void grammar_init(http_grammar *grammar, const grammar_settings *settings)
@@ -125,6 +128,9 @@ static void end_of_name(struct http_reader *reader)
 static int on_field_name(http_grammar *grammar, const char *bytes, size_t length)
 {
 	struct http_reader *reader = reader_of(grammar);
+	/* http-parser lets spaces pass, which name no field */
+	if (memchr(bytes, ' ', length))
+		return refuse(reader, 400);
 	reader->in_value = false;
 	for (size_t i = 0; i < length; i++, reader->name_length++) {
 		if (reader->name_length < sizeof(reader->name))
@@ -172,9 +178,9 @@ static int on_head_complete(http_grammar *grammar)
 	if (grammar->http_major != 1 || reader->hosts > 1 || (!old && reader->hosts == 0))
 		return refuse(reader, 400);
 	struct http_request *request = &reader->request;
-	request->verb = grammar->method == HTTP_GET ? HTTP_VERB_GET :
-		grammar->method == HTTP_HEAD        ? HTTP_VERB_HEAD :
-						      HTTP_VERB_OTHER;
+	request->verb = grammar->method == HTTP_GET ? HTTP_VERB_GET
+		: grammar->method == HTTP_HEAD      ? HTTP_VERB_HEAD
+						    : HTTP_VERB_OTHER;
 	request->old = old;
 	request->has_body = (grammar->flags & F_CHUNKED) ||
 		(grammar->content_length > 0 && grammar->content_length != UINT64_MAX);

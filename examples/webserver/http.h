@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * HTTP/1.1 without a socket: bytes in, requests out, and the text of a response. The grammar is that
- * of the packaged parser, llhttp or its elder http-parser; the limits are set here.
+ * HTTP/1.1 without a socket: bytes in, requests out, and the text of a response. The grammar is
+ * that of the packaged parser, llhttp or its elder http-parser; the limits are set here.
  */
 #ifndef WEBSERVER_HTTP_H
 #define WEBSERVER_HTTP_H
@@ -16,7 +16,7 @@ typedef llhttp_t http_grammar;
 typedef http_parser http_grammar;
 #endif
 
-#define HTTP_TARGET_MAX 8000 /* longer: 414 */
+#define HTTP_TARGET_MAX 8000  /* longer: 414 */
 #define HTTP_HEAD_MAX   16384 /* request line and header fields; longer: 431 */
 
 enum http_verb { HTTP_VERB_GET, HTTP_VERB_HEAD, HTTP_VERB_OTHER };
@@ -24,9 +24,9 @@ enum http_verb { HTTP_VERB_GET, HTTP_VERB_HEAD, HTTP_VERB_OTHER };
 struct http_request {
 	enum http_verb verb;
 	bool keep_alive;
-	bool old;         /* HTTP/1.0, where keeping the connection has to be said */
-	bool has_body;    /* the body itself is not read */
-	const char *path; /* "/" and so on, without the query */
+	bool old;          /* HTTP/1.0, where keeping the connection has to be said */
+	bool has_body;     /* the body itself is not read */
+	const char *path;  /* "/" and so on, without the query */
 	const char *query; /* "" if there is none */
 };
 

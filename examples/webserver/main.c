@@ -60,8 +60,8 @@ static void announce(const struct sockaddr_storage *address, const char *path)
 		inet_ntop(AF_INET6, &six->sin6_addr, text, sizeof(text));
 	else
 		inet_ntop(AF_INET, &four->sin_addr, text, sizeof(text));
-	printf(is_six ? "listening on http://[%s]:%u path=%s\n" :
-			"listening on http://%s:%u path=%s\n",
+	printf(is_six ? "listening on http://[%s]:%u path=%s\n"
+		      : "listening on http://%s:%u path=%s\n",
 		text, ntohs(is_six ? six->sin6_port : four->sin_port), path);
 	fflush(stdout);
 }
@@ -95,8 +95,6 @@ static bool parse_options(int argc, char **argv, struct server_options *options)
 			break;
 		case 'P':
 			options->path = optarg;
-			good = strcmp(optarg, "auto") == 0 || strcmp(optarg, "msg_ring") == 0 ||
-				strcmp(optarg, "eventfd") == 0;
 			break;
 		case 't':
 			good = parse_number(optarg, 3600, &options->timeout) && options->timeout;

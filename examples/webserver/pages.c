@@ -3,19 +3,17 @@
 
 #include <string.h>
 
-#define SITE_FIGURES 6
+#define SITE_FIGURES 5
 
 /* What is shown, the pool's figures last. */
 static unsigned collect(struct site *site, struct figure figures[SITE_FIGURES + WORK_FIGURES_MAX])
 {
 	const struct figure own[SITE_FIGURES] = {
-		{"webserver_connections", "Connections that are open.", site->connections_open},
+		{"webserver_open_connections", "Connections that are open.", site->connections_open},
 		{"webserver_connections_total", "Connections accepted.",
 			site->connections_accepted},
 		{"webserver_timeouts_total", "Connections closed because the client was slow.",
 			site->connections_timed_out},
-		{"webserver_accept_failures_total", "Connections that could not be accepted.",
-			site->accept_failures},
 		{"webserver_digests_submitted_total", "Digests handed to the workers.",
 			site->digests_submitted},
 		{"webserver_digests_completed_total", "Digests answered on the loop.",
@@ -118,7 +116,8 @@ static const char home_before[] =
 static const char home_middle[] =
 	"</small>\n"
 	"<p>An example of ringwake: one event loop answers HTTP, worker threads compute, and each\n"
-	"completion is brought back to the loop. A loop that is awake is not rung: its completions\n"
+	"completion is brought back to the loop. A loop that is awake is not rung: its "
+	"completions\n"
 	"cost one atomic operation each. Only a loop that sleeps gets a system call.</p>\n"
 	"<p>Try <a href=\"/digest?bytes=1048576\">/digest?bytes=1048576</a>,\n"
 	"<a href=\"/metrics\">/metrics</a> or <a href=\"/healthz\">/healthz</a>.</p>\n"

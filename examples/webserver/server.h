@@ -12,8 +12,9 @@ struct server_options {
 };
 
 /*
- * Serves until SIGINT or SIGTERM, then finishes what is in flight; a second signal ends the process.
- * ready is called once connections are accepted. 0, or what went wrong has been said on stderr.
+ * Serves until SIGINT or SIGTERM, then finishes what is in flight; a second signal ends the
+ * process. ready is called once connections are accepted. 0, or what went wrong has been said on
+ * stderr.
  */
 int server_run(const struct server_options *options,
 	void (*ready)(const struct sockaddr_storage *address, const char *path));

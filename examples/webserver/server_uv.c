@@ -30,7 +30,7 @@ struct server {
 	uv_timer_t tick;
 	uint64_t timeout_ms;
 	struct connection *first, *last; /* those with a deadline, the next one due first */
-	char loop_name[32];
+	int error;                       /* why it stopped by itself */
 };
 
 struct connection {
@@ -184,7 +184,8 @@ static void connection_flush(struct connection *connection)
 		if (output->failed || sent < 0)
 			connection_close(connection);
 		else if ((size_t)sent < output->length &&
-			!write_later(connection, output->bytes + sent, output->length - (size_t)sent))
+			!write_later(
+				connection, output->bytes + sent, output->length - (size_t)sent))
 			connection_close(connection);
 	}
 	buffer_clear(output);
@@ -255,44 +256,154 @@ static void on_answered(struct exchange *exchange)
 		connection_free(connection);
 }
 
-/* Nobody is kept waiting: a client that has begun a request is told before it is closed. */
+/* A client that has begun a request is told before its connection is closed. */
 static void connection_expire(struct connection *connection)
 {
-	if (connection->writes > 0 || connection->lingering) {
+	struct session *session = &connection->session;
+	connection->server->site.connections_timed_out += !connection->lingering;
+	if (session_idle(session) || connection->writes > 0 || connection->lingering) {
 		connection_close(connection);
-		return;
+	} else {
+		session_refuse(session, 408);
+		connection_serve(connection);
 	}
-	session_time_out(&connection->session);
-	connection_serve(connection);
+}
+
+/* On a tick and not by the signal itself: a request may have come in together with it. */
+static void close_idle(struct server *server)
+{
+	struct connection *connection = server->first;
+	while (connection) {
+		struct connection *next = connection->next;
+		bool busy = connection->writes > 0 || connection->lingering;
+		if (!busy && session_idle(&connection->session))
+			connection_close(connection);
+		connection = next;
+	}
 }
 
 static void on_tick(uv_timer_t *tick)
 {
 	struct server *server = tick->data;
 	uint64_t now = uv_now(&server->loop);
-	struct connection *connection;
-	while ((connection = server->first) != NULL && connection->deadline <= now) {
-		server->site.connections_timed_out += !connection->lingering;
-		connection_expire(connection);
-	}
-	struct connection *next;
-	for (connection = server->first; server->site.stopping && connection; connection = next) {
-		next = connection->next;
-		if (session_idle(&connection->session) && connection->writes == 0 &&
-			!connection->lingering)
-			connection_close(connection);
-	}
+	while (server->first && server->first->deadline <= now)
+		connection_expire(server->first);
+	if (server->site.stopping)
+		close_idle(server);
+}
+
+/* Ends the loop when the last connection has gone. */
+static void server_stop(struct server *server)
+{
+	server->site.stopping = true;
+	uv_close((uv_handle_t *)&server->listener, NULL);
+	uv_close((uv_handle_t *)&server->interrupt, NULL);
+	uv_close((uv_handle_t *)&server->terminate, NULL);
+}
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+	(void)number;
+	server_stop(signal->data);
 }
 
 static void on_connection(uv_stream_t *listener, int status)
 {
 	struct server *server = listener->data;
-	if (status != 0) {
-		server->site.accept_failures++;
+	if (status != 0)
+		return; /* without a file descriptor left, libuv accepts and closes by itself */
+	struct connection *connection = malloc(sizeof(*connection));
+	if (!connection) {
+		server->error = UV_ENOMEM;
+		server_stop(server);
 		return;
 	}
-	struct connection *connection = malloc(sizeof(*connection));
-	if (!connection || uv_tcp_init(&server->loop, &connection->tcp) != 0) {
-		...
+	memset(connection, 0, offsetof(struct connection, session));
+	connection->server = server;
+	session_init(&connection->session, &server->site, on_answered);
+	uv_tcp_init(&server->loop, &connection->tcp);
+	server->site.connections_accepted++;
+	if (server->site.connections_open++ == 0)
+		uv_timer_start(&server->tick, on_tick, TICK_MS, TICK_MS);
+	if (uv_accept(listener, (uv_stream_t *)&connection->tcp) != 0) {
+		connection_close(connection);
+		return;
 	}
+	uv_tcp_nodelay(&connection->tcp, 1);
+	connection_serve(connection);
+}
+
+/* Up to the first step that fails, which is named. */
+static int server_open(
+	struct server *server, const struct server_options *options, const char **failed)
+{
+	uv_loop_t *loop = &server->loop;
+	int error;
+	*failed = "libuv";
+	if ((error = uv_timer_init(loop, &server->tick)) != 0 ||
+		(error = uv_signal_init(loop, &server->interrupt)) != 0 ||
+		(error = uv_signal_init(loop, &server->terminate)) != 0 ||
+		(error = uv_tcp_init(loop, &server->listener)) != 0)
+		return error;
+	server->tick.data = server->interrupt.data = server->terminate.data = server;
+	server->listener.data = server;
+	*failed = "workers or --path";
+	error = work_pool_open(&server->site.pool, loop, options->workers, options->path);
+	if (error)
+		return error;
+	*failed = "cannot listen";
+	uv_stream_t *listener = (uv_stream_t *)&server->listener;
+	const struct sockaddr *address = (const struct sockaddr *)&options->address;
+	if ((error = uv_tcp_bind(&server->listener, address, 0)) != 0 ||
+		(error = uv_listen(listener, BACKLOG, on_connection)) != 0)
+		return error;
+	*failed = "signals";
+	if ((error = uv_signal_start(&server->interrupt, on_signal, SIGINT)) != 0)
+		return error;
+	return uv_signal_start(&server->terminate, on_signal, SIGTERM);
+}
+
+static void close_handle(uv_handle_t *handle, void *context)
+{
+	(void)context;
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
+}
+
+static int server_close(struct server *server)
+{
+	uv_walk(&server->loop, close_handle, NULL);
+	uv_run(&server->loop, UV_RUN_DEFAULT);
+	if (server->site.pool)
+		work_pool_close(server->site.pool);
+	site_free(&server->site);
+	return uv_loop_close(&server->loop);
+}
+
+int server_run(const struct server_options *options,
+	void (*ready)(const struct sockaddr_storage *address, const char *path))
+{
+	struct server server = {.timeout_ms = UINT64_C(1000) * options->timeout};
+	char name[32];
+	snprintf(name, sizeof(name), "libuv %s", uv_version_string());
+	server.site.loop = name;
+	int error = uv_loop_init(&server.loop);
+	if (error) {
+		fprintf(stderr, "libuv: %s\n", uv_strerror(error));
+		return error;
+	}
+	const char *failed;
+	error = server_open(&server, options, &failed);
+	if (error) {
+		fprintf(stderr, "%s: %s\n", failed, uv_strerror(error));
+		server_close(&server);
+		return error;
+	}
+	struct sockaddr_storage address;
+	int size = sizeof(address);
+	uv_tcp_getsockname(&server.listener, (struct sockaddr *)&address, &size);
+	ready(&address, work_pool_path(server.site.pool));
+	uv_run(&server.loop, UV_RUN_DEFAULT);
+	error = server_close(&server);
+	return server.error ? server.error : error;
 }

@@ -58,10 +58,10 @@ enum session_next session_serve(struct session *session)
 	return SESSION_WAIT;
 }
 
-void session_time_out(struct session *session)
+void session_refuse(struct session *session, int status)
 {
-	if (!session_idle(session))
-		site_refuse(&session->exchange, 408);
+	session->answered++;
+	site_refuse(&session->exchange, status);
 }
 
 bool session_idle(const struct session *session)

@@ -21,8 +21,8 @@ struct session {
 };
 
 /* answered(&session->exchange) tells that a digest has been answered; serve the session again. */
-void session_init(struct session *session, struct site *site,
-	void (*answered)(struct exchange *exchange));
+void session_init(
+	struct session *session, struct site *site, void (*answered)(struct exchange *exchange));
 
 /* Where to put what is received next; no room is left if *size is 0. */
 char *session_room(struct session *session, size_t *size);
@@ -37,8 +37,8 @@ enum session_next {
 };
 enum session_next session_serve(struct session *session);
 
-/* The client was too slow: tells it so, if it has begun a request. The session is to be closed. */
-void session_time_out(struct session *session);
+/* Answers a request that has not come to its end. The session is to be served and closed. */
+void session_refuse(struct session *session, int status);
 
 /* True between two requests. */
 bool session_idle(const struct session *session);

@@ -13,8 +13,8 @@
 struct work_pool;
 
 /*
- * Before the loop runs. loop is the server's, workers the number of threads or 0 for one a processor,
- * path is what --path said. 0 or a negative errno value.
+ * Before the loop runs. loop is the server's, workers the number of threads or 0 for one a
+ * processor, path is what --path said. 0 or a negative errno value.
  */
 int work_pool_open(struct work_pool **out, void *loop, unsigned workers, const char *path);
 
@@ -35,9 +35,10 @@ unsigned work_pool_figures(struct work_pool *pool, struct figure figures[WORK_FI
  * submit until done is called, and may be submitted again then.
  */
 struct work {
-	void (*run)(struct work *work);  /* on a worker */
-	void (*done)(struct work *work); /* then on the loop */
-	_Alignas(max_align_t) char room[WORK_ROOM]; /* for what the pool's library asks of its users */
+	void (*run)(struct work *work);             /* on a worker */
+	void (*done)(struct work *work);            /* then on the loop */
+	_Alignas(max_align_t) char room[WORK_ROOM]; /* for what the pool's library asks of its users
+						     */
 };
 int work_submit(struct work_pool *pool, struct work *work);
 

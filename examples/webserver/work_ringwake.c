@@ -99,7 +99,8 @@ unsigned work_pool_figures(struct work_pool *pool, struct figure figures[WORK_FI
 			target.doorbell_failures},
 		{"ringwake_dispatches_total", "Turns of the loop that brought completions.",
 			target.dispatches},
-		{"ringwake_longest_batch", "The most completions in one turn.", target.longest_batch},
+		{"ringwake_longest_batch", "The most completions in one turn.",
+			target.longest_batch},
 	};
 	_Static_assert(sizeof(list) / sizeof(list[0]) <= WORK_FIGURES_MAX, "room for all");
 	memcpy(figures, list, sizeof(list));

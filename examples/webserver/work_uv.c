@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* libuv's own pool, whose completions a uv_async brings to the loop: what ringwake is compared to. */
+/* libuv's own pool, whose completions a uv_async brings to the loop: what ringwake is compared to.
+ */
 #include "work.h"
 
 #include <uv.h>
@@ -29,13 +30,14 @@ static struct work *work_of(uv_work_t *inner)
 int work_pool_open(struct work_pool **out, void *loop, unsigned workers, const char *path)
 {
 	if (strcmp(path, "auto") != 0)
-		return -ENOTSUP; /* there is one path only */
+		return -EINVAL; /* there is one path only */
 	struct work_pool *pool = calloc(1, sizeof(*pool));
 	if (!pool)
 		return -ENOMEM;
 	pool->loop = loop;
 	pool->workers = workers ? workers : uv_available_parallelism();
-	/* libuv starts its threads with the first piece of work and asks the environment how many */
+	/* libuv starts its threads with the first piece of work and asks the environment how many
+	 */
 	char text[16];
 	snprintf(text, sizeof(text), "%u", pool->workers);
 	setenv("UV_THREADPOOL_SIZE", text, 1);

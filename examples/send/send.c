@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/* A thread that owns no ring hands messages to a loop that sleeps. */
+#include <pthread.h>
+#include <ringwake/ringwake.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct greeting {
+	struct ringwake_msg msg; /* first, so that a pointer to one is a pointer to the other */
+	int number;
+};
+
+static int received;
+
+/* Runs on the loop's thread; the memory is ours again. */
+static void on_greeting(struct ringwake_msg *msg)
+{
+	struct greeting *greeting = (struct greeting *)msg;
+	printf("greeting %d\n", greeting->number);
+	free(greeting);
+	received++;
+}
+
+static void *greet(void *target)
+{
+	for (int i = 1; i <= 3; i++) {
+		struct greeting *greeting = malloc(sizeof *greeting);
+		if (greeting == NULL)
+			abort();
+		*greeting = (struct greeting){.msg.fn = on_greeting, .number = i};
+		ringwake_send(target, &greeting->msg);
+	}
+	return NULL;
+}
+
+int main(void)
+{
+	struct ringwake *target;
+	int error = ringwake_open(&target, NULL, NULL);
+	if (error < 0) {
+		fprintf(stderr, "ringwake_open: %s\n", strerror(-error));
+		return 1;
+	}
+
+	pthread_t thread;
+	if (pthread_create(&thread, NULL, greet, target) != 0)
+		return 1;
+	while (received < 3)
+		ringwake_wait(target, -1);
+	pthread_join(thread, NULL);
+
+	struct ringwake_stats stats;
+	ringwake_stats(target, &stats);
+	printf("%d messages, %d wakes rung, path %s\n", (int)stats.messages, (int)stats.wakes_rung,
+		ringwake_path(target) == RINGWAKE_PATH_MSG_RING ? "msg_ring" : "eventfd");
+	ringwake_close(target);
+	return 0;
+}

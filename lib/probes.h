@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Places where a tracer can look, as USDT probes of the provider "ringwake". Each is one no-op
+ * instruction; without sys/sdt.h they are nothing at all.
+ *
+ *   ring(target)            a sender is about to make the system call that wakes the loop
+ *   ring_failed(target, error)
+ *   wake(target)            the loop found that it was rung, on its thread, before any callback
+ *   dispatch(target, count) callbacks of one dispatch have run
+ */
+#ifndef RINGWAKE_PROBES_H
+#define RINGWAKE_PROBES_H
+
+#if __has_include(<sys/sdt.h>)
+#include <sys/sdt.h>
+#define PROBE1(name, a)    DTRACE_PROBE1(ringwake, name, a)
+#define PROBE2(name, a, b) DTRACE_PROBE2(ringwake, name, a, b)
+#else
+#define PROBE1(name, a)    ((void)(a))
+#define PROBE2(name, a, b) ((void)(a), (void)(b))
+#endif
+
+#endif

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/* ringwake-info: which path this machine takes, why, and whether it works. */
+#include <errno.h>
+#include <liburing.h>
+#include <pthread.h>
+#include <ringwake/ringwake.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#define REGISTER_SEND_MSG_RING 31
+
+static void line(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void line(const char *name, const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	printf("%-18s ", name);
+	vprintf(format, arguments);
+	putchar('\n');
+	va_end(arguments);
+}
+
+/* The first line of a file, or the value behind "key:" in it; NULL if there is none. */
+static const char *read_value(const char *path, const char *key)
+{
+	static char text[256];
+	const char *value = NULL;
+	FILE *file = fopen(path, "r");
+	if (file == NULL)
+		return NULL;
+	size_t length = key ? strlen(key) : 0;
+	while (value == NULL && fgets(text, sizeof text, file)) {
+		text[strcspn(text, "\n")] = '\0';
+		if (key == NULL)
+			value = text;
+		else if (strncmp(text, key, length) == 0)
+			value = text + length + strspn(text + length, ": \t");
+	}
+	fclose(file);
+	return value;
+}
+
+static void tell_kernel(void)
+{
+	struct utsname name;
+	int major = 0, minor = 0;
+	uname(&name);
+	sscanf(name.release, "%d.%d", &major, &minor);
+	bool new_enough = major > 6 || (major == 6 && minor >= 13);
+	line("kernel", "%s %s (sync MSG_RING came with 6.13: %s)", name.sysname, name.release,
+		new_enough ? "it should be there" : "older");
+}
+
+static void tell_settings(void)
+{
+	static const char *const disabled[] = {
+		"for all", "for those outside io_uring_group", "for everybody"};
+	const char *value = read_value("/proc/sys/kernel/io_uring_disabled", NULL);
+	if (value == NULL)
+		line("io_uring_disabled", "no such setting on this kernel");
+	else if (value[0] == '0')
+		line("io_uring_disabled", "0 (io_uring is allowed for all)");
+	else
+		line("io_uring_disabled", "%s (io_uring is off %s)", value,
+			disabled[value[0] == '1' ? 1 : 2]);
+	value = read_value("/proc/self/status", "Seccomp");
+	line("seccomp", "%s",
+		value == NULL || value[0] == '0'
+			? "no filter on this process"
+			: "a filter is on this process; it may refuse calls");
+	value = getenv("RINGWAKE_PATH");
+	line("RINGWAKE_PATH", "%s", value ? value : "not set");
+}
+
+static void tell_liburing(void)
+{
+#ifdef IO_URING_VERSION_MAJOR
+	line("liburing", "%d.%d when this was built", IO_URING_VERSION_MAJOR,
+		IO_URING_VERSION_MINOR);
+#else
+	line("liburing", "older than 2.4 when this was built");
+#endif
+}
+
+static void tell_calls(void)
+{
+	struct io_uring ring;
+	int error = io_uring_queue_init(1, &ring, 0);
+	line("io_uring_setup", "%s", error < 0 ? strerror(-error) : "works");
+	if (error == 0)
+		io_uring_queue_exit(&ring);
+	/* Asked to read its request from nowhere, a kernel that has the call finds the address bad.
+	 */
+	errno = 0;
+	syscall(SYS_io_uring_register, -1, REGISTER_SEND_MSG_RING, (void *)UINTPTR_MAX, 1);
+	line("sync MSG_RING", "%s",
+		errno == EFAULT           ? "works"
+			: errno == EINVAL ? "not in this kernel (EINVAL)"
+					  : strerror(errno));
+}
+
+/* Two threads hand one message to and fro for a second; each sleeps while the other has it. */
+struct side {
+	struct ringwake *own, *other;
+	struct ringwake_msg *reply;
+	unsigned long received;
+};
+static struct side sides[2];
+static struct ringwake_msg messages[2];
+static _Atomic bool stopping;
+
+static void on_message(struct ringwake_msg *msg)
+{
+	struct side *side = &sides[msg - messages];
+	side->received++;
+	if (!stopping)
+		ringwake_send(side->other, side->reply);
+}
+
+static void *answer(void *argument)
+{
+	struct side *side = argument;
+	while (!stopping)
+		ringwake_wait(side->own, 100000000);
+	return NULL;
+}
+
+static double seconds(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+static int test_path(enum ringwake_path path, const char *name)
+{
+	struct ringwake_params params = {.path = path};
+	struct ringwake_stats stats;
+	pthread_t thread;
+	memset(sides, 0, sizeof sides);
+	stopping = false;
+	for (int i = 0; i < 2; i++) {
+		int error = ringwake_open(&sides[i].own, NULL, &params);
+		if (error < 0) {
+			line(name, "not here: %s", strerror(-error));
+			if (i == 1)
+				ringwake_close(sides[0].own);
+			return error;
+		}
+		messages[i].fn = on_message;
+		sides[i].reply = &messages[1 - i];
+	}
+	sides[0].other = sides[1].own;
+	sides[1].other = sides[0].own;
+	int error = pthread_create(&thread, NULL, answer, &sides[1]);
+	double begin = seconds();
+	bool lost = error != 0;
+	if (error == 0) {
+		ringwake_send(sides[1].own, &messages[1]);
+		while (seconds() < begin + 0.5 && !lost)
+			lost = ringwake_wait(sides[0].own, 5000000000) == -ETIME;
+		stopping = true;
+		ringwake_wake(sides[1].own);
+		pthread_join(thread, NULL);
+	}
+	ringwake_stats(sides[0].own, &stats);
+	if (lost)
+		line(name, "FAILED: no wake within 5 s after %lu round trips", sides[0].received);
+	else
+		line(name, "works: %lu round trips in half a second, %llu sleeps rung",
+			sides[0].received, (unsigned long long)stats.wakes_rung);
+	ringwake_close(sides[0].own);
+	ringwake_close(sides[1].own);
+	return lost ? -ETIME : 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1) {
+		bool help = strcmp(argv[1], "--help") == 0;
+		fprintf(help ? stdout : stderr,
+			"usage: ringwake-info\nTells which path ringwake takes on this machine and "
+			"why, and tests it.\n");
+		return help ? 0 : 2;
+	}
+	tell_kernel();
+	tell_settings();
+	tell_liburing();
+	tell_calls();
+
+	struct ringwake *target;
+	int error = ringwake_open(&target, NULL, NULL);
+	if (error < 0) {
+		line("path", "none: %s", strerror(-error));
+		return 1;
+	}
+	line("path", "%s",
+		ringwake_path(target) == RINGWAKE_PATH_MSG_RING
+			? "msg_ring: one completion straight into the loop's ring"
+			: "eventfd: an eventfd that the loop polls");
+	ringwake_close(target);
+	fflush(stdout);
+	int msg_ring = test_path(RINGWAKE_PATH_MSG_RING, "test of msg_ring");
+	int eventfd = test_path(RINGWAKE_PATH_EVENTFD, "test of eventfd");
+	return msg_ring == -ETIME || eventfd < 0;
+}
