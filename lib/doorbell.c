@@ -348,7 +348,7 @@ void ringwake_doorbell_abandon(struct doorbell *doorbell)
 {
 	int saved = errno;
 	if (doorbell->ring == &doorbell->own)
-		io_uring_queue_exit(&doorbell->own);
+		ringwake_system.queue_exit(&doorbell->own);
 	if (doorbell->path == RINGWAKE_PATH_EVENTFD)
 		close(doorbell->fd);
 	ringwake_wiped_free(doorbell->request);

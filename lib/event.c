@@ -28,8 +28,8 @@ static struct ringwake_event *event_of(struct ringwake_msg *msg)
 static void arrived(struct ringwake_msg *msg)
 {
 	struct ringwake_event *event = event_of(msg);
-	/* Acquire: pairs with the release of each send that it coalesces. Release: fn's reads of
-	 * what an earlier send wrote stay before; no sender relies on it, the next acquire does. */
+	/* Acquire: pairs with the release of each send that it coalesces. Release: pairs with the
+	 * acquire of the next one, which uses the message anew. */
 	atomic_fetch_and_explicit(&event->state, ~QUEUED, memory_order_acq_rel);
 	if (event->fn)
 		event->fn(event);
@@ -59,8 +59,9 @@ int ringwake_event_send(struct ringwake_event *event)
 		if (error < 0)
 			return error;
 	}
-	/* Release: pairs with the acquire in arrived. */
-	unsigned before = atomic_fetch_or_explicit(&event->state, QUEUED, memory_order_release);
+	/* Release: pairs with the acquire in arrived, which lets fn see what was written before
+	 * this send. Acquire: pairs with the release there; the loop is done with the message. */
+	unsigned before = atomic_fetch_or_explicit(&event->state, QUEUED, memory_order_acq_rel);
 	if (before & CLOSED)
 		return -ECANCELED;
 	if (before & QUEUED)

@@ -22,13 +22,37 @@ static int call(long number, long a, long b, long c, long d, long e, long f)
 	return (int)result;
 }
 
+/*
+ * liburing maps and unmaps rings by system calls of its own, so ThreadSanitizer takes a ring that
+ * lies where another was for the same memory. What orders the two is the kernel's handing out of
+ * addresses.
+ */
+#if defined(__SANITIZE_THREAD__)
+#include <sanitizer/tsan_interface.h>
+static char addresses;
+#define ADDRESSES_TAKEN() __tsan_acquire(&addresses)
+#define ADDRESSES_GIVEN() __tsan_release(&addresses)
+#else
+#define ADDRESSES_TAKEN() ((void)0)
+#define ADDRESSES_GIVEN() ((void)0)
+#endif
+
 static int queue_init(struct io_uring *ring, unsigned entries, unsigned completions)
 {
 	int saved = errno;
 	struct io_uring_params params = {.flags = IORING_SETUP_CQSIZE, .cq_entries = completions};
 	int result = io_uring_queue_init_params(entries, ring, &params);
+	ADDRESSES_TAKEN();
 	errno = saved;
 	return result;
+}
+
+static void queue_exit(struct io_uring *ring)
+{
+	int saved = errno;
+	ADDRESSES_GIVEN();
+	io_uring_queue_exit(ring);
+	errno = saved;
 }
 
 static int submit(struct io_uring *ring)
@@ -93,6 +117,7 @@ static int futex_wake(const _Atomic uint32_t *word, int count)
 
 struct ringwake_system ringwake_system = {
 	.queue_init = queue_init,
+	.queue_exit = queue_exit,
 	.submit = submit,
 	.submit_and_wait = submit_and_wait,
 	.enter = enter,

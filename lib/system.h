@@ -16,6 +16,7 @@ struct io_uring;
 
 struct ringwake_system {
 	int (*queue_init)(struct io_uring *ring, unsigned entries, unsigned completions);
+	void (*queue_exit)(struct io_uring *ring);
 	int (*submit)(struct io_uring *ring);
 	int (*submit_and_wait)(struct io_uring *ring);
 	int (*enter)(int fd, unsigned min_complete, unsigned flags, const void *arg, size_t size);
