@@ -277,6 +277,10 @@ void ringwake_disarm(struct ringwake *target)
 		if (before & ASLEEP)
 			target->owed--;
 	}
+	if (target->owed != target->heard) {
+		target->heard = target->owed;
+		PROBE1(wake, target);
+	}
 	if (target->owed != target->reaped && ringwake_doorbell_is_private(&target->doorbell))
 		target->reaped += (uint32_t)ringwake_doorbell_reap(&target->doorbell);
 }
