@@ -76,6 +76,8 @@ static void count_dispatch(struct ringwake *target, unsigned ran)
 int ringwake_dispatch(struct ringwake *target, unsigned max)
 {
 	unsigned ran = 0;
+	if (target->closed && target->depth == 0)
+		return 0;
 	if (max == 0)
 		max = target->batch;
 	if (max > INT_MAX)

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "process.h"
 #include "system.h"
@@ -159,16 +158,21 @@ int ringwake_doorbell_post(const struct doorbell *doorbell, uint64_t user_data, 
 	return send_msg_ring(&sqe);
 }
 
-/* Only a READ has to be prepared. A thread's requests end with it: another thread submits anew. */
-int ringwake_doorbell_prepare(struct doorbell *doorbell)
+/* The application's ring may refuse for now; the request stays in its queue and is tried again. */
+static int submit_read(struct doorbell *doorbell)
 {
-	if (doorbell->path == RINGWAKE_PATH_MSG_RING || doorbell->ring == NULL)
-		return 0;
-	/* Acquire: the READ that wrote it is over, so its buffer may be used again. */
-	uint64_t value = atomic_load_explicit(&doorbell->read_value, memory_order_acquire);
-	if (doorbell->reading && value == 0 && pthread_equal(doorbell->read_by, pthread_self()))
-		return 0;
+	int result = ringwake_system.submit(doorbell->ring);
+	if (result < 0)
+		return result;
+	/* Fewer than all may have been taken, and the READ is the last. A kernel thread takes them
+	 * late. */
+	doorbell->read_submitted = doorbell->ring->flags & IORING_SETUP_SQPOLL ||
+		io_uring_sq_ready(doorbell->ring) == 0;
+	return doorbell->read_submitted ? 0 : -EAGAIN;
+}
 
+static int prepare_read(struct doorbell *doorbell)
+{
 	struct io_uring_sqe *sqe = io_uring_get_sqe(doorbell->ring);
 	if (sqe == NULL) {
 		int error = ringwake_system.submit(doorbell->ring);
@@ -180,10 +184,25 @@ int ringwake_doorbell_prepare(struct doorbell *doorbell)
 	atomic_store_explicit(&doorbell->read_value, 0, memory_order_relaxed);
 	io_uring_prep_read(sqe, doorbell->fd, &doorbell->read_value, sizeof(uint64_t), 0);
 	io_uring_sqe_set_data64(sqe, doorbell->user_data);
-	doorbell->reading = true;
+	doorbell->read_request = sqe;
+	doorbell->read_submitted = false;
 	doorbell->read_by = pthread_self();
-	int error = ringwake_system.submit(doorbell->ring);
-	return error < 0 ? error : 0;
+	return submit_read(doorbell);
+}
+
+/* Only a READ has to be prepared. A thread's requests end with it: another thread submits anew. */
+int ringwake_doorbell_prepare(struct doorbell *doorbell)
+{
+	if (doorbell->path == RINGWAKE_PATH_MSG_RING || doorbell->ring == NULL)
+		return 0;
+	if (doorbell->read_request && !doorbell->read_submitted)
+		return submit_read(doorbell);
+	/* Acquire: the READ that wrote it is over, so its buffer may be used again. */
+	uint64_t value = atomic_load_explicit(&doorbell->read_value, memory_order_acquire);
+	if (doorbell->read_request && value == 0 &&
+		pthread_equal(doorbell->read_by, pthread_self()))
+		return 0;
+	return prepare_read(doorbell);
 }
 
 /* The descriptor to enter the ring by, and the flag that goes with it. */
@@ -319,8 +338,14 @@ static void remove_from_queue(struct io_uring *ring, uint64_t user_data)
 /* Ends the READ by ringing it; nothing else gives its buffer back on every kernel. */
 static void finish_read(struct doorbell *doorbell)
 {
-	if (!doorbell->reading || !pthread_equal(doorbell->read_by, pthread_self()))
+	if (doorbell->read_request == NULL || !pthread_equal(doorbell->read_by, pthread_self()))
 		return;
+	if (!doorbell->read_submitted && submit_read(doorbell) < 0) {
+		/* It is still in the application's queue: make it harmless there. */
+		io_uring_prep_nop(doorbell->read_request);
+		doorbell->read_request->flags = IOSQE_CQE_SKIP_SUCCESS;
+		return;
+	}
 	ringwake_doorbell_ring(doorbell);
 	/* Acquire: pairs with the kernel's write; the buffer may go away after it. */
 	while (atomic_load_explicit(&doorbell->read_value, memory_order_acquire) == 0) {
@@ -346,11 +371,9 @@ void ringwake_doorbell_close(struct doorbell *doorbell)
 
 void ringwake_doorbell_abandon(struct doorbell *doorbell)
 {
-	int saved = errno;
 	if (doorbell->ring == &doorbell->own)
 		ringwake_system.queue_exit(&doorbell->own);
 	if (doorbell->path == RINGWAKE_PATH_EVENTFD)
-		close(doorbell->fd);
+		ringwake_system.close(doorbell->fd);
 	ringwake_wiped_free(doorbell->request);
-	errno = saved;
 }

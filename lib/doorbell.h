@@ -28,7 +28,9 @@ struct doorbell {
 	bool registered; /* own is registered with the thread that waits, which saves a look-up */
 	int registered_index;
 	pthread_t registered_by;
-	bool reading; /* a READ of the eventfd was submitted to ring */
+	/* The READ of the eventfd on the application's ring: prepared, and known to the kernel. */
+	struct io_uring_sqe *read_request;
+	bool read_submitted;
 	pthread_t read_by;
 	_Atomic uint64_t read_value; /* 0 until that READ has completed; the kernel writes it */
 };

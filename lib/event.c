@@ -52,20 +52,18 @@ int ringwake_event_send(struct ringwake_event *event)
 		return -EOWNERDEAD;
 	/*
 	 * Before the event is touched: from then on it belongs to the loop, which may free it and
-	 * the target. If the message lies there with nobody about to ring, this send has to.
+	 * the target. If messages lie there with nobody about to ring, this send has to.
 	 */
-	if (ringwake_target_is_unrung(target)) {
-		int error = ringwake_wake(target);
-		if (error < 0)
-			return error;
-	}
+	int rung = ringwake_target_is_unrung(target) ? ringwake_wake(target) : 0;
+	if (rung == -ECANCELED || rung == -EOWNERDEAD)
+		return rung;
 	/* Release: pairs with the acquire in arrived, which lets fn see what was written before
 	 * this send. Acquire: pairs with the release there; the loop is done with the message. */
 	unsigned before = atomic_fetch_or_explicit(&event->state, QUEUED, memory_order_acq_rel);
 	if (before & CLOSED)
 		return -ECANCELED;
 	if (before & QUEUED)
-		return 0;
+		return rung;
 	int result = ringwake_send(target, &event->msg);
 	if (result == -ECANCELED || result == -EOWNERDEAD) {
 		/* Not pushed after all. Release: pairs with the acquire in await_refusal. */

@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 /*
- * The raw system call: libc's wrappers for read, write and poll are cancellation points, and a
- * thread that was cancelled between winning a wake and ringing would lose the wakes of others.
+ * The raw system call: libc's wrappers for read, write, close and poll are cancellation points, and
+ * a thread that was cancelled between winning a wake and ringing would lose the wakes of others.
  */
 static int call(long number, long a, long b, long c, long d, long e, long f)
 {
@@ -86,6 +86,11 @@ static int new_eventfd(int flags)
 	return call(SYS_eventfd2, 0, flags, 0, 0, 0, 0);
 }
 
+static int close_fd(int fd)
+{
+	return call(SYS_close, fd, 0, 0, 0, 0, 0);
+}
+
 static int read_value(int fd, uint64_t *value)
 {
 	return call(SYS_read, fd, (long)value, sizeof *value, 0, 0, 0);
@@ -123,6 +128,7 @@ struct ringwake_system ringwake_system = {
 	.enter = enter,
 	.register_ring = register_ring,
 	.eventfd = new_eventfd,
+	.close = close_fd,
 	.read = read_value,
 	.write = write_value,
 	.poll = poll_one,

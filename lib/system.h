@@ -22,6 +22,7 @@ struct ringwake_system {
 	int (*enter)(int fd, unsigned min_complete, unsigned flags, const void *arg, size_t size);
 	int (*register_ring)(int fd, unsigned opcode, const void *arg, unsigned count);
 	int (*eventfd)(int flags);
+	int (*close)(int fd);
 	int (*read)(int fd, uint64_t *value);
 	int (*write)(int fd, const uint64_t *value);
 	int (*poll)(struct pollfd *entry, const struct timespec *timeout);

@@ -281,7 +281,8 @@ void ringwake_disarm(struct ringwake *target)
 		target->heard = target->owed;
 		PROBE1(wake, target);
 	}
-	if (target->owed != target->reaped && ringwake_doorbell_is_private(&target->doorbell))
+	if (target->owed != target->reaped && !target->closed &&
+		ringwake_doorbell_is_private(&target->doorbell))
 		target->reaped += (uint32_t)ringwake_doorbell_reap(&target->doorbell);
 }
 

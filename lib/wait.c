@@ -45,6 +45,8 @@ int ringwake_wait(struct ringwake *target, int64_t timeout_ns)
 {
 	if (!ringwake_process_is(target->process))
 		return -EOWNERDEAD;
+	if (target->closed)
+		return -ECANCELED;
 
 	int result = 0;
 	if (timeout_ns != 0) {

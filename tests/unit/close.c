@@ -21,6 +21,10 @@ static void test_send_after_close(void **state)
 	assert_int_equal(ringwake_event_send(&event), -ECANCELED);
 	assert_int_equal(ringwake_event_close(&event), 0);
 	assert_int_equal(message.count, 0);
+	assert_int_equal(ringwake_wait(target, -1), -ECANCELED);
+	assert_int_equal(ringwake_dispatch(target, 0), 0);
+	assert_false(ringwake_arm(target));
+	ringwake_disarm(target);
 	ringwake_unref(target);
 }
 

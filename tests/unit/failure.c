@@ -73,6 +73,37 @@ static void test_full_queue_is_a_wake(void **state)
 	ringwake_close(target);
 }
 
+static unsigned events;
+static void count_event(struct ringwake_event *event)
+{
+	(void)event;
+	events++;
+}
+
+/* An event is accepted though the doorbell fails for it, and for the message that was there before.
+ */
+static void test_event_beside_an_unrung_message(void **state)
+{
+	(void)state;
+	struct ringwake *target = open_target(NULL);
+	struct counted message = {.msg.fn = count_message};
+	struct ringwake_event event;
+	ringwake_event_init(&event, target, count_event);
+	events = 0;
+	hook_doorbell();
+	assert_true(ringwake_arm(target));
+	doorbell_error = -ENOMEM;
+	assert_int_equal(ringwake_send(target, &message.msg), -ENOMEM);
+	assert_int_equal(ringwake_event_send(&event), -ENOMEM);
+	assert_int_equal(ringwake_event_send(&event), -ENOMEM); /* on its way, still unrung */
+	ringwake_disarm(target);
+	assert_int_equal(ringwake_dispatch(target, 0), 2);
+	assert_int_equal(events, 1);
+	unhook();
+	assert_int_equal(ringwake_event_close(&event), 0);
+	ringwake_close(target);
+}
+
 static _Atomic int interruptions;
 static int interrupted_register(int fd, unsigned opcode, const void *arg, unsigned count)
 {
@@ -171,6 +202,7 @@ int main(void)
 	const struct CMUnitTest failure_tests[] = {
 		ON_BOTH_PATHS(test_failure_is_reported_and_the_next_send_rings),
 		ON_BOTH_PATHS(test_failed_wake_rings_again),
+		ON_BOTH_PATHS(test_event_beside_an_unrung_message),
 		ON_BOTH_PATHS(test_full_queue_is_a_wake),
 		ON_BOTH_PATHS(test_interrupted_doorbell_is_tried_again),
 		ON_BOTH_PATHS(test_failure_after_the_loop_woke),

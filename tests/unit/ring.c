@@ -204,6 +204,40 @@ static void test_close_leaves_no_doorbell(void **state)
 	}
 }
 
+static int submit_error;
+static int failing_submit(struct io_uring *ring)
+{
+	return submit_error ? submit_error : real_system.submit(ring);
+}
+
+/* Where the doorbell is a READ on this ring, a submission that fails is tried again, or undone. */
+static void test_failing_submission(void **state)
+{
+	(void)state;
+	for (int recovers = 0; recovers < 2; recovers++) {
+		struct io_uring ring;
+		assert_int_equal(io_uring_queue_init(8, &ring, 0), 0);
+		struct ringwake *target = open_target(&ring);
+		struct counted message = {.msg.fn = count_message};
+		hook_doorbell();
+		ringwake_system.submit = failing_submit;
+		submit_error = -EAGAIN;
+		assert_int_equal(ringwake_arm(target), test_path == RINGWAKE_PATH_MSG_RING);
+		ringwake_disarm(target);
+		if (recovers) {
+			submit_error = 0;
+			assert_true(ringwake_arm(target));
+			assert_int_equal(ringwake_send(target, &message.msg), 0);
+			assert_int_equal(ringwake_wait(target, -1), 1);
+		}
+		ringwake_close(target);
+		unhook();
+		io_uring_submit(&ring);
+		assert_int_equal(io_uring_cq_ready(&ring), 0);
+		io_uring_queue_exit(&ring);
+	}
+}
+
 static void test_two_targets_on_one_ring(void **state)
 {
 	(void)state;
@@ -320,6 +354,7 @@ int main(void)
 		ON_BOTH_PATHS(test_own_wait),
 		ON_BOTH_PATHS(test_overflowing_queue),
 		ON_BOTH_PATHS(test_close_leaves_no_doorbell),
+		ON_BOTH_PATHS(test_failing_submission),
 		ON_BOTH_PATHS(test_two_targets_on_one_ring),
 		ON_BOTH_PATHS(test_refused_rings),
 		ON_BOTH_PATHS(test_deferred_ring_is_not_to_be_polled),

@@ -50,7 +50,8 @@ int ringwake_pool_submit(struct ringwake_pool *pool, struct ringwake *target,
 
 /*
  * Any thread. Takes back work that has not been started: its done is called with -ECANCELED.
- * -EBUSY   it runs, or has run; done is called with 0
+ * -EBUSY        it runs, or has run; done is called with 0
+ * -EOWNERDEAD   this process is a fork of the one that opened the pool
  */
 int ringwake_pool_cancel(struct ringwake_pool *pool, struct ringwake_work *work);
 

@@ -42,7 +42,7 @@ struct ringwake_msg {
 enum ringwake_path {
 	RINGWAKE_PATH_AUTO,     /* at open only: MSG_RING where the kernel has it, else eventfd */
 	RINGWAKE_PATH_MSG_RING, /* sync MSG_RING, Linux 6.13 and newer */
-	RINGWAKE_PATH_EVENTFD,  /* an eventfd, any kernel */
+	RINGWAKE_PATH_EVENTFD,  /* an eventfd, Linux 4.14 and newer */
 };
 
 /* Zero every member that is not needed: zero is the default of each. */
@@ -62,7 +62,8 @@ struct ringwake_params {
  * Opens a target on the application's ring, or on a small ring of its own if ring is NULL. The
  * application's ring must outlive the target (until ringwake_close()) and keep its file descriptor.
  * With RINGWAKE_PATH_AUTO the environment variable RINGWAKE_PATH, "msg_ring" or "eventfd", decides;
- * without it the kernel is asked. May be called on a thread other than the loop's.
+ * without it, or if it is "auto" or empty, the kernel is asked. May be called on a thread other
+ * than the loop's.
  *
  * -EINVAL      a parameter, or the value of RINGWAKE_PATH, is none that is known
  * -EBADFD      ring is still disabled (IORING_SETUP_R_DISABLED)
@@ -128,12 +129,14 @@ int ringwake_post(struct ringwake *target, uint64_t user_data, int32_t res);
  * wake or another completion on that ring arrives, and dispatches as ringwake_dispatch(target, 0)
  * does. timeout_ns: nanoseconds to wait at the most, 0 to poll, negative for no limit.
  *
- * Returns the number of callbacks that ran. It may be 0: a ringwake_wake(), or a completion of the
- * application's own, which stays in the queue for it.
+ * Returns the number of callbacks that ran. It may be 0: a ringwake_wake(), a completion of the
+ * application's own, which stays in the queue for it, or a signal after requests were submitted.
  * -ETIME       nothing came in time
  * -EINTR       a signal handler ran and nothing came
+ * -ECANCELED   the target is closed
  * -EOWNERDEAD  this process is a fork of the one that opened the target
- * or what io_uring_enter(2) or ppoll(2) answered; the target is left usable.
+ * or what io_uring_enter(2) or ppoll(2) answered; the target is left usable. -EBADR, the kernel's
+ * word that it had to drop completions, counts as awake and is not returned.
  */
 int ringwake_wait(struct ringwake *target, int64_t timeout_ns);
 
