@@ -9,7 +9,8 @@
 static unsigned collect(struct site *site, struct figure figures[SITE_FIGURES + WORK_FIGURES_MAX])
 {
 	const struct figure own[SITE_FIGURES] = {
-		{"webserver_open_connections", "Connections that are open.", site->connections_open},
+		{"webserver_open_connections", "Connections that are open.",
+			site->connections_open},
 		{"webserver_connections_total", "Connections accepted.",
 			site->connections_accepted},
 		{"webserver_timeouts_total", "Connections closed because the client was slow.",

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=sh
+# Part of webserver.test: slow clients, clients that vanish, too many clients, and the end.
+
+one_line() {
+	is "$(wc -l <"$work/stdout")" 1
+}
+
+balanced() {
+	[ "$(metric webserver_digests_submitted_total)" = "$(metric webserver_digests_completed_total)" ]
+}
+
+vanished() {
+	for _ in 1 2 3 4 5; do
+		perl -MIO::Socket::INET -MSocket -e '
+			my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => shift);
+			syswrite($s, "GET /digest?bytes=16777216 HTTP/1.1\r\nHost: x\r\n\r\n" x 9);
+			select(undef, undef, undef, 0.01);
+			setsockopt($s, SOL_SOCKET, SO_LINGER, pack("ii", 1, 0));
+			close($s);' "$port"
+	done
+	within 120 balanced && get "$url/healthz"
+}
+ok "clients that vanish with a digest under way are survived" vanished
+ok "no more than one line was printed" one_line
+ok "SIGINT ends it with exit status 0" stop INT
+
+start --timeout 1
+ok "408 for a request that does not come to its end" answers 408 'GET / HTTP/1.1\r\nHo'
+ok "408 for one that trickles in" answers 408 G E T ' ' / ' ' H T T P / 1 . 1 '\r' '\n' H o s t : ' ' \
+	x '\r' '\n' A : b b b b b b b b b b b b b b b b b b b b b b b b b b b b b b b b b b b b b b NEVER
+idle() {
+	perl "$here/client.pl" "$port" 'GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n' >"$work/answer" &&
+		is "$(grep -c '^HTTP/1.1' "$work/answer")" 1
+}
+ok "a connection without a further request is closed" idle
+ok "a connection without any request is closed" sh -c \
+	"[ -z \"\$(perl '$here/client.pl' $port)\" ]"
+# what is left in the sockets is read, and then the end shows
+not_reading() {
+	perl "$here/client.pl" "$port" 'REPEAT 20000 GET / HTTP/1.1\r\nHost: x\r\n\r\n' HOLD \
+		>"$work/answer" && status=0 || status=$?
+	number=$(grep -c '^HTTP/1.1' "$work/answer")
+	echo "client.pl: $status, $number answers"
+	[ "$status" -eq 0 ] || [ "$status" -eq 2 ] && [ "$number" -gt 0 ] && [ "$number" -lt 20000 ]
+}
+ok "a client that does not take its answers in is closed" not_reading
+timeouts() {
+	number=$(metric webserver_timeouts_total)
+	is "$number" 5
+}
+ok "slow clients are counted" timeouts
+ok "SIGTERM ends it with exit status 0" stop TERM
+
+# One worker and many large digests: most are still waiting when the signal comes.
+start --workers 1
+in_flight() {
+	[ "$(metric webserver_digests_submitted_total)" = 32 ] &&
+		[ "$(metric webserver_digests_completed_total)" -lt 32 ]
+}
+finishes() {
+	# one connection that is idle, which must not hold it up
+	perl "$here/client.pl" "$port" 'GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n' >"$work/idle" &
+	idle=$!
+	within 20 grep -q '^ok' "$work/idle" || return 1
+	perl -MIO::Socket::INET -e '
+		my ($port, $sum) = @ARGV;
+		my @clients = map { IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $port) } 1 .. 32;
+		syswrite($_, "GET /digest?bytes=16777216 HTTP/1.1\r\nHost: x\r\n\r\n") for @clients;
+		my ($good, $last) = (0, 0);
+		for my $client (@clients) {
+			my $all = join("", <$client>);
+			$good++ if $all =~ m{^HTTP/1.1 200 .*$sum}s;
+			$last++ if $all =~ m{^Connection: close}m;
+		}
+		print $good, $last ? " and closed\n" : "\n";' "$port" "$sum_most" >"$work/finished" &
+	clients=$!
+	within 20 in_flight || return 1
+	stop TERM || return 1
+	wait "$clients" && wait "$idle" && is "$(cat "$work/finished")" "32 and closed"
+}
+ok "SIGTERM with digests in flight answers them and exits 0" finishes
+ok "after that nobody listens" sh -c "! curl -sS -m 5 $url/healthz"
+
+ticks() {
+	awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$server/stat"
+}
+crowd() {
+	prlimit --pid "$server" --nofile=40:40
+	perl -MIO::Socket::INET -e '
+		my @s = map { IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $ARGV[0]) } 1 .. 80;
+		$SIG{TERM} = sub { exit };
+		$| = 1;
+		sysread($s[-1], my $byte, 1);
+		print "shed\n";
+		sleep 20;' "$port" >"$work/crowd" &
+	crowd=$!
+	within 20 grep -q shed "$work/crowd" || return 1
+	start_ticks=$(ticks)
+	sleep 1
+	used=$(($(ticks) - start_ticks))
+	kill "$crowd"
+	wait "$crowd" || :
+	echo "CPU ticks in a second: $used"
+	within 20 get "$url/healthz" || return 1
+	[ "$used" -lt 30 ]
+}
+if [ -n "$wrapper" ]; then
+	skip "no file descriptor left: it neither dies nor spins" "not under $wrapper"
+else
+	start
+	ok "no file descriptor left: it neither dies nor spins" crowd
+	ok "and ends as ever" stop TERM
+fi
+
+if grep -q '^0\{31\}1 ' /proc/net/if_inet6 2>/dev/null; then
+	start --bind ::1
+	ok "it listens on IPv6" grep '^listening on http://\[::1\]:' "$work/stdout"
+	ok "and answers there" get -g "http://[::1]:$port/healthz"
+	ok "and ends there" stop TERM
+else
+	skip "it listens on IPv6" "this machine has no ::1"
+fi

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=sh
+# Part of webserver.test: two loads of wrk, what they counted, and what the server has grown by.
+
+descriptors() {
+	find "/proc/$server/fd" -mindepth 1 | wc -l
+}
+
+# The last client's connection may take a moment to go.
+descriptors_as_before() {
+	[ "$(descriptors)" -eq "$descriptors_idle" ]
+}
+
+resident() {
+	awk '/^VmRSS:/ { print $2 }' "/proc/$server/status"
+}
+
+# One connection is that of the question itself.
+quiet() {
+	[ "$(metric webserver_open_connections)" = 1 ]
+}
+
+# What each connection leaves behind would show after a thousand of them.
+churn() {
+	perl -MIO::Socket::INET -e '
+		for (1 .. 1000) {
+			my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $ARGV[0]) or exit 1;
+			syswrite($s, "GET /digest?bytes=64 HTTP/1.0\r\n\r\n");
+			my $all = join("", <$s>);
+			exit 1 unless $all =~ m{^HTTP/1.1 200 };
+		}' "$port"
+	good=$((good + 1000))
+}
+
+load() {
+	wrk -t 2 -c 64 -d "$seconds" -s "$here/mixed.lua" "$url/" >"$work/load" 2>&1 || return 1
+	cat "$work/load"
+	good=$(($(cat "$work/good") + $(sed -n 's/^good=\([0-9]*\) .*/\1/p' "$work/load")))
+	churn || return 1
+	echo "$good" >"$work/good"
+	grep -q '^good=[1-9][0-9]* bad=0 errors=0$' "$work/load" && ! grep -q 'Socket errors' "$work/load" &&
+		! grep -q 'Non-2xx' "$work/load" && within 20 quiet
+}
+
+total() {
+	awk -v part="$1" 'index($1, part) { sum += $2 } END { print sum + 0 }' "$work/metrics"
+}
+
+# wrk leaves up to 64 responses of each load unread when its time is over.
+accounted() {
+	get "$url/metrics" >"$work/metrics"
+	asked=$(total 'webserver_requests_total{path="/digest",status="200"}')
+	submitted=$(total webserver_digests_submitted_total)
+	completed=$(total webserver_digests_completed_total)
+	echo "digests: asked for $asked, submitted $submitted, completed $completed"
+	[ "$asked" -gt 0 ] && [ "$asked" -eq "$submitted" ] && [ "$asked" -eq "$completed" ]
+}
+
+all_counted() {
+	answered=$(total 'status="200"')
+	seen=$(cat "$work/good")
+	echo "answered $answered, seen by wrk $seen"
+	[ "$answered" -ge "$seen" ] && [ "$answered" -le $((seen + 128 + 100)) ]
+}
+
+wakes() {
+	cat "$work/metrics"
+	messages=$(total ringwake_messages_total)
+	rung=$(total ringwake_wakes_rung_total)
+	saved=$(total ringwake_wakes_saved_total)
+	[ "$messages" -eq "$completed" ] && [ "$((rung + saved))" -eq "$messages" ] &&
+		[ "$rung" -gt 0 ] && [ "$(total ringwake_doorbell_failures_total)" -eq 0 ]
+}
+
+if ! command -v wrk >/dev/null; then
+	skip "load, accounting and growth" "wrk is not installed"
+else
+	echo 0 >"$work/good"
+	start
+	descriptors_idle=$(descriptors)
+	ok "a load on 64 connections is served without an error" load
+	resident_first=$(resident)
+	ok "a second load too" load
+	ok "as many file descriptors as before the loads" within 20 descriptors_as_before
+	grown=$(($(resident) - resident_first))
+	if [ -n "$wrapper" ]; then
+		skip "no memory more after the second load" "not under $wrapper"
+	else
+		ok "no memory more after the second load: $grown KiB" [ "$grown" -le 1024 ]
+	fi
+	ok "every completion is accounted for" accounted
+	ok "every response is counted" all_counted
+	if grep -q '^ringwake_messages_total' "$work/metrics"; then
+		ok "each completion was a message: rung for or saved" wakes
+	fi
+	ok "it ends after the load" stop TERM
+fi

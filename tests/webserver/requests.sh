@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=sh
+# Part of webserver.test: what is asked and what is answered.
+
+usage_error() {
+	timeout 20 "$program" "$@" >"$work/usage" 2>&1 && status=0 || status=$?
+	is "$status" 2
+}
+ok "an unknown option is refused" usage_error --no-such-option
+ok "a port that is none is refused" usage_error --port 65536
+ok "an address that is none is refused" usage_error --bind example
+ok "no time at all is refused" usage_error --timeout 0
+ok "--help says how it is used" sh -c "'$program' --help | grep -q '^Usage:'"
+
+start
+line="^listening on http://127\\.0\\.0\\.1:[0-9][0-9]* path=$path\$"
+ok "one line tells where it listens" grep -q "$line" "$work/stdout"
+
+no_such_path() {
+	timeout 20 "$program" --port 0 --path pigeon >/dev/null 2>"$work/usage" && status=0 || status=$?
+	grep -e --path "$work/usage" && is "$status" 1
+}
+ok "a path that is none is an error" no_such_path
+
+port_in_use() {
+	timeout 20 "$program" --port "$port" >/dev/null 2>"$work/usage" && status=0 || status=$?
+	grep 'cannot listen' "$work/usage" && is "$status" 1
+}
+ok "a port in use is an error" port_in_use
+
+home() {
+	get -D "$work/head" "$url/" >"$work/home"
+	grep -qi '^content-type: text/html' "$work/head" && grep 'webserver_open_connections' "$work/home" &&
+		! grep -E '(src|href)="(https?:)?//' "$work/home"
+}
+ok "/ is a page with figures that needs nothing from elsewhere" home
+ok "/healthz is ok" sh -c "[ \"\$(curl -sS -m 20 $url/healthz)\" = ok ]"
+
+ok "/digest of nothing" digest 0 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+ok "/digest of 3 bytes" digest 3 $sum_3
+ok "/digest of 1000 bytes" digest 1000 \
+	a8af099bf2e878609558dbf69d8f88f4a31040a8cf84b549a0cfa912f12ffc3f
+ok "/digest of a block and one byte" digest 16385 \
+	0000baf2684790c1122339755831010d032e896ce376a38e20106fcdd0a5517c
+ok "/digest of the most there is" digest 16777216 $sum_most
+
+well_formed() {
+	get -D "$work/head" "$url/metrics" >"$work/metrics"
+	grep -i '^content-type: text/plain; version=0.0.4' "$work/head" || return 1
+	awk '/^# TYPE / { if (seen[$3]++) bad = 1; type[$3] = $4; next }
+		/^# HELP / { next }
+		{ name = $1; sub(/{.*/, "", name) }
+		!(name in type) || $NF !~ /^[0-9]+$/ { print; bad = 1 }
+		END { exit bad }' "$work/metrics"
+}
+ok "/metrics is well formed" well_formed
+if command -v promtool >/dev/null; then
+	ok "promtool finds nothing in /metrics" sh -c "curl -sS $url/metrics | promtool check metrics"
+else
+	skip "promtool finds nothing in /metrics" "promtool is not installed"
+fi
+
+counted() {
+	before=$(metric 'webserver_requests_total{path="/healthz",status="200"}')
+	get "$url/healthz" "$url/healthz" >/dev/null
+	after=$(metric 'webserver_requests_total{path="/healthz",status="200"}')
+	is "$after" "$((before + 2))"
+}
+ok "/metrics counts requests by path and status" counted
+
+head_request() {
+	answers 200 'HEAD /digest?bytes=3 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' &&
+		grep -q '^Content-Length: 88' "$work/answer" && ! grep -q sha256 "$work/answer"
+}
+ok "HEAD has the head of GET and no body" head_request
+
+x='Host: x\r\n'
+ok "400 for what is no request" answers 400 'what is this\r\n\r\n'
+ok "400 for a TLS hello" answers 400 '\0\0\0\0\0\0\0\0\0\0\0'
+ok "400 for a request without Host" answers 400 'GET / HTTP/1.1\r\n\r\n'
+ok "400 for two Hosts" answers 400 "GET / HTTP/1.1\\r\\n${x}hOST: y\\r\\n\\r\\n"
+ok "400 for a wrong version" answers 400 "GET / HTTP/7.1\\r\\n$x\\r\\n"
+ok "400 for a broken header field" answers 400 "GET / HTTP/1.1\\r\\n${x}a b: c\\r\\n\\r\\n"
+ok "400 for two lengths" answers 400 \
+	"GET / HTTP/1.1\\r\\n${x}Content-Length: 1\\r\\nContent-Length: 2\\r\\n\\r\\nab"
+for bytes in '' '?bytes=' '?bytes=x' '?bytes=-1' '?bytes=1x' '?size=1'; do
+	ok "400 for /digest$bytes" answers 400 "GET /digest$bytes HTTP/1.1\\r\\n$x\\r\\n"
+done
+ok "404 for a page that is not there" answers 404 "GET /nowhere HTTP/1.1\\r\\n$x\\r\\n"
+ok "413 for too many bytes to hash" answers 413 "GET /digest?bytes=16777217 HTTP/1.1\\r\\n$x\\r\\n"
+ok "413 for more bytes than a number holds" answers 413 \
+	"GET /digest?bytes=99999999999999999999999 HTTP/1.1\\r\\n$x\\r\\n"
+ok "413 for a body" answers 413 "GET / HTTP/1.1\\r\\n${x}Content-Length: 5\\r\\n\\r\\nhello"
+ok "413 for a body in chunks" answers 413 \
+	"GET / HTTP/1.1\\r\\n${x}Transfer-Encoding: chunked\\r\\n\\r\\n5\\r\\nhello\\r\\n0\\r\\n\\r\\n"
+ok "413 for a body that is still to come" answers 413 \
+	"GET / HTTP/1.1\\r\\n${x}Expect: 100-continue\\r\\nContent-Length: 1000000\\r\\n\\r\\n"
+ok "414 for a target that is too long" answers 414 \
+	"GET /$(repeat 9000 a) HTTP/1.1\\r\\n$x\\r\\n"
+ok "431 for header fields that are too long" answers 431 \
+	"GET / HTTP/1.1\\r\\n${x}A: $(repeat 20000 a)\\r\\n\\r\\n"
+ok "431 for too many header fields" answers 431 \
+	"GET / HTTP/1.1\\r\\n$x" "REPEAT 4000 A: b\\r\\n"
+
+not_allowed() {
+	answers 405 "POST /$1 HTTP/1.1\\r\\n${x}Content-Length: 1000000\\r\\n\\r\\n$(repeat 30000 b)" &&
+		grep '^Allow: GET, HEAD' "$work/answer"
+}
+ok "405 for POST, which says what is allowed" not_allowed ''
+ok "405 for POST to no page" not_allowed nowhere
+ok "405 for OPTIONS" answers 405 "OPTIONS * HTTP/1.1\\r\\n$x\\r\\n"
+ok "405 for CONNECT" answers 405 "CONNECT x:80 HTTP/1.1\\r\\n$x\\r\\n"
+
+closed_after_error() {
+	answers 404 "GET /nowhere HTTP/1.1\\r\\n$x\\r\\nGET / HTTP/1.1\\r\\n$x\\r\\n" &&
+		is "$(grep -c '^HTTP/1.1' "$work/answer")" 1
+}
+ok "nothing is answered after an error" closed_after_error
+
+ok "a whole URL is a target too" answers 200 \
+	"GET http://x/healthz HTTP/1.1\\r\\n${x}Connection: close\\r\\n\\r\\n"
+ok "a whole URL may have no path" answers 200 \
+	"GET http://x?a HTTP/1.1\\r\\n${x}Connection: close\\r\\n\\r\\n"
+ok "bytes is found among other parameters" answers 200 \
+	"GET /digest?a=b&bytes=1&c=d HTTP/1.1\\r\\n${x}Connection: close\\r\\n\\r\\n"
+ok "an offer to upgrade is passed over" sh -c "curl -sS -m 20 --http2 $url/healthz | grep -q ok"
+ok "an empty Host will do" answers 200 \
+	'GET /healthz HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n'
+
+keep_alive() {
+	is "$(get -o "$work/1" -o "$work/2" -o "$work/3" -w '%{num_connects} ' \
+		"$url/healthz" "$url/digest?bytes=3" "$url/")" "1 0 0 "
+}
+ok "a connection serves one request after the other" keep_alive
+ok "HTTP/1.0 is closed after the response" answers 200 'GET /healthz HTTP/1.0\r\n\r\n'
+
+old_keep_alive() {
+	answers 200 'GET /healthz HTTP/1.0\r\nConnection: keep-alive\r\n\r\n' \
+		'GET /healthz HTTP/1.0\r\n\r\n' && is "$(grep -c '^HTTP/1.1 200' "$work/answer")" 2 &&
+		is "$(grep -ci '^connection: keep-alive' "$work/answer")" 1
+}
+ok "HTTP/1.0 may ask to be kept" old_keep_alive
+
+# Small digests behind large ones: out of order they would overtake.
+pipelined() {
+	: >"$work/want"
+	many=
+	for round in 1 2 3 4 5 6 7 8 9 10; do
+		for bytes in 3000000 0 100000 "$round"; do
+			many="${many}GET /digest?bytes=$bytes HTTP/1.1\\r\\n$x\\r\\n"
+			echo "\"bytes\":$bytes" >>"$work/want"
+		done
+		many="${many}GET /healthz HTTP/1.1\\r\\n$x\\r\\n"
+		echo ok >>"$work/want"
+	done
+	answers 200 "${many}GET /healthz HTTP/1.0\\r\\n\\r\\n" || return 1
+	echo ok >>"$work/want"
+	grep -oE '"bytes":[0-9]+|^ok' "$work/answer" | diff "$work/want" -
+}
+ok "requests sent in a row are answered in their order" pipelined
+
+# More than the server takes in at once, and more answers than a socket takes.
+long_row() {
+	answers 200 "REPEAT 3000 GET / HTTP/1.1\\r\\n$x\\r\\n" 'GET / HTTP/1.0\r\n\r\n' >/dev/null && is "$(grep -c '^HTTP/1.1 200' "$work/answer")" 3001 &&
+		is "$(grep -c '^</html>' "$work/answer")" 3001
+}
+ok "three thousand requests sent in a row are answered" long_row
+
+ok "a request may come in pieces" answers 200 'G' 'ET /health' 'z HTTP/1.1\r' '\nHo' 'st: x\r\nConn' \
+	'ection: clo' 'se\r\n\r' '\n'
+
+half_closed() {
+	answers 200 "GET /digest?bytes=16777216 HTTP/1.1\\r\\n${x}Connection: close\\r\\n\\r\\n" END &&
+		grep "$sum_most" "$work/answer"
+}
+ok "a client that has said all it has to say is answered" half_closed
