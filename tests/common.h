@@ -93,11 +93,13 @@ static inline void join(pthread_t thread)
 	assert_int_equal(pthread_join(thread, NULL), 0);
 }
 
-/* A run that hangs ends by itself, and says so. */
+/* A run that hangs ends by itself, and says so. TEST_FILTER chooses tests, by a shell pattern. */
 static inline int run_bounded(
 	const char *name, const struct CMUnitTest *tests, size_t count, unsigned seconds)
 {
 	alarm(seconds);
+	if (getenv("TEST_FILTER"))
+		cmocka_set_test_filter(getenv("TEST_FILTER"));
 	return _cmocka_run_group_tests(name, tests, count, NULL, NULL);
 }
 #define RUN_BOUNDED(tests, seconds)                                                                \
