@@ -2,13 +2,21 @@
 /*
  * A target behind a libuv loop whose uv_run() stays as it is. Each turn of the loop:
  *
- *   prepare  arm; if messages are there already, an idle handle keeps the loop from sleeping
- *   poll     the doorbell's descriptor ends the wait
- *   check    disarm, run callbacks
+ *   prepare  arm; if messages are there already, run them, and an idle handle keeps the loop from
+ *            sleeping
+ *   poll     the doorbell's descriptor ends the wait; run callbacks
+ *   check    disarm, run what came meanwhile, and arm for a program that now leaves uv_run() and
+ *            waits for libuv's epoll by itself
  *
- * So callbacks run in the check phase of the turn that was woken.
+ * libuv runs the prepare and check handles that were started first last, so the arming comes after
+ * the application's own prepare callbacks, and callbacks run where those of a uv_async_t do.
+ *
+ * The ring is one that the application may use too, so completions on it are either doorbells or
+ * the application's. Where the doorbell is an eventfd it is watched by itself; the ring is then
+ * made only if the application asks for it.
  */
 #include "attach.h"
+#include "libuv.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -19,39 +27,101 @@
  */
 #define HANDLE_INTERNAL 0x10u
 
-static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
+#define RING_ENTRIES 64
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct ringwake_uv *list;
+
+void ringwake_uv_lock(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+void ringwake_uv_unlock(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
+static void hold_lock_over_fork(void)
+{
+	pthread_atfork(ringwake_uv_lock, ringwake_uv_unlock, ringwake_uv_unlock);
+}
+
+static struct ringwake_uv *find(const uv_loop_t *loop)
+{
+	struct ringwake_uv *attached = list;
+	while (attached && attached->loop != loop)
+		attached = attached->next;
+	return attached;
+}
+
+struct ringwake_uv *ringwake_uv_find(const uv_loop_t *loop)
+{
+	ringwake_uv_lock();
+	struct ringwake_uv *attached = find(loop);
+	ringwake_uv_unlock();
+	return attached;
+}
+
+void ringwake_uv_each(void (*visit)(struct ringwake_uv *attached))
+{
+	ringwake_uv_lock();
+	for (struct ringwake_uv *attached = list; attached; attached = attached->next)
+		visit(attached);
+	ringwake_uv_unlock();
+}
 
 static bool enlist(struct ringwake_uv *attached)
 {
-	pthread_mutex_lock(&list_lock);
-	struct ringwake_uv *other = list;
-	while (other && other->loop != attached->loop)
-		other = other->next;
-	if (other == NULL) {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	pthread_once(&once, hold_lock_over_fork);
+	ringwake_uv_lock();
+	bool is_first = find(attached->loop) == NULL;
+	if (is_first) {
 		attached->next = list;
 		list = attached;
 	}
-	pthread_mutex_unlock(&list_lock);
-	return other == NULL;
+	ringwake_uv_unlock();
+	return is_first;
 }
 
-static void delist(struct ringwake_uv *attached)
+void ringwake_uv_delist(struct ringwake_uv *attached)
 {
-	pthread_mutex_lock(&list_lock);
+	ringwake_uv_lock();
 	struct ringwake_uv **link = &list;
 	while (*link != attached)
 		link = &(*link)->next;
 	*link = attached->next;
-	pthread_mutex_unlock(&list_lock);
+	ringwake_uv_unlock();
 }
 
-static void on_doorbell(uv_poll_t *handle, int status, int events)
+unsigned ringwake_uv_deliver(struct ringwake_uv *attached)
+{
+	unsigned count = attached->has_ring ? ringwake_uv_complete(attached) : 0;
+	return count + (unsigned)ringwake_dispatch(attached->target, 0);
+}
+
+/* A callback may detach: what it detached from is freed when the last of ours has ended. */
+static void enter(struct ringwake_uv *attached)
+{
+	attached->depth++;
+}
+
+static void leave(struct ringwake_uv *attached)
+{
+	if (--attached->depth == 0 && attached->detached)
+		free(attached);
+}
+
+static void on_readable(uv_poll_t *handle, int status, int events)
 {
 	struct ringwake_uv *attached = handle->data;
 	(void)status;
 	(void)events;
+	enter(attached);
 	ringwake_disarm(attached->target);
+	ringwake_uv_deliver(attached);
+	leave(attached);
 }
 
 static void on_busy(uv_idle_t *handle)
@@ -59,73 +129,204 @@ static void on_busy(uv_idle_t *handle)
 	(void)handle; /* being active is all it is for */
 }
 
+void ringwake_uv_keep_awake(struct ringwake_uv *attached)
+{
+	uv_idle_start(&attached->busy, on_busy);
+}
+
+/* From here on a send rings the doorbell; or there is something to do, and the loop stays awake. */
+static bool arm(struct ringwake_uv *attached)
+{
+	bool armed = ringwake_arm(attached->target);
+	if (armed)
+		uv_idle_stop(&attached->busy);
+	else
+		ringwake_uv_keep_awake(attached);
+	return armed;
+}
+
+static void sleep_in_epoll(struct ringwake_uv *attached)
+{
+	if (!uv_is_active((uv_handle_t *)&attached->doorbell))
+		uv_poll_start(&attached->doorbell, UV_READABLE, on_readable);
+	if (attached->has_ring && io_uring_sq_ready(&attached->ring) > 0)
+		io_uring_submit(&attached->ring);
+	if (arm(attached))
+		return;
+	struct io_uring_sqe *sqe = ringwake_uv_libuv.counts_events && attached->ring_rings
+		? io_uring_get_sqe(&attached->ring)
+		: NULL;
+	if (sqe) { /* makes the ring readable */
+		io_uring_prep_nop(sqe);
+		io_uring_sqe_set_data(sqe, NULL);
+		io_uring_submit(&attached->ring);
+	} else {
+		ringwake_dispatch(attached->target, 0);
+	}
+}
+
 static void on_before(uv_prepare_t *handle)
 {
 	struct ringwake_uv *attached = handle->data;
-	if (!ringwake_arm(attached->target))
-		uv_idle_start(&attached->busy, on_busy);
+	enter(attached);
+	if (!attached->running || !ringwake_uv_sleep_on_ring(attached))
+		sleep_in_epoll(attached);
+	leave(attached);
 }
 
 static void on_after(uv_check_t *handle)
 {
 	struct ringwake_uv *attached = handle->data;
+	enter(attached);
 	ringwake_disarm(attached->target);
-	uv_idle_stop(&attached->busy);
-	ringwake_dispatch(attached->target, 0); /* a callback may detach: nothing follows */
+	ringwake_dispatch(attached->target, 0);
+	if (!attached->detached)
+		arm(attached);
+	leave(attached);
 }
 
-static void hide(void *helper)
+static void hide(struct ringwake_uv *attached, void *helper)
 {
 	uv_handle_t *handle = helper;
+	handle->data = attached;
 	handle->flags |= HANDLE_INTERNAL;
 	uv_unref(handle);
 }
 
-static int start_helpers(struct ringwake_uv *attached)
+/* uv_close() would need another turn of the loop: a handle that is stopped can just be forgotten.
+ */
+static void forget(void *helper)
 {
-	int error =
-		uv_poll_init(attached->loop, &attached->doorbell, ringwake_fd(attached->target));
+	ringwake_uv_unlink(&((uv_handle_t *)helper)->handle_queue);
+}
+
+static int watch(struct ringwake_uv *attached, uv_poll_t *handle, int fd)
+{
+	int error = uv_poll_init(attached->loop, handle, fd);
 	if (error < 0)
 		return error;
+	hide(attached, handle);
+	error = uv_poll_start(handle, UV_READABLE, on_readable);
+	if (error < 0)
+		forget(handle);
+	return error;
+}
+
+static void unwatch(uv_poll_t *handle)
+{
+	uv_poll_stop(handle);
+	forget(handle);
+}
+
+static void start_edges(struct ringwake_uv *attached)
+{
 	/* These do not fail. */
 	uv_prepare_init(attached->loop, &attached->before);
 	uv_check_init(attached->loop, &attached->after);
 	uv_idle_init(attached->loop, &attached->busy);
-	attached->doorbell.data = attached;
-	attached->before.data = attached;
-	attached->after.data = attached;
-	hide(&attached->doorbell);
-	hide(&attached->before);
-	hide(&attached->after);
-	hide(&attached->busy);
+	hide(attached, &attached->before);
+	hide(attached, &attached->after);
+	hide(attached, &attached->busy);
 	uv_prepare_start(&attached->before, on_before);
 	uv_check_start(&attached->after, on_after);
-	return uv_poll_start(&attached->doorbell, UV_READABLE, on_doorbell);
 }
 
-/*
- * uv_close() would need another turn of the loop. A handle that was stopped is known to the loop
- * only by its place in the list of handles, two pointers in every release: next and previous.
- */
-static void forget(void *helper)
+static void stop_edges(struct ringwake_uv *attached)
 {
-	void **place = (void **)(void *)&((uv_handle_t *)helper)->handle_queue;
-	void **next = place[0];
-	void **previous = place[1];
-	previous[0] = next;
-	next[1] = previous;
-}
-
-static void stop_helpers(struct ringwake_uv *attached)
-{
-	uv_poll_stop(&attached->doorbell);
 	uv_prepare_stop(&attached->before);
 	uv_check_stop(&attached->after);
 	uv_idle_stop(&attached->busy);
-	forget(&attached->doorbell);
 	forget(&attached->before);
 	forget(&attached->after);
 	forget(&attached->busy);
+}
+
+static int open_ring(struct ringwake_uv *attached)
+{
+	int error = io_uring_queue_init(RING_ENTRIES, &attached->ring, 0);
+	attached->has_ring = error == 0;
+	return error;
+}
+
+static void close_ring(struct ringwake_uv *attached)
+{
+	if (attached->has_ring)
+		io_uring_queue_exit(&attached->ring);
+	attached->has_ring = false;
+	attached->ring_rings = false;
+}
+
+static int open_target(struct ringwake_uv *attached)
+{
+	struct ringwake_params params = attached->params;
+	int error = open_ring(attached);
+	if (error < 0) /* so it cannot be sync MSG_RING either */
+		return ringwake_open(&attached->target, NULL, &params);
+	error = ringwake_open(&attached->target, &attached->ring, &params);
+	if (error == 0) {
+		params.path = ringwake_path(attached->target);
+		attached->ring_rings = params.path == RINGWAKE_PATH_MSG_RING;
+		if (attached->ring_rings)
+			return 0;
+		ringwake_close(attached->target);
+	}
+	close_ring(attached);
+	return error < 0 ? error : ringwake_open(&attached->target, NULL, &params);
+}
+
+static int open_sleep(struct ringwake_uv *attached)
+{
+	int error = open_target(attached);
+	if (error < 0)
+		return error;
+	error = watch(attached, &attached->doorbell, ringwake_fd(attached->target));
+	if (error < 0) {
+		ringwake_close(attached->target);
+		close_ring(attached);
+	}
+	return error;
+}
+
+static void stop_watching(struct ringwake_uv *attached)
+{
+	unwatch(&attached->doorbell);
+	if (attached->has_ring && !attached->ring_rings)
+		unwatch(&attached->completions);
+}
+
+int ringwake_uv_reopen(struct ringwake_uv *attached)
+{
+	struct ringwake *target = attached->target;
+	struct io_uring ring = attached->ring;
+	bool had_ring = attached->has_ring, ring_rang = attached->ring_rings;
+	stop_watching(attached);
+	int error = open_sleep(attached);
+	if (error < 0) {
+		attached->target = target;
+		attached->ring = ring;
+		attached->has_ring = had_ring;
+		attached->ring_rings = ring_rang;
+		return error;
+	}
+	attached->backend_polled = false;
+	attached->backend_ready = false;
+	ringwake_close(target);
+	if (had_ring)
+		io_uring_queue_exit(&ring);
+	return 0;
+}
+
+struct io_uring *ringwake_uv_ring(struct ringwake_uv *attached)
+{
+	if (!attached->has_ring) {
+		if (open_ring(attached) < 0)
+			return NULL;
+		if (watch(attached, &attached->completions, attached->ring.ring_fd) < 0) {
+			close_ring(attached);
+			return NULL;
+		}
+	}
+	return &attached->ring;
 }
 
 int ringwake_uv_attach(
@@ -135,34 +336,36 @@ int ringwake_uv_attach(
 	if (attached == NULL)
 		return UV_ENOMEM;
 	attached->loop = loop;
+	if (params)
+		attached->params = *params;
 	if (!enlist(attached)) {
 		free(attached);
 		return UV_EBUSY;
 	}
-	int error = ringwake_open(&attached->target, NULL, params);
-	if (error == 0) {
-		error = start_helpers(attached);
-		if (error < 0)
-			ringwake_close(attached->target);
-	}
+	int error = open_sleep(attached);
 	if (error < 0) {
-		delist(attached);
+		ringwake_uv_delist(attached);
 		free(attached);
 		return error;
 	}
+	start_edges(attached);
 	*out = attached;
 	return 0;
 }
 
 int ringwake_uv_detach(struct ringwake_uv *attached)
 {
-	if (attached->handles > 0 || attached->outstanding > 0)
+	if (attached->handles > 0 || attached->outstanding > 0 || attached->running)
 		return UV_EBUSY;
-	stop_helpers(attached);
+	stop_edges(attached);
+	stop_watching(attached);
 	ringwake_close(attached->target);
+	close_ring(attached);
 	ringwake_uv_leave_workers(attached);
-	delist(attached);
-	free(attached);
+	ringwake_uv_delist(attached);
+	attached->detached = true;
+	if (attached->depth == 0)
+		free(attached);
 	return 0;
 }
 

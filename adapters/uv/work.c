@@ -2,12 +2,14 @@
 /*
  * uv_queue_work() on ringwake's pool. All loops of the process share its workers, as they share
  * libuv's; they start with the first work and end when the last loop that used them is detached.
+ * A forked child has none of its parent's: its first work starts some of its own.
  */
 #include "attach.h"
 
-#include <pthread.h>
+#include <errno.h>
 #include <ringwake/pool.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define DEFAULT_WORKERS 4
 
@@ -17,9 +19,10 @@ struct job {
 	uv_work_t *request;
 };
 
-static pthread_mutex_t workers_lock = PTHREAD_MUTEX_INITIALIZER;
+/* Under the lock. */
 static struct ringwake_pool *workers;
 static unsigned workers_users;
+static pid_t workers_process;
 
 static unsigned workers_wanted(void)
 {
@@ -32,33 +35,58 @@ static unsigned workers_wanted(void)
 	return count > RINGWAKE_POOL_MAX_THREADS ? RINGWAKE_POOL_MAX_THREADS : (unsigned)count;
 }
 
+static void forget_workers_of_parent(void)
+{
+	if (workers == NULL || workers_process == getpid())
+		return;
+	ringwake_pool_close(workers, RINGWAKE_POOL_CANCEL);
+	workers = NULL;
+	workers_users = 0;
+}
+
 static int join_workers(struct ringwake_uv *attached)
 {
-	if (attached->uses_workers)
-		return 0;
 	int error = 0;
-	pthread_mutex_lock(&workers_lock);
-	if (workers == NULL)
+	ringwake_uv_lock();
+	forget_workers_of_parent();
+	if (workers == NULL) {
 		error = ringwake_pool_open(&workers, workers_wanted());
+		workers_process = getpid();
+	}
 	if (error == 0) {
 		workers_users++;
-		attached->uses_workers = true;
+		attached->shares_workers = true;
+		attached->pool = workers;
 	}
-	pthread_mutex_unlock(&workers_lock);
+	ringwake_uv_unlock();
 	return error;
 }
 
 void ringwake_uv_leave_workers(struct ringwake_uv *attached)
 {
-	if (!attached->uses_workers)
-		return;
-	pthread_mutex_lock(&workers_lock);
-	attached->uses_workers = false;
-	if (--workers_users == 0) {
-		ringwake_pool_close(workers, RINGWAKE_POOL_FINISH);
-		workers = NULL;
+	struct ringwake_pool *unused = NULL;
+	if (attached->shares_workers) {
+		ringwake_uv_lock();
+		forget_workers_of_parent();
+		if (workers && --workers_users == 0) {
+			unused = workers;
+			workers = NULL;
+		}
+		ringwake_uv_unlock();
 	}
-	pthread_mutex_unlock(&workers_lock);
+	attached->shares_workers = false;
+	attached->pool = NULL;
+	if (unused)
+		ringwake_pool_close(unused, RINGWAKE_POOL_FINISH);
+}
+
+int ringwake_uv_use_pool(struct ringwake_uv *attached, struct ringwake_pool *pool)
+{
+	if (attached->outstanding > 0)
+		return UV_EBUSY;
+	ringwake_uv_leave_workers(attached);
+	attached->pool = pool;
+	return 0;
 }
 
 /* Never called: it marks the requests that are ringwake's own. */
@@ -79,7 +107,7 @@ static void done(struct ringwake_work *work, int status)
 	uv_work_t *request = job->request;
 	ringwake_uv_release(job->attached);
 	free(job);
-	request->work_req.work = NULL;
+	request->reserved[0] = NULL;
 	if (request->after_work_cb)
 		request->after_work_cb(request, status);
 }
@@ -89,7 +117,7 @@ int ringwake_uv_queue_work(struct ringwake_uv *attached, uv_work_t *request, uv_
 {
 	if (work_cb == NULL)
 		return UV_EINVAL;
-	int error = join_workers(attached);
+	int error = attached->pool ? 0 : join_workers(attached);
 	if (error < 0)
 		return error;
 	struct job *job = malloc(sizeof *job);
@@ -105,7 +133,7 @@ int ringwake_uv_queue_work(struct ringwake_uv *attached, uv_work_t *request, uv_
 	request->work_req.loop = attached->loop;
 	request->reserved[0] = job;
 	ringwake_uv_hold(attached);
-	error = ringwake_pool_submit(workers, attached->target, &job->work, run, done);
+	error = ringwake_pool_submit(attached->pool, attached->target, &job->work, run, done);
 	if (error < 0) {
 		ringwake_uv_release(attached);
 		free(job);
@@ -119,5 +147,7 @@ int ringwake_uv_cancel(uv_req_t *request)
 	if (request->type != UV_WORK || work->work_req.work != mark)
 		return uv_cancel(request);
 	struct job *job = request->reserved[0];
-	return ringwake_pool_cancel(workers, &job->work);
+	if (job == NULL) /* it has ended */
+		return UV_EBUSY;
+	return ringwake_pool_cancel(job->attached->pool, &job->work);
 }

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Include this in the place of <uv.h>, or before it, and source written for libuv runs on ringwake
+ * as it is: uv_async_t handles are signalled through the loop's io_uring, and uv_queue_work() runs
+ * on ringwake's workers. The types stay libuv's. A loop gets its target with its first async handle
+ * or work, and gives it up in uv_loop_close().
+ *
+ * Define RINGWAKE_UV_RUN_ON_RING before, and uv_run() is ringwake_uv_run().
+ * Define RINGWAKE_UV_KEEP_WORK before, and uv_queue_work() stays libuv's: for a program that counts
+ * on its work and libuv's own (file system, name look-ups) sharing one set of workers.
+ *
+ * All parts of a program that touch the same handle or loop must be compiled the same way.
+ */
+#ifndef RINGWAKE_UV_COMPAT_H
+#define RINGWAKE_UV_COMPAT_H
+
+#include <ringwake/uv.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * The loop's target, for all else that ringwake offers; it is attached if it is not yet. Loop
+ * thread. Errors as ringwake_uv_attach() but for UV_EBUSY.
+ */
+int ringwake_uv_of_loop(struct ringwake_uv **out, uv_loop_t *loop);
+
+/* As the functions of libuv whose place they take. */
+int ringwake_uv_compat_async_init(uv_loop_t *loop, uv_async_t *handle, uv_async_cb cb);
+int ringwake_uv_compat_async_send(uv_async_t *handle);
+int ringwake_uv_compat_queue_work(
+	uv_loop_t *loop, uv_work_t *request, uv_work_cb work_cb, uv_after_work_cb after_work_cb);
+int ringwake_uv_compat_loop_close(uv_loop_t *loop);
+void ringwake_uv_compat_loop_delete(uv_loop_t *loop);
+int ringwake_uv_compat_loop_fork(uv_loop_t *loop);
+int ringwake_uv_compat_run(uv_loop_t *loop, uv_run_mode mode);
+
+#define uv_async_init  ringwake_uv_compat_async_init
+#define uv_async_send  ringwake_uv_compat_async_send
+#define uv_close       ringwake_uv_close
+#define uv_cancel      ringwake_uv_cancel
+#define uv_loop_close  ringwake_uv_compat_loop_close
+#define uv_loop_delete ringwake_uv_compat_loop_delete
+#define uv_loop_fork   ringwake_uv_compat_loop_fork
+#ifndef RINGWAKE_UV_KEEP_WORK
+#define uv_queue_work ringwake_uv_compat_queue_work
+#endif
+#ifdef RINGWAKE_UV_RUN_ON_RING
+#define uv_run ringwake_uv_compat_run
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

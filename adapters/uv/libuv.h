@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The functions of libuv that libringwake-uv-preload.so takes the place of. The adapter calls them
+ * through this table, so that in the preloaded library it reaches libuv itself.
+ */
+#ifndef RINGWAKE_UV_LIBUV_H
+#define RINGWAKE_UV_LIBUV_H
+
+#include <stdbool.h>
+#include <uv.h>
+
+struct ringwake_uv_libuv {
+	int (*async_init)(uv_loop_t *loop, uv_async_t *handle, uv_async_cb cb);
+	int (*async_send)(uv_async_t *handle);
+	void (*close)(uv_handle_t *handle, uv_close_cb cb);
+	int (*loop_close)(uv_loop_t *loop);
+	int (*loop_fork)(uv_loop_t *loop);
+	/* libuv is to count a wake as an event of its epoll, even if the loop was awake. */
+	bool counts_events;
+};
+
+extern struct ringwake_uv_libuv ringwake_uv_libuv;
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* The application's own requests on the loop's ring, and whose completions are whose. */
+#include "attach.h"
+
+/* The most completions that are taken in one turn: callbacks may cause more and more of them. */
+#define LIMIT 256
+
+void ringwake_uv_request_start(struct ringwake_uv *attached, struct io_uring_sqe *sqe,
+	ringwake_uv_request_t *request, ringwake_uv_request_cb cb)
+{
+	request->cb = cb;
+	request->attached = attached;
+	io_uring_sqe_set_data(sqe, request);
+	ringwake_uv_hold(attached);
+}
+
+unsigned ringwake_uv_complete(struct ringwake_uv *attached)
+{
+	unsigned count = 0;
+	struct io_uring_cqe *waiting;
+	while (count < LIMIT && io_uring_peek_cqe(&attached->ring, &waiting) == 0) {
+		struct io_uring_cqe completion = *waiting;
+		bool is_doorbell = ringwake_is_doorbell(attached->target, waiting);
+		io_uring_cqe_seen(&attached->ring, waiting);
+		count++;
+		ringwake_uv_request_t *request = io_uring_cqe_get_data(&completion);
+		if (is_doorbell || request == NULL)
+			continue;
+		if (!(completion.flags & IORING_CQE_F_MORE) && request != &attached->backend)
+			ringwake_uv_release(attached);
+		request->cb(request, completion.res, completion.flags);
+	}
+	return count;
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The loop asleep on its ring. uv_run() does all the work; only its wait is taken from it: the last
+ * of the prepare callbacks, just before libuv would enter epoll, sleeps in io_uring_enter instead,
+ * and then has libuv poll without sleeping. libuv's epoll is a one-shot poll request on the ring;
+ * readiness that is left over ends the next sleep at once, which a multishot one would not do.
+ *
+ * Where libuv would go round through phases in which there is nothing to do, the sleep is just
+ * begun anew: a wake by messages alone makes one system call.
+ *
+ * What cannot be known here is left to libuv: the turn then waits in epoll as one of uv_run() does.
+ */
+#include "attach.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/epoll.h>
+
+#define MILLISECOND 1000000
+
+/* UV_LOOP_BLOCK_SIGNAL sets this flag of the loop. */
+#define LOOP_BLOCK_SIGPROF 1u
+
+/* These loops want more of the wait than to end in time. */
+static bool wants_epoll(const uv_loop_t *loop)
+{
+	/* The first member of what libuv keeps to itself. */
+	const unsigned *options = loop->internal_fields;
+	return loop->flags & LOOP_BLOCK_SIGPROF || *options & UV_METRICS_IDLE_TIME;
+}
+
+/*
+ * libuv tells epoll of watchers that were started only when it is about to wait. False if it has to
+ * do it itself.
+ */
+static bool tell_epoll(uv_loop_t *loop)
+{
+	void **queue = (void **)(void *)&loop->watcher_queue;
+	while (queue[0] != queue) {
+		uv__io_t *watcher =
+			(uv__io_t *)((char *)queue[0] - offsetof(uv__io_t, watcher_queue));
+		/* Newer versions watch their own wake-up in another way. */
+		if (watcher == &loop->async_io_watcher)
+			return false;
+		struct epoll_event event = {.events = watcher->pevents, .data.fd = watcher->fd};
+		int saved = errno;
+		int result = -1;
+		if (watcher->events == 0)
+			result = epoll_ctl(loop->backend_fd, EPOLL_CTL_ADD, watcher->fd, &event);
+		if (result != 0 && (watcher->events != 0 || errno == EEXIST))
+			result = epoll_ctl(loop->backend_fd, EPOLL_CTL_MOD, watcher->fd, &event);
+		errno = saved;
+		if (result != 0)
+			return false;
+		watcher->events = watcher->pevents;
+		ringwake_uv_unlink(&watcher->watcher_queue);
+	}
+	return true;
+}
+
+static void on_backend(ringwake_uv_request_t *request, int result, unsigned flags)
+{
+	struct ringwake_uv *attached = request->attached;
+	(void)flags;
+	attached->backend_polled = false;
+	/* An error: it ended with the thread that submitted it, and is due again. */
+	attached->backend_ready = result >= 0;
+}
+
+static bool poll_backend(struct ringwake_uv *attached)
+{
+	if (attached->backend_polled)
+		return true;
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&attached->ring);
+	if (sqe == NULL) {
+		io_uring_submit(&attached->ring);
+		sqe = io_uring_get_sqe(&attached->ring);
+		if (sqe == NULL)
+			return false;
+	}
+	io_uring_prep_poll_add(sqe, attached->loop->backend_fd, POLLIN);
+	io_uring_sqe_set_data(sqe, &attached->backend);
+	attached->backend.cb = on_backend;
+	attached->backend.attached = attached;
+	attached->backend_polled = true;
+	return true;
+}
+
+/* Sleeps for timeout milliseconds, or without limit if that is negative. */
+static int sleep_on(struct io_uring *ring, int timeout)
+{
+	if (timeout < 0)
+		return io_uring_submit_and_wait(ring, 1);
+	struct __kernel_timespec limit = {
+		.tv_sec = timeout / 1000, .tv_nsec = timeout % 1000 * (long long)MILLISECOND};
+	struct io_uring_cqe *completion;
+	return io_uring_submit_and_wait_timeout(ring, &completion, 1, &limit, NULL);
+}
+
+/* Nobody but us has callbacks at the edges of the wait. */
+static bool owns_edges(struct ringwake_uv *attached)
+{
+	uv_loop_t *loop = attached->loop;
+	return ringwake_uv_holds_only(&loop->prepare_handles, &attached->before.queue) &&
+		ringwake_uv_holds_only(&loop->check_handles, &attached->after.queue);
+}
+
+bool ringwake_uv_sleep_on_ring(struct ringwake_uv *attached)
+{
+	uv_loop_t *loop = attached->loop;
+	if (attached->sleeps_in_epoll ||
+		(attached->mode == UV_RUN_ONCE && uv_now(loop) != attached->turn_time))
+		return false;
+	if (uv_is_active((uv_handle_t *)&attached->doorbell))
+		uv_poll_stop(&attached->doorbell); /* the ring must not poll itself */
+	unsigned delivered = 0;
+	do {
+		if (!tell_epoll(loop))
+			return false;
+		int timeout = uv_backend_timeout(loop);
+		if (timeout != 0 && !poll_backend(attached))
+			return false;
+		if (timeout != 0 && ringwake_arm(attached->target)) {
+			int result = sleep_on(&attached->ring, timeout);
+			if (result < 0 && result != -ETIME && result != -EINTR && result != -EBADR)
+				return false;
+		} else if (io_uring_sq_ready(&attached->ring) > 0) {
+			io_uring_submit(&attached->ring);
+		}
+		ringwake_disarm(attached->target);
+		uv_update_time(loop);
+		delivered += ringwake_uv_deliver(attached);
+		if (attached->backend_ready)
+			break;
+		if (delivered > 0 && (attached->mode == UV_RUN_ONCE || !owns_edges(attached)))
+			break;
+	} while (uv_backend_timeout(loop) != 0);
+	/*
+	 * A descriptor that libuv no longer watches may have made epoll ready. Only libuv can tell,
+	 * and only in UV_RUN_ONCE does it matter: that must not return for nothing.
+	 */
+	bool only_backend = attached->backend_ready && delivered == 1;
+	attached->backend_ready = false;
+	if (only_backend && attached->mode == UV_RUN_ONCE)
+		return false;
+	ringwake_uv_keep_awake(attached);
+	return true;
+}
+
+/* The prepare handle that is to run last must be last in the list. */
+static void move_to_end(void *list, void *member)
+{
+	void **head = list;
+	void **place = member;
+	if (head[1] == place)
+		return;
+	ringwake_uv_unlink(place);
+	void **last = head[1];
+	place[0] = head;
+	place[1] = last;
+	last[0] = place;
+	head[1] = place;
+}
+
+int ringwake_uv_run(struct ringwake_uv *attached, uv_run_mode mode)
+{
+	uv_loop_t *loop = attached->loop;
+	if (!attached->ring_rings || mode == UV_RUN_NOWAIT || wants_epoll(loop))
+		return uv_run(loop, mode);
+
+	attached->mode = mode;
+	attached->sleeps_in_epoll = false;
+	if (mode == UV_RUN_ONCE) {
+		/* libuv does not sleep if anything is due when the turn begins. Let it find out. */
+		uv_update_time(loop);
+		attached->turn_time = uv_now(loop);
+		attached->sleeps_in_epoll = !tell_epoll(loop) || uv_backend_timeout(loop) == 0;
+	}
+	move_to_end(&loop->prepare_handles, &attached->before.queue);
+	attached->running = true;
+	int alive = uv_run(loop, mode);
+	attached->running = false;
+	return alive;
+}

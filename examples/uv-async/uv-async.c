@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* Threads report their progress to a libuv loop, which is woken only when it sleeps. */
+#include <pthread.h>
+#include <ringwake/uv.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { THREADS = 3, STEPS = 200000 };
+
+struct task {
+	ringwake_uv_async_t
+		progress; /* first, so that a pointer to one is a pointer to the other */
+	_Atomic unsigned done;
+	unsigned reports;
+};
+
+static void *work(void *argument)
+{
+	struct task *task = argument;
+	for (unsigned i = 0; i < STEPS; i++) {
+		atomic_fetch_add_explicit(&task->done, 1, memory_order_relaxed);
+		ringwake_uv_async_send(
+			&task->progress); /* no system call while the loop is awake */
+	}
+	return NULL;
+}
+
+/* The loop's thread. Sends that came meanwhile are one call. */
+static void on_progress(ringwake_uv_async_t *async)
+{
+	struct task *task = (struct task *)async;
+	task->reports++;
+	if (atomic_load_explicit(&task->done, memory_order_relaxed) == STEPS)
+		ringwake_uv_close((uv_handle_t *)&async->handle, NULL);
+}
+
+static void check(int error, const char *what)
+{
+	if (error == 0)
+		return;
+	fprintf(stderr, "%s: %s\n", what, uv_strerror(error));
+	exit(1);
+}
+
+int main(void)
+{
+	static struct task tasks[THREADS];
+	pthread_t threads[THREADS];
+	struct ringwake_uv *attached;
+	uv_loop_t *loop = uv_default_loop();
+	check(ringwake_uv_attach(&attached, loop, NULL), "ringwake_uv_attach");
+	for (int i = 0; i < THREADS; i++) {
+		check(ringwake_uv_async_init(attached, &tasks[i].progress, on_progress),
+			"ringwake_uv_async_init");
+		check(-pthread_create(&threads[i], NULL, work, &tasks[i]), "pthread_create");
+	}
+	uv_run(loop, UV_RUN_DEFAULT); /* until all handles are closed */
+
+	unsigned reports = 0;
+	for (int i = 0; i < THREADS; i++) {
+		pthread_join(threads[i], NULL);
+		reports += tasks[i].reports;
+	}
+	struct ringwake_stats stats;
+	ringwake_stats(ringwake_uv_target(attached), &stats);
+	printf("%d sends, %u calls, %llu system calls to wake the loop\n", THREADS * STEPS, reports,
+		(unsigned long long)stats.wakes_rung);
+	check(ringwake_uv_detach(attached), "ringwake_uv_detach");
+	return uv_loop_close(loop);
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/* A libuv loop with a target attached, for one test on the doorbell that it is to use. */
+#ifndef TESTS_UV_FIXTURE_H
+#define TESTS_UV_FIXTURE_H
+
+#include "../common.h"
+
+#include <ringwake/uv.h>
+
+struct fixture {
+	uv_loop_t loop;
+	struct ringwake_uv *attached;
+};
+
+/* Skips the test where the kernel has no sync MSG_RING; any other failure is one. */
+static inline struct ringwake_uv *attach(uv_loop_t *loop)
+{
+	struct ringwake_uv *attached = NULL;
+	struct ringwake_params params = {.path = test_path};
+	int error = ringwake_uv_attach(&attached, loop, &params);
+	if (error < 0 && error != UV_EBUSY && test_path == RINGWAKE_PATH_MSG_RING) {
+		print_message("no sync MSG_RING here: %s\n", strerror(-error));
+		skip();
+	}
+	assert_int_equal(error, 0);
+	assert_int_equal(ringwake_path(ringwake_uv_target(attached)), test_path);
+	return attached;
+}
+
+static inline void open_loop(struct fixture *f)
+{
+	assert_int_equal(uv_loop_init(&f->loop), 0);
+	f->attached = attach(&f->loop);
+}
+
+/* Whatever the test has closed by now must let the loop go without a word. */
+static inline void close_loop(struct fixture *f)
+{
+	assert_int_equal(uv_run(&f->loop, UV_RUN_DEFAULT), 0);
+	assert_int_equal(ringwake_uv_detach(f->attached), 0);
+	assert_int_equal(uv_loop_close(&f->loop), 0);
+}
+
+/* A handle that counts its callbacks and can close itself. */
+struct counter {
+	ringwake_uv_async_t async;
+	unsigned calls;
+	unsigned close_at; /* closes itself at this call */
+	bool closed;
+	uv_thread_t thread; /* of the last call */
+};
+
+static inline void on_counter_closed(uv_handle_t *handle)
+{
+	((struct counter *)handle)->closed = true;
+}
+
+static inline void close_counter(struct counter *counter)
+{
+	ringwake_uv_close((uv_handle_t *)&counter->async, on_counter_closed);
+}
+
+static inline void count_call(ringwake_uv_async_t *async)
+{
+	struct counter *counter = (struct counter *)async;
+	counter->thread = uv_thread_self();
+	if (++counter->calls == counter->close_at)
+		close_counter(counter);
+}
+
+static inline void open_counter(struct fixture *f, struct counter *counter, unsigned close_at)
+{
+	memset(counter, 0, sizeof *counter);
+	counter->close_at = close_at;
+	assert_int_equal(ringwake_uv_async_init(f->attached, &counter->async, count_call), 0);
+}
+
+static inline void send_counter(struct counter *counter)
+{
+	assert_int_equal(ringwake_uv_async_send(&counter->async), 0);
+}
+
+static inline uv_handle_t *handle_of(struct counter *counter)
+{
+	return (uv_handle_t *)&counter->async;
+}
+
+static inline bool is_this_thread(uv_thread_t thread)
+{
+	uv_thread_t self = uv_thread_self();
+	return uv_thread_equal(&thread, &self);
+}
+
+#endif

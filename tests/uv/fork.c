@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/* A loop in a forked child, after uv_loop_fork() and ringwake_uv_fork(). */
+#include "fixture.h"
+
+#include <sys/wait.h>
+
+/* The child ends with 0 if all it says is true; the number of the line that is not, else. */
+#define CHILD_ASSERT(condition)                                                                    \
+	do {                                                                                       \
+		if (!(condition)) {                                                                \
+			fprintf(stderr, "child: line %d: %s\n", __LINE__, #condition);             \
+			_exit(1);                                                                  \
+		}                                                                                  \
+	} while (0)
+
+static void assert_child_succeeds(pid_t child)
+{
+	int status;
+	assert_true(child > 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void *send_from_here(void *argument)
+{
+	struct counter *counter = argument;
+	if (ringwake_uv_async_send(&counter->async) != 0)
+		abort();
+	return NULL;
+}
+
+static void do_nothing(uv_work_t *request)
+{
+	(void)request;
+}
+
+static void count_end(uv_work_t *request, int status)
+{
+	if (status == 0)
+		++*(unsigned *)request->data;
+}
+
+static void use_in_child(struct fixture *f, struct counter *counter, bool on_ring)
+{
+	unsigned ends = 0;
+	uv_work_t work = {.data = &ends};
+	pthread_t thread;
+	CHILD_ASSERT(ringwake_uv_async_send(&counter->async) == -EOWNERDEAD);
+	CHILD_ASSERT(uv_loop_fork(&f->loop) == 0);
+	CHILD_ASSERT(ringwake_uv_fork(f->attached) == 0);
+	CHILD_ASSERT(ringwake_path(ringwake_uv_target(f->attached)) == test_path);
+	for (unsigned i = 1; i <= 10; i++) {
+		CHILD_ASSERT(pthread_create(&thread, NULL, send_from_here, counter) == 0);
+		while (counter->calls < i)
+			on_ring ? ringwake_uv_run(f->attached, UV_RUN_ONCE)
+				: uv_run(&f->loop, UV_RUN_ONCE);
+		CHILD_ASSERT(pthread_join(thread, NULL) == 0);
+	}
+	CHILD_ASSERT(ringwake_uv_queue_work(f->attached, &work, do_nothing, count_end) == 0);
+	close_counter(counter);
+	CHILD_ASSERT(uv_run(&f->loop, UV_RUN_DEFAULT) == 0);
+	CHILD_ASSERT(counter->closed);
+	CHILD_ASSERT(ends == 1);
+	CHILD_ASSERT(ringwake_uv_detach(f->attached) == 0);
+	CHILD_ASSERT(uv_loop_close(&f->loop) == 0);
+}
+
+static void test_child_has_a_loop_of_its_own(void **state)
+{
+	(void)state;
+#ifdef __SANITIZE_THREAD__
+	print_message("ThreadSanitizer does not bear threads in a forked child\n");
+	skip();
+#endif
+	for (int on_ring = 0; on_ring < 2; on_ring++) {
+		struct fixture f;
+		struct counter counter;
+		unsigned ends = 0;
+		uv_work_t work = {.data = &ends};
+		open_loop(&f);
+		open_counter(&f, &counter, 0);
+		send_counter(&counter);
+		on_ring ? ringwake_uv_run(f.attached, UV_RUN_ONCE) : uv_run(&f.loop, UV_RUN_ONCE);
+		assert_int_equal(counter.calls, 1);
+		counter.calls = 0;
+		/* The parent has workers, and a wake that is its own. */
+		assert_int_equal(
+			ringwake_uv_queue_work(f.attached, &work, do_nothing, count_end), 0);
+		while (ends == 0)
+			uv_run(&f.loop, UV_RUN_ONCE);
+		send_counter(&counter);
+		pid_t child = fork();
+		if (child == 0) {
+			alarm(30);
+			use_in_child(&f, &counter, on_ring);
+			_exit(0);
+		}
+		assert_child_succeeds(child);
+		assert_int_equal(counter.calls, 0);
+		assert_int_not_equal(uv_run(&f.loop, UV_RUN_NOWAIT), 0);
+		assert_int_equal(counter.calls, 1);
+		close_counter(&counter);
+		close_loop(&f);
+	}
+}
+
+/* What the parent waits for does not keep the child's loop alive. */
+static void block(uv_work_t *request)
+{
+	pthread_barrier_wait(request->data);
+}
+
+static void test_work_is_the_parents(void **state)
+{
+	(void)state;
+	struct fixture f;
+	pthread_barrier_t barrier;
+	uv_work_t work = {.data = &barrier};
+	open_loop(&f);
+	pthread_barrier_init(&barrier, NULL, 2);
+	assert_int_equal(ringwake_uv_queue_work(f.attached, &work, block, NULL), 0);
+	pid_t child = fork();
+	if (child == 0) {
+		alarm(30);
+		CHILD_ASSERT(uv_loop_fork(&f.loop) == 0);
+		CHILD_ASSERT(ringwake_uv_fork(f.attached) == 0);
+		CHILD_ASSERT(uv_run(&f.loop, UV_RUN_DEFAULT) == 0);
+		CHILD_ASSERT(ringwake_uv_detach(f.attached) == 0);
+		CHILD_ASSERT(uv_loop_close(&f.loop) == 0);
+		_exit(0);
+	}
+	assert_child_succeeds(child);
+	pthread_barrier_wait(&barrier);
+	close_loop(&f);
+	pthread_barrier_destroy(&barrier);
+}
+
+/* A handle that waits for its message as it closes does so in both. */
+static void test_closing_goes_on_in_both(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct counter pending, idle;
+	open_loop(&f);
+	open_counter(&f, &pending, 0);
+	open_counter(&f, &idle, 0);
+	send_counter(&pending);
+	close_counter(&pending);
+	close_counter(&idle);
+	pid_t child = fork();
+	if (child == 0) {
+		alarm(30);
+		CHILD_ASSERT(uv_loop_fork(&f.loop) == 0);
+		CHILD_ASSERT(ringwake_uv_fork(f.attached) == 0);
+		CHILD_ASSERT(ringwake_uv_async_send(&idle.async) == UV_ECANCELED);
+		CHILD_ASSERT(uv_run(&f.loop, UV_RUN_DEFAULT) == 0);
+		CHILD_ASSERT(pending.closed && idle.closed);
+		CHILD_ASSERT(pending.calls == 0);
+		CHILD_ASSERT(ringwake_uv_detach(f.attached) == 0);
+		CHILD_ASSERT(uv_loop_close(&f.loop) == 0);
+		_exit(0);
+	}
+	assert_child_succeeds(child);
+	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
+	assert_true(pending.closed && idle.closed);
+	close_loop(&f);
+}
+
+/* A child that has no use for the loop just goes. */
+static void test_child_that_ends_at_once(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct counter counter;
+	open_loop(&f);
+	open_counter(&f, &counter, 1);
+	pid_t child = fork();
+	if (child == 0)
+		exit(0);
+	assert_child_succeeds(child);
+	pthread_t thread = start(send_from_here, &counter);
+	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
+	join(thread);
+	close_loop(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ON_BOTH_PATHS(test_child_has_a_loop_of_its_own),
+		ON_BOTH_PATHS(test_work_is_the_parents),
+		ON_BOTH_PATHS(test_closing_goes_on_in_both),
+		ON_BOTH_PATHS(test_child_that_ends_at_once),
+	};
+	return RUN_BOUNDED(tests, 60);
+}

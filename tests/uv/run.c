@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: MIT */
+/* ringwake_uv_run(): the loop asleep on its ring. What libuv's own tests cannot know of it. */
+#include "fixture.h"
+
+#include <poll.h>
+#include <sched.h>
+
+static int run(struct fixture *f, uv_run_mode mode)
+{
+	return ringwake_uv_run(f->attached, mode);
+}
+
+static void end(struct fixture *f)
+{
+	assert_int_equal(run(f, UV_RUN_DEFAULT), 0);
+	close_loop(f);
+}
+
+static void *send_from_here(void *argument)
+{
+	struct counter *counter = argument;
+	if (ringwake_uv_async_send(&counter->async) != 0)
+		abort();
+	return NULL;
+}
+
+static void wakes_in_mode(uv_run_mode mode)
+{
+	struct fixture f;
+	struct counter counter;
+	open_loop(&f);
+	open_counter(&f, &counter, 200);
+	for (unsigned i = 1; i <= 200; i++) {
+		pthread_t thread = start(send_from_here, &counter);
+		while (counter.calls < i && !counter.closed)
+			run(&f, mode);
+		join(thread);
+		assert_int_equal(counter.calls, i);
+		assert_true(is_this_thread(counter.thread));
+	}
+	end(&f);
+}
+
+static void test_wakes_in_once(void **state)
+{
+	(void)state;
+	wakes_in_mode(UV_RUN_ONCE);
+}
+
+static void test_wakes_in_nowait(void **state)
+{
+	(void)state;
+	wakes_in_mode(UV_RUN_NOWAIT);
+}
+
+/* Two loops, each asleep most of the time: a lost wake would hang. */
+struct player {
+	struct fixture f;
+	struct counter counter;
+	struct player *other;
+};
+
+static void hit(ringwake_uv_async_t *async)
+{
+	struct player *player = async->data;
+	count_call(async);
+	int result = ringwake_uv_async_send(&player->other->counter.async);
+	if (result != 0 && result != UV_ECANCELED)
+		abort();
+}
+
+static void *play(void *argument)
+{
+	struct player *player = argument;
+	if (ringwake_uv_run(player->f.attached, UV_RUN_DEFAULT) != 0)
+		abort();
+	return NULL;
+}
+
+static void test_two_loops(void **state)
+{
+	(void)state;
+	static struct player players[2];
+	pthread_t threads[2];
+	for (int i = 0; i < 2; i++) {
+		struct player *player = &players[i];
+		memset(player, 0, sizeof *player);
+		open_loop(&player->f);
+		player->other = &players[1 - i];
+		player->counter.close_at = 20000;
+		assert_int_equal(
+			ringwake_uv_async_init(player->f.attached, &player->counter.async, hit), 0);
+		player->counter.async.data = player;
+	}
+	for (int i = 0; i < 2; i++)
+		threads[i] = start(play, &players[i]);
+	send_counter(&players[0].counter);
+	for (int i = 0; i < 2; i++)
+		join(threads[i]);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(players[i].counter.calls, 20000);
+		close_loop(&players[i].f);
+	}
+}
+
+static void *send_after_a_while(void *argument)
+{
+	uint64_t end = uv_hrtime() + 60 * 1000000;
+	while (uv_hrtime() < end)
+		sched_yield();
+	return send_from_here(argument);
+}
+
+/* A pipe that a callback begins to read, and that another thread writes to. */
+struct reading {
+	struct fixture f;
+	struct counter counter;
+	uv_pipe_t pipe;
+	uv_file ends[2];
+	char buffer[64];
+	unsigned bytes;
+};
+
+static void open_reading(struct reading *reading)
+{
+	memset(reading, 0, sizeof *reading);
+	open_loop(&reading->f);
+	assert_int_equal(uv_pipe(reading->ends, UV_NONBLOCK_PIPE, UV_NONBLOCK_PIPE), 0);
+	uv_pipe_init(&reading->f.loop, &reading->pipe, 0);
+	assert_int_equal(uv_pipe_open(&reading->pipe, reading->ends[0]), 0);
+	reading->pipe.data = reading;
+}
+
+static void give_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
+{
+	struct reading *reading = handle->data;
+	(void)suggested;
+	*buffer = uv_buf_init(reading->buffer, sizeof reading->buffer);
+}
+
+static void take_bytes(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
+{
+	struct reading *reading = stream->data;
+	(void)buffer;
+	assert_true(count > 0);
+	reading->bytes += (unsigned)count;
+	uv_close((uv_handle_t *)stream, NULL);
+}
+
+static void start_reading(ringwake_uv_async_t *async)
+{
+	struct reading *reading = async->data;
+	count_call(async);
+	assert_int_equal(uv_read_start((uv_stream_t *)&reading->pipe, give_buffer, take_bytes), 0);
+}
+
+static void *wake_then_write(void *argument)
+{
+	struct reading *reading = argument;
+	send_from_here(&reading->counter);
+	if (write(reading->ends[1], "x", 1) != 1)
+		abort();
+	return NULL;
+}
+
+static void test_watcher_started_in_a_callback(void **state)
+{
+	(void)state;
+	struct reading reading;
+	open_reading(&reading);
+	reading.counter.close_at = 1;
+	assert_int_equal(
+		ringwake_uv_async_init(reading.f.attached, &reading.counter.async, start_reading),
+		0);
+	reading.counter.async.data = &reading;
+	pthread_t thread = start(wake_then_write, &reading);
+	assert_int_equal(run(&reading.f, UV_RUN_DEFAULT), 0);
+	join(thread);
+	assert_int_equal(reading.bytes, 1);
+	close(reading.ends[1]);
+	close_loop(&reading.f);
+}
+
+/* A descriptor that is ready but no longer watched must not make UV_RUN_ONCE return for nothing. */
+static void test_once_ignores_what_is_not_watched(void **state)
+{
+	(void)state;
+	struct reading reading;
+	struct counter counter;
+	open_reading(&reading);
+	open_counter(&reading.f, &counter, 0);
+	assert_int_equal(uv_read_start((uv_stream_t *)&reading.pipe, give_buffer, take_bytes), 0);
+	send_counter(&counter);
+	assert_int_not_equal(run(&reading.f, UV_RUN_ONCE), 0); /* it is in epoll now */
+	assert_int_equal(counter.calls, 1);
+	uv_read_stop((uv_stream_t *)&reading.pipe);
+	assert_int_equal(write(reading.ends[1], "x", 1), 1);
+	pthread_t thread = start(send_after_a_while, &counter);
+	assert_int_not_equal(run(&reading.f, UV_RUN_ONCE), 0);
+	assert_int_equal(counter.calls, 2);
+	join(thread);
+	close_counter(&counter);
+	uv_close((uv_handle_t *)&reading.pipe, NULL);
+	close(reading.ends[1]);
+	end(&reading.f);
+}
+
+static void test_once_returns_after_reading(void **state)
+{
+	(void)state;
+	struct reading reading;
+	struct counter counter;
+	open_reading(&reading);
+	open_counter(&reading.f, &counter, 0);
+	assert_int_equal(uv_read_start((uv_stream_t *)&reading.pipe, give_buffer, take_bytes), 0);
+	assert_int_equal(write(reading.ends[1], "x", 1), 1);
+	assert_int_not_equal(run(&reading.f, UV_RUN_ONCE), 0);
+	assert_int_equal(reading.bytes, 1);
+	close_counter(&counter);
+	close(reading.ends[1]);
+	end(&reading.f);
+}
+
+static void test_takes_turns_with_uv_run(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct counter counter;
+	open_loop(&f);
+	open_counter(&f, &counter, 0);
+	for (unsigned i = 1; i <= 100; i++) {
+		pthread_t thread = start(send_from_here, &counter);
+		while (counter.calls < i)
+			i % 2 ? run(&f, UV_RUN_ONCE) : uv_run(&f.loop, UV_RUN_ONCE);
+		join(thread);
+	}
+	close_counter(&counter);
+	end(&f);
+}
+
+/* The requests of a thread end with it; the loop goes on in another. */
+static void *run_one_turn(void *argument)
+{
+	struct reading *reading = argument;
+	unsigned before = reading->counter.calls;
+	while (reading->counter.calls == before)
+		run(&reading->f, UV_RUN_ONCE);
+	return NULL;
+}
+
+static void test_changes_threads(void **state)
+{
+	(void)state;
+	struct reading reading;
+	open_reading(&reading);
+	open_counter(&reading.f, &reading.counter, 0);
+	for (unsigned i = 1; i <= 50; i++) {
+		pthread_t thread = start(run_one_turn, &reading);
+		send_counter(&reading.counter);
+		join(thread);
+		assert_int_equal(reading.counter.calls, i);
+	}
+	/* And its epoll is still a part of the ring. */
+	assert_int_equal(uv_read_start((uv_stream_t *)&reading.pipe, give_buffer, take_bytes), 0);
+	close_counter(&reading.counter);
+	assert_int_equal(write(reading.ends[1], "x", 1), 1);
+	end(&reading.f);
+	assert_int_equal(reading.bytes, 1);
+	close(reading.ends[1]);
+}
+
+struct detaching {
+	struct ringwake_msg msg;
+	struct ringwake_uv *attached;
+	int result;
+};
+
+static void try_to_detach(struct ringwake_msg *msg)
+{
+	struct detaching *message = (struct detaching *)msg;
+	message->result = ringwake_uv_detach(message->attached);
+}
+
+static void test_detach_while_running_is_refused(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct counter counter;
+	open_loop(&f);
+	struct detaching message = {{.fn = try_to_detach}, f.attached, 0};
+	open_counter(&f, &counter, 1);
+	assert_int_equal(ringwake_send(ringwake_uv_target(f.attached), &message.msg), 0);
+	send_counter(&counter);
+	assert_int_equal(run(&f, UV_RUN_DEFAULT), 0);
+	assert_int_equal(message.result, UV_EBUSY);
+	close_loop(&f);
+}
+
+/* A program with a loop of its own waits for libuv's epoll, and lets the loop turn when it is
+ * ready. */
+static void test_embedded(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct counter counter;
+	open_loop(&f);
+	open_counter(&f, &counter, 20);
+	run(&f, UV_RUN_NOWAIT);
+	while (uv_loop_alive(&f.loop)) {
+		pthread_t thread = start(send_from_here, &counter);
+		unsigned before = counter.calls;
+		while (counter.calls == before) {
+			struct pollfd entry = {.fd = uv_backend_fd(&f.loop), .events = POLLIN};
+			poll(&entry, 1, uv_backend_timeout(&f.loop));
+			uv_run(&f.loop, UV_RUN_NOWAIT);
+		}
+		join(thread);
+	}
+	assert_int_equal(counter.calls, 20);
+	end(&f);
+}
+
+/* A flood of messages leaves the timers and libuv's own descriptors their turn. */
+struct flood {
+	struct reading reading;
+	struct echo {
+		struct ringwake_msg msg;
+		struct flood *flood;
+	} echoes[64];
+	uv_timer_t timer;
+	unsigned ticks;
+};
+
+static void echo_again(struct ringwake_msg *msg)
+{
+	struct echo *echo = (struct echo *)msg;
+	struct flood *flood = echo->flood;
+	if (flood->ticks < 20 || flood->reading.bytes == 0)
+		ringwake_send(ringwake_uv_target(flood->reading.f.attached), &echo->msg);
+}
+
+static void tick(uv_timer_t *timer)
+{
+	struct flood *flood = timer->data;
+	flood->ticks++;
+	if (flood->ticks == 10)
+		assert_int_equal(write(flood->reading.ends[1], "x", 1), 1);
+	if (flood->ticks == 20)
+		uv_close((uv_handle_t *)timer, NULL);
+}
+
+static void test_flood(void **state)
+{
+	(void)state;
+	static struct flood flood;
+	memset(&flood, 0, sizeof flood);
+	open_reading(&flood.reading);
+	struct fixture *f = &flood.reading.f;
+	assert_int_equal(
+		uv_read_start((uv_stream_t *)&flood.reading.pipe, give_buffer, take_bytes), 0);
+	uv_timer_init(&f->loop, &flood.timer);
+	flood.timer.data = &flood;
+	uv_timer_start(&flood.timer, tick, 1, 1);
+	for (int i = 0; i < 64; i++) {
+		flood.echoes[i] = (struct echo){{.fn = echo_again}, &flood};
+		assert_int_equal(
+			ringwake_send(ringwake_uv_target(f->attached), &flood.echoes[i].msg), 0);
+	}
+	assert_int_equal(run(f, UV_RUN_DEFAULT), 0);
+	assert_int_equal(flood.ticks, 20);
+	assert_int_equal(flood.reading.bytes, 1);
+	close(flood.reading.ends[1]);
+	close_loop(f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ON_BOTH_PATHS(test_wakes_in_once),
+		ON_BOTH_PATHS(test_wakes_in_nowait),
+		ON_BOTH_PATHS(test_two_loops),
+		ON_BOTH_PATHS(test_watcher_started_in_a_callback),
+		ON_BOTH_PATHS(test_once_ignores_what_is_not_watched),
+		ON_BOTH_PATHS(test_once_returns_after_reading),
+		ON_BOTH_PATHS(test_takes_turns_with_uv_run),
+		ON_BOTH_PATHS(test_changes_threads),
+		ON_BOTH_PATHS(test_detach_while_running_is_refused),
+		ON_BOTH_PATHS(test_embedded),
+		ON_BOTH_PATHS(test_flood),
+	};
+	return RUN_BOUNDED(tests, 90);
+}

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+/* ringwake_uv_queue_work() and ringwake_uv_cancel(). */
+#include "fixture.h"
+
+struct task {
+	uv_work_t request;
+	struct ringwake_uv *attached;
+	unsigned runs, ends;
+	int status;
+	uv_thread_t ran_on, ended_on;
+};
+
+static void run_task(uv_work_t *request)
+{
+	struct task *task = (struct task *)request;
+	task->runs++;
+	task->ran_on = uv_thread_self();
+}
+
+static void end_task(uv_work_t *request, int status)
+{
+	struct task *task = (struct task *)request;
+	task->ends++;
+	task->status = status;
+	task->ended_on = uv_thread_self();
+}
+
+static void test_runs_there_and_ends_here(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct task task = {0};
+	open_loop(&f);
+	assert_int_equal(ringwake_uv_queue_work(f.attached, &task.request, run_task, end_task), 0);
+	assert_int_equal(uv_req_get_type((uv_req_t *)&task.request), UV_WORK);
+	assert_true(uv_loop_alive(&f.loop));
+	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
+	assert_int_equal(task.runs, 1);
+	assert_int_equal(task.ends, 1);
+	assert_int_equal(task.status, 0);
+	assert_false(is_this_thread(task.ran_on));
+	assert_true(is_this_thread(task.ended_on));
+	close_loop(&f);
+}
+
+static void test_without_end(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct task task = {0};
+	open_loop(&f);
+	assert_int_equal(
+		ringwake_uv_queue_work(f.attached, &task.request, NULL, end_task), UV_EINVAL);
+	assert_false(uv_loop_alive(&f.loop));
+	assert_int_equal(ringwake_uv_queue_work(f.attached, &task.request, run_task, NULL), 0);
+	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
+	assert_int_equal(task.runs, 1);
+	close_loop(&f);
+}
+
+static void test_many(void **state)
+{
+	(void)state;
+	enum { COUNT = 5000 };
+	struct fixture f;
+	struct task *tasks = calloc(COUNT, sizeof *tasks);
+	assert_non_null(tasks);
+	open_loop(&f);
+	for (int i = 0; i < COUNT; i++)
+		assert_int_equal(
+			ringwake_uv_queue_work(f.attached, &tasks[i].request, run_task, end_task),
+			0);
+	assert_int_equal(ringwake_uv_detach(f.attached), UV_EBUSY);
+	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
+	for (int i = 0; i < COUNT; i++) {
+		assert_int_equal(tasks[i].runs, 1);
+		assert_int_equal(tasks[i].ends, 1);
+	}
+	close_loop(&f);
+	free(tasks);
+}
+
+static void queue_again(uv_work_t *request, int status)
+{
+	struct task *task = (struct task *)request;
+	end_task(request, status);
+	if (task->ends < 100)
+		assert_int_equal(ringwake_uv_queue_work(
+					 task->attached, &task->request, run_task, queue_again),
+			0);
+}
+
+static void test_again_from_its_end(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct task task = {0};
+	open_loop(&f);
+	task.attached = f.attached;
+	assert_int_equal(
+		ringwake_uv_queue_work(f.attached, &task.request, run_task, queue_again), 0);
+	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
+	assert_int_equal(task.runs, 100);
+	assert_int_equal(task.ends, 100);
+	close_loop(&f);
+}
+
+/* Work that occupies a worker from the time it is known to run until it is let go. */
+struct blocker {
+	struct task task;
+	pthread_barrier_t *running, *go_on;
+};
+
+static void block(uv_work_t *request)
+{
+	struct blocker *blocker = (struct blocker *)request;
+	run_task(request);
+	pthread_barrier_wait(blocker->running);
+	pthread_barrier_wait(blocker->go_on);
+}
+
+struct blockade {
+	struct blocker blockers[8];
+	unsigned count;
+	pthread_barrier_t running, go_on;
+};
+
+/* Returns once count workers are occupied, so there are at least that many. */
+static void occupy(struct fixture *f, struct blockade *blockade, unsigned count)
+{
+	memset(blockade, 0, sizeof *blockade);
+	blockade->count = count;
+	pthread_barrier_init(&blockade->running, NULL, count + 1);
+	pthread_barrier_init(&blockade->go_on, NULL, count + 1);
+	for (unsigned i = 0; i < count; i++) {
+		struct blocker *blocker = &blockade->blockers[i];
+		blocker->running = &blockade->running;
+		blocker->go_on = &blockade->go_on;
+		assert_int_equal(ringwake_uv_queue_work(
+					 f->attached, &blocker->task.request, block, end_task),
+			0);
+	}
+	pthread_barrier_wait(&blockade->running);
+}
+
+static void let_go(struct blockade *blockade)
+{
+	pthread_barrier_wait(&blockade->go_on);
+}
+
+static void end_blockade(struct blockade *blockade)
+{
+	for (unsigned i = 0; i < blockade->count; i++) {
+		assert_int_equal(blockade->blockers[i].task.ends, 1);
+		assert_int_equal(blockade->blockers[i].task.status, 0);
+	}
+	pthread_barrier_destroy(&blockade->running);
+	pthread_barrier_destroy(&blockade->go_on);
+}
+
+static void check_cancel(unsigned workers)
+{
+	struct fixture f;
+	struct blockade blockade;
+	struct task queued = {0}, kept = {0};
+	open_loop(&f);
+	occupy(&f, &blockade, workers);
+	uv_req_t *running = (uv_req_t *)&blockade.blockers[0].task.request;
+	assert_int_equal(ringwake_uv_cancel(running), UV_EBUSY);
+	assert_int_equal(
+		ringwake_uv_queue_work(f.attached, &queued.request, run_task, end_task), 0);
+	assert_int_equal(ringwake_uv_queue_work(f.attached, &kept.request, run_task, end_task), 0);
+	assert_int_equal(ringwake_uv_cancel((uv_req_t *)&queued.request), 0);
+	assert_int_equal(ringwake_uv_cancel((uv_req_t *)&queued.request), UV_EBUSY);
+	assert_int_equal(queued.ends, 0); /* never from within uv_cancel() */
+	while (queued.ends == 0)
+		assert_int_not_equal(uv_run(&f.loop, UV_RUN_ONCE), 0);
+	assert_int_equal(queued.runs, 0);
+	assert_int_equal(queued.status, UV_ECANCELED);
+	let_go(&blockade);
+	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
+	end_blockade(&blockade);
+	assert_int_equal(queued.ends, 1);
+	assert_int_equal(kept.runs, 1);
+	assert_int_equal(kept.status, 0);
+	assert_int_equal(ringwake_uv_cancel((uv_req_t *)&kept.request), UV_EBUSY);
+	close_loop(&f);
+}
+
+static void test_cancel(void **state)
+{
+	(void)state;
+	unsetenv("UV_THREADPOOL_SIZE");
+	check_cancel(4);
+}
+
+static void test_threadpool_size(void **state)
+{
+	(void)state;
+	setenv("UV_THREADPOOL_SIZE", "1", 1);
+	check_cancel(1); /* what is queued behind one is not started: there is no second worker */
+	setenv("UV_THREADPOOL_SIZE", "7", 1);
+	check_cancel(7);
+	setenv("UV_THREADPOOL_SIZE", "0", 1);
+	check_cancel(1);
+	unsetenv("UV_THREADPOOL_SIZE");
+}
+
+static void ignore_fs(uv_fs_t *request)
+{
+	uv_fs_req_cleanup(request);
+}
+
+static void test_cancel_of_other_requests(void **state)
+{
+	(void)state;
+	struct fixture f;
+	uv_fs_t request;
+	struct task task = {0};
+	open_loop(&f);
+	assert_int_equal(uv_fs_stat(&f.loop, &request, "/", ignore_fs), 0);
+	int result = ringwake_uv_cancel((uv_req_t *)&request);
+	assert_true(result == 0 || result == UV_EBUSY);
+	assert_int_equal(uv_queue_work(&f.loop, &task.request, run_task, end_task), 0);
+	result = ringwake_uv_cancel((uv_req_t *)&task.request);
+	assert_true(result == 0 || result == UV_EBUSY);
+	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
+	assert_int_equal(task.ends, 1);
+	close_loop(&f);
+}
+
+static void test_two_loops_share_the_workers(void **state)
+{
+	(void)state;
+	struct fixture f, g;
+	struct task first = {0}, second = {0};
+	open_loop(&f);
+	open_loop(&g);
+	assert_int_equal(ringwake_uv_queue_work(f.attached, &first.request, run_task, end_task), 0);
+	assert_int_equal(
+		ringwake_uv_queue_work(g.attached, &second.request, run_task, end_task), 0);
+	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
+	assert_int_equal(first.ends, 1);
+	assert_int_equal(second.ends, 0);
+	close_loop(&f);
+	assert_int_equal(uv_run(&g.loop, UV_RUN_DEFAULT), 0);
+	assert_int_equal(second.ends, 1);
+	close_loop(&g);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ON_BOTH_PATHS(test_runs_there_and_ends_here),
+		ON_BOTH_PATHS(test_without_end),
+		ON_BOTH_PATHS(test_many),
+		ON_BOTH_PATHS(test_again_from_its_end),
+		ON_BOTH_PATHS(test_cancel),
+		ON_BOTH_PATHS(test_threadpool_size),
+		ON_BOTH_PATHS(test_cancel_of_other_requests),
+		ON_BOTH_PATHS(test_two_loops_share_the_workers),
+	};
+	return RUN_BOUNDED(tests, 60);
+}
