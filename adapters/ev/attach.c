@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A target behind a libev loop whose ev_run() stays as it is. Each turn of the loop:
+ *
+ *   prepare, last of all    arm; if messages are there already, the loop must not sleep
+ *   poll                    the doorbell's descriptor ends the wait
+ *   check, first of all     disarm, feed an event to the dispatch watcher
+ *   dispatch                run callbacks, feed events to asyncs and completed work
+ *
+ * So a user's callback always runs as an ordinary event: it may run the loop, break it, or detach.
+ *
+ * To keep the loop from sleeping, the last phase before the poll has it watch a descriptor that is
+ * always readable. An ev_idle, or a timer that is due, would make the poll itself not block, and
+ * that is what libev's io_uring backend cannot bear: it sets its timerfd each time, and does not
+ * ask the kernel for completions beyond the 64 that its queue holds.
+ */
+#include "attach.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t list_once = PTHREAD_ONCE_INIT;
+static struct ringwake_ev *list;
+
+static void lock_list(void)
+{
+	pthread_mutex_lock(&list_lock);
+}
+
+static void unlock_list(void)
+{
+	pthread_mutex_unlock(&list_lock);
+}
+
+static void mark_foreign(void)
+{
+	for (struct ringwake_ev *i = list; i; i = i->next)
+		i->foreign = true;
+	unlock_list();
+}
+
+static void watch_forks(void)
+{
+	pthread_atfork(lock_list, unlock_list, mark_foreign);
+}
+
+static struct ringwake_ev *find_locked(const struct ev_loop *loop)
+{
+	struct ringwake_ev *found = list;
+	while (found && found->loop != loop)
+		found = found->next;
+	return found;
+}
+
+struct ringwake_ev *ringwake_ev_find(const struct ev_loop *loop)
+{
+	lock_list();
+	struct ringwake_ev *found = find_locked(loop);
+	unlock_list();
+	return found;
+}
+
+static bool enlist(struct ringwake_ev *attached)
+{
+	pthread_once(&list_once, watch_forks);
+	lock_list();
+	bool first = find_locked(attached->loop) == NULL;
+	if (first) {
+		attached->next = list;
+		list = attached;
+	}
+	unlock_list();
+	return first;
+}
+
+static void delist(struct ringwake_ev *attached)
+{
+	lock_list();
+	struct ringwake_ev **link = &list;
+	while (*link != attached)
+		link = &(*link)->next;
+	*link = attached->next;
+	unlock_list();
+}
+
+static void on_before(struct ev_loop *loop, ev_prepare *watcher, int revents)
+{
+	struct ringwake_ev *attached = watcher->data;
+	(void)loop;
+	(void)revents;
+	if (!attached->foreign && !ringwake_arm(attached->target))
+		ringwake_ev_stay_awake(attached);
+}
+
+static void on_after(struct ev_loop *loop, ev_check *watcher, int revents)
+{
+	struct ringwake_ev *attached = watcher->data;
+	(void)revents;
+	if (attached->foreign)
+		return;
+	ringwake_disarm(attached->target);
+	ev_feed_event(loop, &attached->dispatch, EV_CUSTOM);
+}
+
+static void on_dispatch(struct ev_loop *loop, ev_watcher *watcher, int revents)
+{
+	struct ringwake_ev *attached = watcher->data;
+	(void)loop;
+	(void)revents;
+	if (!attached->foreign)
+		ringwake_dispatch(attached->target, 0); /* may detach: nothing follows */
+}
+
+/* libev also says so when it has rebuilt its kernel state without a fork. */
+static void on_forked(struct ev_loop *loop, ev_fork *watcher, int revents)
+{
+	struct ringwake_ev *attached = watcher->data;
+	(void)loop;
+	(void)revents;
+	/* To a target that is not the parent's it does nothing: the ring is private. */
+	if (ringwake_post(attached->target, 0, 0) == -EOWNERDEAD)
+		ringwake_ev_renew(attached);
+}
+
+static void stop_helpers(struct ringwake_ev *attached)
+{
+	struct ev_loop *loop = attached->loop;
+	ev_ref(loop);
+	ev_prepare_stop(loop, &attached->before);
+	ev_ref(loop);
+	ev_check_stop(loop, &attached->after);
+	ev_ref(loop);
+	ev_fork_stop(loop, &attached->forked);
+	ev_clear_pending(loop, &attached->dispatch);
+}
+
+static void close_target(struct ringwake_ev *attached)
+{
+	stop_helpers(attached);
+	ringwake_close(attached->target);
+	attached->target = NULL;
+	ringwake_ev_forget_inherited(attached);
+	delist(attached);
+}
+
+static void on_destroyed(struct ev_loop *loop, ev_cleanup *watcher, int revents)
+{
+	struct ringwake_ev *attached = watcher->data;
+	(void)loop;
+	(void)revents;
+	if (attached->target) {
+		ringwake_ev_stop_asyncs(attached);
+		ringwake_ev_forget_work(attached);
+		close_target(attached);
+	}
+	ringwake_ev_release_watched(attached);
+}
+
+static void start_helpers(struct ringwake_ev *attached)
+{
+	struct ev_loop *loop = attached->loop;
+	ev_prepare_init(&attached->before, on_before);
+	ev_check_init(&attached->after, on_after);
+	ev_init(&attached->dispatch, on_dispatch);
+	ev_fork_init(&attached->forked, on_forked);
+	ev_cleanup_init(&attached->destroyed, on_destroyed);
+	ev_set_priority(&attached->before, EV_MINPRI);
+	ev_set_priority(&attached->after, EV_MAXPRI);
+	ev_set_priority(&attached->dispatch, EV_MAXPRI);
+	attached->before.data = attached;
+	attached->after.data = attached;
+	attached->dispatch.data = attached;
+	attached->forked.data = attached;
+	attached->destroyed.data = attached;
+	ev_prepare_start(loop, &attached->before);
+	ev_unref(loop);
+	ev_check_start(loop, &attached->after);
+	ev_unref(loop);
+	ev_fork_start(loop, &attached->forked);
+	ev_unref(loop);
+	ev_cleanup_start(loop, &attached->destroyed); /* never keeps a loop alive */
+}
+
+static int open_all(struct ringwake_ev *attached)
+{
+	int error = ringwake_open(&attached->target, NULL, &attached->params);
+	if (error < 0)
+		return error;
+	error = ringwake_ev_open_watched(attached);
+	if (error < 0)
+		ringwake_close(attached->target);
+	return error;
+}
+
+int ringwake_ev_attach(
+	struct ringwake_ev **out, struct ev_loop *loop, const struct ringwake_params *params)
+{
+	int saved = errno;
+	struct ringwake_ev *attached = calloc(1, sizeof *attached);
+	errno = saved;
+	if (attached == NULL)
+		return -ENOMEM;
+	attached->loop = loop;
+	if (params)
+		attached->params = *params;
+	if (!enlist(attached)) {
+		free(attached);
+		return -EBUSY;
+	}
+	int error = open_all(attached);
+	if (error < 0) {
+		delist(attached);
+		free(attached);
+		return error;
+	}
+	attached->path = ringwake_path(attached->target);
+	start_helpers(attached);
+	*out = attached;
+	return 0;
+}
+
+int ringwake_ev_detach(struct ringwake_ev *attached)
+{
+	if (attached->asyncs || attached->outstanding > 0)
+		return -EBUSY;
+	close_target(attached);
+	ringwake_ev_end_watched(attached);
+	return 0;
+}
+
+struct ringwake *ringwake_ev_target(struct ringwake_ev *attached)
+{
+	return attached->target;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Work whose completion is an event of the loop: the pool's message feeds it to the work's watcher,
+ * so the callback runs with the watcher's priority.
+ */
+#include "attach.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+static ringwake_ev_work *work_of(struct ringwake_work *work)
+{
+	return (ringwake_ev_work *)((char *)work - offsetof(ringwake_ev_work, work));
+}
+
+static void hold(struct ringwake_ev *attached)
+{
+	if (attached->outstanding++ == 0)
+		ev_ref(attached->loop);
+}
+
+static void release(struct ringwake_ev *attached)
+{
+	if (--attached->outstanding == 0)
+		ev_unref(attached->loop);
+}
+
+void ringwake_ev_forget_work(struct ringwake_ev *attached)
+{
+	if (attached->outstanding > 0)
+		ev_unref(attached->loop);
+	attached->outstanding = 0;
+}
+
+static void run(struct ringwake_work *pooled)
+{
+	ringwake_ev_work *work = work_of(pooled);
+	work->run(work);
+}
+
+static void done(struct ringwake_work *pooled, int status)
+{
+	ringwake_ev_work *work = work_of(pooled);
+	struct ev_loop *loop = work->attached->loop;
+	release(work->attached);
+	work->status = status;
+	work->active = 0;
+	ev_feed_event(loop, work, EV_CUSTOM);
+}
+
+void ringwake_ev_work_init(
+	ringwake_ev_work *work, void (*work_run)(ringwake_ev_work *work), ringwake_ev_work_cb cb)
+{
+	ev_init(work, cb);
+	work->run = work_run;
+	work->status = 0;
+}
+
+int ringwake_ev_queue_work(
+	struct ringwake_ev *attached, struct ringwake_pool *pool, ringwake_ev_work *work)
+{
+	if (ev_is_active(work) || ev_is_pending(work))
+		return -EBUSY;
+	work->attached = attached;
+	int error = ringwake_pool_submit(pool, attached->target, &work->work, run, done);
+	if (error < 0)
+		return error;
+	ringwake_ev_activate((ev_watcher *)work);
+	hold(attached);
+	return 0;
+}
+
+int ringwake_ev_cancel(struct ringwake_pool *pool, ringwake_ev_work *work)
+{
+	if (!ev_is_active(work))
+		return -EBUSY;
+	return ringwake_pool_cancel(pool, &work->work);
+}
