@@ -218,6 +218,7 @@ static void test_limits_and_fork(void **state)
 		int submit = ringwake_pool_submit(pool, target, &job.work, run_job, finish_job);
 		int cancel = ringwake_pool_cancel(pool, &job.work);
 		ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
+		ringwake_close(target);
 		_exit(submit == -EOWNERDEAD && cancel == -EOWNERDEAD ? 0 : 1);
 	}
 	int status;

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The server on a libev loop: sockets, time limits and signals. Which backend it is LIBEV_FLAGS
+ * decides, as in any program of libev's.
+ *
+ * A connection has one io watcher, for reading or for writing, and one timer. The watcher is
+ * changed or stopped only in its own callback, or where it has been stopped already: libev's
+ * io_uring backend asks for it. So a connection that is to be closed while its watcher waits has
+ * its socket shut down, which makes the watcher fire.
+ *
+ * A connection ends in three steps: its last response is written out; the sending side is shut down
+ * and what the client still sends is thrown away, so that the response is not lost to a reset; the
+ * socket is closed. A digest that is under way when the client vanishes is waited for.
+ */
+#include "server.h"
+#include "session.h"
+
+#include <ev.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BACKLOG     511
+#define ACCEPTS     64  /* in one turn */
+#define TICK        0.1 /* seconds */
+#define PARDON_TIME 0.5 /* until there may be descriptors again */
+
+struct server {
+	struct site site;
+	struct ev_loop *loop;
+	ev_io listener;
+	ev_timer pardon;
+	int spare; /* descriptor */
+	ev_signal interrupt, terminate;
+	ev_timer tick; /* while it is stopping */
+	double timeout;
+	struct connection *connections;
+	int error; /* why it stopped by itself */
+};
+
+struct connection {
+	ev_io io;
+	ev_timer limit;
+	struct server *server;
+	struct connection *next, **link;
+	uint64_t step; /* of the session, that the limit is for */
+	struct buffer unsent;
+	size_t sent;
+	bool lingering; /* all is said; waiting for the client to close */
+	bool closing;   /* as soon as the watcher has fired */
+	bool closed;
+	struct session session;
+};
+
+static bool is_sending(const struct connection *connection)
+{
+	return connection->unsent.length > 0;
+}
+
+static void connection_free(struct connection *connection)
+{
+	connection->server->site.connections_open--;
+	if (connection->next)
+		connection->next->link = connection->link;
+	*connection->link = connection->next;
+	buffer_free(&connection->unsent);
+	free(connection);
+}
+
+static void connection_close(struct connection *connection)
+{
+	ev_timer_stop(connection->server->loop, &connection->limit);
+	connection->closing = true;
+	if (ev_is_active(&connection->io)) {
+		shutdown(connection->io.fd, SHUT_RDWR);
+	} else if (!connection->closed) {
+		connection->closed = true;
+		close(connection->io.fd);
+	}
+}
+
+/* Where nothing further is done with the connection. */
+static void connection_free_if_closed(struct connection *connection)
+{
+	if (connection->closed && !connection->session.exchange.pending)
+		connection_free(connection);
+}
+
+static void limit_start(struct connection *connection)
+{
+	ev_timer_again(connection->server->loop, &connection->limit);
+}
+
+static void io_start(struct connection *connection, int events)
+{
+	if (ev_is_active(&connection->io))
+		return;
+	ev_io_set(&connection->io, connection->io.fd, events);
+	ev_io_start(connection->server->loop, &connection->io);
+}
+
+/* Sends what the socket takes; the rest when it takes more. */
+static void connection_send(struct connection *connection, const char *bytes, size_t length)
+{
+	ssize_t sent = send(connection->io.fd, bytes, length, MSG_NOSIGNAL);
+	if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+		connection_close(connection);
+		return;
+	}
+	size_t done = sent < 0 ? 0 : (size_t)sent;
+	if (done == length)
+		return;
+	if (ev_is_active(&connection->io)) { /* waits for reading: only an answer to a timeout */
+		connection_close(connection);
+		return;
+	}
+	buffer_append(&connection->unsent, bytes + done, length - done);
+	if (connection->unsent.failed) {
+		connection_close(connection);
+		return;
+	}
+	limit_start(connection);
+	io_start(connection, EV_WRITE);
+}
+
+/* Writes out the site's output, which is this connection's for the moment. */
+static void connection_flush(struct connection *connection)
+{
+	struct buffer *output = &connection->server->site.output;
+	if (!connection->closing && output->failed)
+		connection_close(connection);
+	else if (!connection->closing && output->length > 0)
+		connection_send(connection, output->bytes, output->length);
+	buffer_clear(output);
+}
+
+static void connection_finish(struct connection *connection)
+{
+	if (connection->lingering)
+		return;
+	connection->lingering = true;
+	if (connection->session.ended || shutdown(connection->io.fd, SHUT_WR) != 0) {
+		connection_close(connection);
+		return;
+	}
+	limit_start(connection);
+	io_start(connection, EV_READ);
+}
+
+/* The output may hold the response to a digest; beyond that, serves what has been received. */
+static void connection_serve(struct connection *connection)
+{
+	struct session *session = &connection->session;
+	enum session_next next = SESSION_FLUSH;
+	connection_flush(connection);
+	while (next == SESSION_FLUSH && !connection->closing && !is_sending(connection)) {
+		next = session_serve(session);
+		connection_flush(connection);
+	}
+	if (connection->closing || is_sending(connection))
+		return;
+	switch (next) {
+	case SESSION_FLUSH:
+	case SESSION_WAIT:
+		ev_timer_stop(connection->server->loop, &connection->limit);
+		break;
+	case SESSION_READ:
+		if (!ev_is_active(&connection->limit) ||
+			connection->step != session_step(session)) {
+			connection->step = session_step(session);
+			limit_start(connection);
+		}
+		io_start(connection, EV_READ);
+		break;
+	case SESSION_CLOSE:
+		connection_finish(connection);
+		break;
+	}
+}
+
+static void on_answered(struct exchange *exchange)
+{
+	struct session *session =
+		(struct session *)((char *)exchange - offsetof(struct session, exchange));
+	struct connection *connection =
+		(struct connection *)((char *)session - offsetof(struct connection, session));
+	connection_serve(connection);
+	connection_free_if_closed(connection);
+}
+
+static void connection_receive(struct connection *connection)
+{
+	char waste[4096];
+	size_t size = sizeof(waste);
+	char *room = connection->lingering ? waste : session_room(&connection->session, &size);
+	ssize_t length = recv(connection->io.fd, room, size, 0);
+	if (length < 0 && (errno == EAGAIN || errno == EINTR)) {
+		io_start(connection, EV_READ);
+	} else if (length < 0 || (length == 0 && connection->lingering)) {
+		connection_close(connection);
+	} else if (connection->lingering) {
+		io_start(connection, EV_READ);
+	} else {
+		connection->session.ended = length == 0;
+		session_received(&connection->session, (size_t)length);
+		connection_serve(connection);
+	}
+}
+
+static void connection_send_rest(struct connection *connection)
+{
+	struct buffer *unsent = &connection->unsent;
+	ssize_t sent = send(connection->io.fd, unsent->bytes + connection->sent,
+		unsent->length - connection->sent, MSG_NOSIGNAL);
+	if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+		connection_close(connection);
+		return;
+	}
+	connection->sent += sent < 0 ? 0 : (size_t)sent;
+	if (connection->sent < unsent->length) {
+		io_start(connection, EV_WRITE);
+		return;
+	}
+	connection->sent = 0;
+	buffer_clear(unsent);
+	connection_serve(connection);
+}
+
+/* Stopped first, so that all that follows is free to start it for what comes next. */
+static void on_io(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct connection *connection = io->data;
+	(void)events;
+	ev_io_stop(loop, io);
+	if (connection->closing)
+		connection_close(connection);
+	else if (is_sending(connection))
+		connection_send_rest(connection);
+	else
+		connection_receive(connection);
+	connection_free_if_closed(connection);
+}
+
+/* A client that has begun a request is told before its connection is closed. */
+static void on_limit(struct ev_loop *loop, ev_timer *limit, int events)
+{
+	struct connection *connection = limit->data;
+	struct session *session = &connection->session;
+	(void)loop;
+	(void)events;
+	connection->server->site.connections_timed_out += !connection->lingering;
+	if (session_idle(session) || is_sending(connection) || connection->lingering) {
+		connection_close(connection);
+	} else {
+		session_refuse(session, 408);
+		connection_serve(connection);
+	}
+	connection_free_if_closed(connection);
+}
+
+/* On a tick and not by the signal itself: a request may have come in together with it. */
+static void on_tick(struct ev_loop *loop, ev_timer *tick, int events)
+{
+	struct server *server = tick->data;
+	(void)events;
+	struct connection *connection = server->connections;
+	while (connection) {
+		struct connection *next = connection->next;
+		bool busy = is_sending(connection) || connection->lingering ||
+			connection->session.exchange.pending;
+		if (!busy && session_idle(&connection->session)) {
+			connection_close(connection);
+			connection_free_if_closed(connection);
+		}
+		connection = next;
+	}
+	if (server->connections == NULL)
+		ev_timer_stop(loop, tick);
+}
+
+/* Ends the loop when the last connection has gone. */
+static void server_stop(struct server *server)
+{
+	server->site.stopping = true;
+	ev_signal_stop(server->loop, &server->interrupt);
+	ev_signal_stop(server->loop, &server->terminate);
+	ev_timer_stop(server->loop, &server->pardon);
+	ev_timer_again(server->loop, &server->tick);
+	shutdown(server->listener.fd, SHUT_RDWR); /* its watcher fires, if it waits */
+}
+
+static void on_signal(struct ev_loop *loop, ev_signal *signal, int events)
+{
+	(void)loop;
+	(void)events;
+	server_stop(signal->data);
+}
+
+static void connection_open(struct server *server, int fd)
+{
+	struct connection *connection = malloc(sizeof(*connection));
+	if (!connection) {
+		close(fd);
+		server->error = -ENOMEM;
+		server_stop(server);
+		return;
+	}
+	memset(connection, 0, offsetof(struct connection, session));
+	connection->server = server;
+	session_init(&connection->session, &server->site, on_answered);
+	ev_io_init(&connection->io, on_io, fd, EV_READ);
+	ev_timer_init(&connection->limit, on_limit, 0., server->timeout);
+	connection->io.data = connection->limit.data = connection;
+	connection->next = server->connections;
+	connection->link = &server->connections;
+	if (connection->next)
+		connection->next->link = &connection->next;
+	server->connections = connection;
+	server->site.connections_accepted++;
+	server->site.connections_open++;
+	int yes = 1;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
+	connection_serve(connection);
+	connection_free_if_closed(connection);
+}
+
+/* Without a descriptor left, the spare one serves to tell a client so. */
+static bool shed_one(struct server *server)
+{
+	close(server->spare);
+	int fd = accept4(server->listener.fd, NULL, NULL, SOCK_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+	server->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return fd >= 0;
+}
+
+static void on_connection(struct ev_loop *loop, ev_io *listener, int events)
+{
+	struct server *server = listener->data;
+	(void)events;
+	for (int i = 0; i < ACCEPTS && !server->site.stopping; i++) {
+		int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd >= 0) {
+			connection_open(server, fd);
+		} else if (errno == EAGAIN) {
+			return;
+		} else if ((errno == EMFILE || errno == ENFILE) && !shed_one(server)) {
+			ev_io_stop(loop, listener); /* it would fire for ever */
+			ev_timer_again(loop, &server->pardon);
+			return;
+		}
+	}
+	if (server->site.stopping)
+		ev_io_stop(loop, listener);
+}
+
+static void on_pardon(struct ev_loop *loop, ev_timer *pardon, int events)
+{
+	struct server *server = pardon->data;
+	(void)events;
+	ev_timer_stop(loop, pardon);
+	ev_io_start(loop, &server->listener);
+}
+
+static int server_listen(struct server *server, const struct server_options *options)
+{
+	const struct sockaddr *address = (const struct sockaddr *)&options->address;
+	socklen_t size = address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+							: sizeof(struct sockaddr_in);
+	int yes = 1;
+	int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+	if (bind(fd, address, size) != 0 || listen(fd, BACKLOG) != 0) {
+		int error = -errno;
+		close(fd);
+		return error;
+	}
+	ev_io_init(&server->listener, on_connection, fd, EV_READ);
+	ev_timer_init(&server->pardon, on_pardon, 0., PARDON_TIME);
+	ev_timer_init(&server->tick, on_tick, 0., TICK);
+	ev_signal_init(&server->interrupt, on_signal, SIGINT);
+	ev_signal_init(&server->terminate, on_signal, SIGTERM);
+	server->listener.data = server->pardon.data = server->tick.data = server;
+	server->interrupt.data = server->terminate.data = server;
+	ev_io_start(server->loop, &server->listener);
+	ev_signal_start(server->loop, &server->interrupt);
+	ev_signal_start(server->loop, &server->terminate);
+	return 0;
+}
+
+static int server_serve(struct server *server, const struct server_options *options,
+	void (*ready)(const struct sockaddr_storage *address, const char *path))
+{
+	int error = server_listen(server, options);
+	if (error) {
+		fprintf(stderr, "cannot listen: %s\n", strerror(-error));
+		return error;
+	}
+	struct sockaddr_storage address;
+	socklen_t size = sizeof(address);
+	getsockname(server->listener.fd, (struct sockaddr *)&address, &size);
+	ready(&address, work_pool_path(server->site.pool));
+	server->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	ev_run(server->loop, 0);
+	close(server->spare);
+	close(server->listener.fd);
+	return server->error;
+}
+
+int server_run(const struct server_options *options,
+	void (*ready)(const struct sockaddr_storage *address, const char *path))
+{
+	struct server server = {.timeout = options->timeout};
+	char name[32];
+	snprintf(name, sizeof(name), "libev %d.%d", ev_version_major(), ev_version_minor());
+	server.site.loop = name;
+	server.loop = ev_default_loop(EVFLAG_AUTO);
+	if (!server.loop) {
+		fprintf(stderr, "libev: no loop\n");
+		return -ENOSYS;
+	}
+	int error = work_pool_open(&server.site.pool, server.loop, options->workers, options->path);
+	if (error) {
+		fprintf(stderr, "workers or --path: %s\n", strerror(-error));
+	} else {
+		error = server_serve(&server, options, ready);
+		work_pool_close(server.site.pool);
+	}
+	site_free(&server.site);
+	ev_loop_destroy(server.loop);
+	return error;
+}
