@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A question is a table of variants that do the same work in different ways. All variants run in
+ * every round, each round in another order; what is reported are medians over the rounds, and for
+ * ratios the median of the rounds' ratios, so that what disturbs the machine for a while disturbs
+ * both sides.
+ */
+#ifndef QUESTION_H
+#define QUESTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define MAX_METRICS 4
+
+struct metric {
+	const char *name;
+	const char *unit;
+	bool more_is_better;
+};
+
+/* One way to do it. Without what it is left out, and the table says what it would need. */
+struct variant {
+	const char *name;
+	const void *what;
+	const char *needs;
+};
+
+/* What the figures have to reach: one metric of subject against peer, point by point. */
+enum comparison {
+	AT_MOST,  /* subject / peer */
+	AT_LEAST, /* as many times better than the peer */
+	BELOW,    /* the subject's value itself; there is no peer */
+};
+
+struct reach {
+	const char *subject;
+	const char *peer;
+	unsigned metric;
+	long point;      /* 0: at every point */
+	long peer_point; /* 0: the same */
+	enum comparison comparison;
+	double limit;
+};
+
+struct question {
+	const char *name; /* for --only */
+	const char *title;
+	const char *how;   /* pinning, what one operation is */
+	const char *point; /* what the points count, or NULL if there is one point */
+	const long *points;
+	unsigned point_count;
+	const struct metric *metrics;
+	unsigned metric_count;
+	const struct variant *variants;
+	unsigned variant_count;
+	/*
+	 * Does one sample at a point, with what, and writes a value for each metric. It checks that
+	 * all the work was done.
+	 */
+	void (*run)(const void *what, long point, double *values);
+	const struct reach *reaches;
+	unsigned reach_count;
+	unsigned
+		repeat; /* rounds for each one asked for, 0: 1; many short ones see through noise */
+};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* How much work a sample does: count, or a tenth of it with --quick. */
+long amount(long count);
+
+/* Ends the program with a message if a variant has not done its work. */
+void check(bool condition, const char *what);
+
+/* value is a return value that is negative on failure; gives it back otherwise. */
+long must(long value, const char *what);
+
+#endif

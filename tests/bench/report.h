@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* Samples in, medians and ratios out: as a table, and as JSON with one record a line. */
+#ifndef REPORT_H
+#define REPORT_H
+
+#include <stdio.h>
+
+#include "question.h"
+
+struct samples {
+	const struct question *question;
+	unsigned rounds;
+	double *values;
+};
+
+/* The values of all metrics for one variant at one point in one round. */
+double *sample(const struct samples *samples, unsigned point, unsigned variant, unsigned round);
+
+struct samples *samples_new(const struct question *question, unsigned rounds);
+void samples_free(struct samples *samples);
+
+void print_table(FILE *file, const struct samples *samples);
+
+/* Elements of an array; *first is set at the first and cleared by it. */
+void print_json(FILE *file, const struct samples *samples, bool *first);
+
+#endif
