@@ -3,56 +3,57 @@
  * A bounded queue for many senders and one loop.
  *
  * A ring of slots, each with a word of its own, turn. It says for which position in the stream of
- * items the slot is, and how far it has got; all senders claim positions from one counter, tail.
+ * items the slot is, and how far it has got. Senders claim positions from one counter, tail.
  *
- *   FREE     may be claimed: tail says by whom
+ *   FREE     may be claimed: tail says whether it is
  *   AWAITED  the same, and the loop has found nothing here and gone
  *   FULL     holds an item
  *
  *   who      change                                      function
  *   sender   tail + 1: the slot is the sender's to fill  claim
  *   sender   FREE or AWAITED -> FULL                     ringwake_channel_try_send
- *   loop     FREE -> AWAITED at head, or finds it FULL   head_is_full
- *   loop     FULL -> FREE for one round later            free_head
+ *   loop     at head: FREE -> AWAITED, or finds it FULL  head_is_full
+ *   loop     FULL -> FREE, for one round later           free_head
  *
  * Calling the loop. Items are received in the order of their positions, so only the slot at the
- * head matters, and there the sender's question "has the loop gone?" and the loop's question "is
- * there an item?" are answered by one word that both change by read-modify-write. The sender that
- * takes it out of AWAITED sends msg; until the loop has put AWAITED there again, nobody else does.
- * A sender that is stopped between claiming and filling holds up the items behind it, but neither
- * makes the loop spin nor loses them: the loop goes, and is called by that sender.
+ * head matters. There the sender's question "has the loop gone?" and the loop's question "is there
+ * an item?" are answered by one word, which both change by read-modify-write. The sender that takes
+ * it out of AWAITED sends msg; until the loop has put AWAITED there again, nobody else does. A
+ * sender that is stopped between claiming and filling holds up the items behind its own, but it
+ * neither makes the loop spin nor loses them: the loop goes, and this sender calls it.
  *
  * Waiting for room. A sender that finds no room sets WAITING in the word room, looks again, and
- * parks on room. The loop frees slots, then clears WAITING, and if it was set wakes one sender, and
- * sets it again, as there may be more. So either the sender's second look comes after the loop's
- * change and sees the free slot, or the loop sees WAITING. Each sender woken puts an item in or
- * finds that others did; both mean that the loop comes by again, and wakes the next. It does so
- * when half the slots are free or none is full: a sender that is woken is to find much room, not
- * one slot.
+ * parks on room. The loop frees slots, then clears WAITING, and wakes one sender if it was set. So
+ * either the sender's second look comes after the loop's change and sees the free slot, or the loop
+ * sees WAITING. The sender that was woken sets WAITING again before it looks, so those that are
+ * still parked are not forgotten; and it puts an item in or finds that others did, so the loop will
+ * come by to wake the next. The loop does this when half the slots are free or none is full, so
+ * that a sender finds much room when it wakes, not one slot.
  *
  * Ending. references counts the handles, and one for msg while it is on its way or being run. Who
  * drops the last one knows that nobody else can touch the channel, and that nothing is in it: the
- * loop has gone from an AWAITED head. If that is the loop it calls finalize, if it is a sender it
- * has the loop do so, with the same msg. When the target is closed msg cannot be sent. The channel
+ * loop has gone from an AWAITED head. If that is the loop it calls finalize; if it is a sender it
+ * has the loop do so, with the same msg. When the target is closed, msg cannot be sent. The channel
  * is aborted then, and the sender that found out is in the loop's place: it takes its item back and
- * leaves the head as it is, so that nobody comes to it but who drops the last reference, and
+ * leaves head without AWAITED, so that nobody comes there but who drops the last reference, and
  * receives what other senders have put behind it.
  *
- * Memory. An item is copied into its slot and received there. What the loop writes (head, freed)
- * goes with AWAITED to the sender that takes it, and on with msg. The target is referenced until
- * the channel is freed.
+ * Memory. An item is copied into its slot and received there. head goes with AWAITED from the loop
+ * to the sender that takes it, and back with msg. The target is referenced until the channel is
+ * freed.
  *
- * Memory order. FULL is a release, and the loop's look at it an acquire: the item. FREE is a
- * release, and a sender's look at it an acquire: the loop is done with the slot. AWAITED is a
- * release and taking it an acquire: head. Clearing WAITING is a release and setting it an acquire:
- * the free slots. tail hands nothing over.
+ * Memory order. FULL is a release, the loop's look at it an acquire: the item. FREE is a release, a
+ * sender's look at it an acquire: the loop is done with the slot. AWAITED is a release, taking it
+ * an acquire: head. Clearing WAITING is a release, setting it an acquire: the free slots. tail
+ * hands nothing over.
  *
- * Why not a lock? Measured against the same with a mutex, receiving from a copy made under it: 4
- * senders, 8-byte items, 1024 slots kept full, 22 ns of processor time an item against 29; 200-byte
- * items, 26 against 33; 8 senders and 64 slots, 79 against 98; one sender, 46 against 44. That
- * alone would not decide, but a send without a lock may be made in a signal handler, and no sender
- * waits for another that was preempted. Waking one sender and not all is worth more: with 8 senders
- * and 64 slots it took 79 ns, waking all 350. A batch beyond 16 gained nothing.
+ * Why not a lock? Measured on two processors against a mutex and the same rules for waking, the
+ * items copied out under it, in processor time for an item, least of twelve runs: 4 senders, 8-byte
+ * items, 1024 slots kept full, 22 ns against 29; with 200-byte items 26 against 33; 8 senders and
+ * 64 slots 79 against 99; one sender and 1024 slots 46 against 44. That alone would not decide. But
+ * without a lock a signal handler may send, and no sender waits for another that was preempted.
+ * Waking one sender rather than all is worth more: 8 senders and 64 slots took 76 ns, waking all
+ * 234. A batch above 16 gained nothing.
  */
 #include <errno.h>
 #include <limits.h>
@@ -148,7 +149,6 @@ static void free_head(struct ringwake_channel *channel)
 	size_t turn = (channel->head + channel->capacity) * STATES + FREE;
 	atomic_store_explicit(&slot_at(channel, channel->head)->turn, turn, memory_order_release);
 	channel->head++;
-	channel->freed++;
 }
 
 static void tell_a_waiting_sender(struct ringwake_channel *channel)
@@ -156,8 +156,8 @@ static void tell_a_waiting_sender(struct ringwake_channel *channel)
 	channel->freed = 0;
 	/* Release: pairs with the acquire in ringwake_channel_send. */
 	uint32_t before = atomic_fetch_and_explicit(&channel->room, ~WAITING, memory_order_release);
-	if (before & WAITING && ringwake_system.futex_wake(&channel->room, 1) == 1)
-		atomic_fetch_or_explicit(&channel->room, WAITING, memory_order_relaxed);
+	if (before & WAITING)
+		ringwake_system.futex_wake(&channel->room, 1);
 }
 
 /* Receives limit items at the most. False if there are no more. */
@@ -169,6 +169,7 @@ static bool receive(struct ringwake_channel *channel, size_t limit)
 		channel->receive(
 			channel->context, slot->item, is_aborted(channel) ? -ECANCELED : 0);
 		free_head(channel);
+		channel->freed++;
 	}
 	if (channel->freed > 0 && (!more || channel->freed >= channel->capacity / 2))
 		tell_a_waiting_sender(channel);

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A coalescing event: lib/event.c, and ringwake_target_withdraw() of lib/dispatch.c. Two senders
+ * send it, the second sends other messages too; the loop sleeps, and at any moment closes the event,
+ * in one of three ways, and the target.
+ */
+#define EVENT    1
+#define MESSAGES (1 + OTHERS)
+
+bool ready; /* the event is taken off the word, and its callback is still to run */
+#define CALLBACK(m) ready = ready || m == EVENT
+
+#include "doorbell.pml"
+#include "target.pml"
+
+#define QUEUED       1
+#define EVENT_CLOSED 2
+byte state;
+bool event_parked; /* the loop, FUTEX_WAIT on the state */
+
+byte to_send[2];     /* of the event, by each sender */
+byte others;         /* messages that the second sender has begun to send */
+byte finished;       /* senders that have done all */
+bool pending[2];     /* the sender has written something for fn to see */
+bool close_returned; /* of the event or the target */
+byte interruptions = INTERRUPTIONS;
+
+#define IS_UNRUNG (word != CLOSED && word & ASLEEP && word & ~TAGS & 255)
+
+inline queue_event()
+{
+	d_step {
+		before = state;
+		if
+#ifndef MUTANT_CLOSED_EVENT_IS_QUEUED
+		:: before & EVENT_CLOSED
+#endif
+		:: else -> state = state | QUEUED
+		fi
+	};
+	if
+	:: before & EVENT_CLOSED -> result = (result == FAILED -> FAILED : CANCELED)
+	:: !(before & EVENT_CLOSED) && !(before & QUEUED) ->
+		ringwake_send(EVENT);
+		if
+		:: result == CANCELED -> state = state & ~QUEUED & 255; event_parked = false
+		:: else
+		fi
+	:: else
+	fi
+}
+
+inline ringwake_event_send()
+{
+	result = OK;
+#ifndef MUTANT_EVENT_TRUSTS_QUEUED
+	if
+	:: word == CLOSED -> result = CANCELED
+	:: else
+	fi;
+#endif
+#ifndef MUTANT_EVENT_DOES_NOT_RING_AGAIN
+	if
+	:: result == OK && IS_UNRUNG -> ringwake_wake()
+	:: else
+	fi;
+#endif
+	if
+#ifdef MUTANT_FAILED_WAKE_DROPS_EVENT
+	:: result == FAILED
+#endif
+	:: result == CANCELED
+	:: else -> queue_event()
+	fi
+}
+
+inline forget()
+{
+	atomic {
+		before = 0;
+		seen = 0;
+		result = 0;
+		failed = false;
+		last_out = false;
+		tested = false
+	}
+}
+
+/* A failed doorbell is made good by the same sender, or by the next send of the other. */
+#define OTHER_WILL_RING (to_send[1 - id] > 0 || (id == 0 && others < OTHERS))
+
+proctype sender(bit id)
+{
+	byte seen, result, before;
+	bool failed, last_out, after_close, tested;
+	do
+	:: to_send[id] > 0 ->
+		d_step { to_send[id]--; pending[id] = true; after_close = close_returned };
+		ringwake_event_send();
+		do
+		:: result == FAILED -> ringwake_event_send()
+		:: result == FAILED && OTHER_WILL_RING -> break
+		:: result != FAILED -> break
+		od;
+		assert(!after_close || result != OK);
+		pending[id] = pending[id] && result != CANCELED;
+		forget()
+	:: id == 1 && others < OTHERS ->
+		others++;
+		ringwake_send(EVENT + others);
+		do
+		:: result == FAILED -> ringwake_wake()
+		:: result == FAILED && OTHER_WILL_RING -> break
+		:: result != FAILED -> break
+		od;
+		forget()
+	:: to_send[id] == 0 && (id == 0 || others == OTHERS) -> break
+	od;
+	finished++
+}
+
+/* arrived() */
+inline run_event()
+{
+#ifdef MUTANT_EVENT_CLEARS_LATE
+	d_step { pending[0] = false; pending[1] = false };
+	state = state & ~QUEUED & 255;
+#else
+	state = state & ~QUEUED & 255;
+	d_step { pending[0] = false; pending[1] = false };
+#endif
+	d_step {
+		assert(!event_closed);
+		closing = false
+	}
+}
+
+inline run_ready()
+{
+	if
+	:: ready -> ready = false; run_event()
+	:: else
+	fi
+}
+
+inline turn()
+{
+	ringwake_arm(armed);
+	if
+	:: armed ->
+		if
+		:: SLEEP_ENDS(1)
+		:: interruptions > 0 -> interruptions--
+		:: finished == 2 && undelivered == 0 && wake_seen && !pending[0] && !pending[1] &&
+			!closing -> break
+		fi
+	:: else
+	fi;
+	ringwake_disarm();
+	ringwake_dispatch();
+	run_ready()
+}
+
+inline await_refusal()
+{
+	before = state;
+	do
+	:: before & QUEUED ->
+		event_parked = (state == before);
+		!event_parked;
+		before = state
+	:: else -> break
+	od
+}
+
+inline ringwake_target_withdraw(found)
+{
+	do
+	:: true ->
+		ringwake_dispatch();
+		d_step { found = ready; ready = false };
+		if
+		:: found || closed -> break
+		:: else
+		fi;
+#ifndef MUTANT_WITHDRAW_COUNTS_LATE
+		wanted = COMPLETIONS + 1;
+#endif
+		ringwake_arm(armed);
+#ifdef MUTANT_WITHDRAW_COUNTS_LATE
+		wanted = COMPLETIONS + 1;
+#endif
+		if
+		:: armed -> SLEEP_ENDS(wanted)
+		:: else
+		fi;
+		wanted = 0;
+		ringwake_disarm()
+	od
+}
+
+inline mark_closed()
+{
+	d_step { before = state; state = state | EVENT_CLOSED }
+}
+
+inline ringwake_event_close()
+{
+	mark_closed();
+	if
+	:: before & QUEUED ->
+		ringwake_target_withdraw(found);
+		if
+		:: !found -> await_refusal()
+		:: else
+		fi
+	:: else
+	fi;
+	atomic { event_closed = true; close_returned = true; pending[0] = false; pending[1] = false }
+}
+
+proctype loop()
+{
+	byte seen, result, before, taken, turned, older, wanted;
+	short gate_seen;
+	bool failed, last_out, armed, tested, found, closing, event_closed;
+	do
+	:: true -> turn()
+	:: true -> break
+	od;
+	if
+	:: ringwake_event_close()
+	:: mark_closed();
+		if
+		:: before & QUEUED ->
+			closing = true;
+			do
+			:: closing -> turn()
+			:: else -> break
+			od
+		:: else
+		fi;
+		atomic { event_closed = true; close_returned = true }
+	:: skip
+	fi;
+	ringwake_close();
+	run_ready();
+	close_returned = true;
+	if
+	:: event_closed
+	:: else -> ringwake_event_close()
+	fi;
+	finished == 2;
+	assert(undelivered == 0 && !ready);
+	assert(gate == GATE_CLOSING)
+}
+
+init
+{
+	atomic {
+		to_send[0] = SENDS_0;
+		to_send[1] = SENDS_1;
+		run loop();
+		run sender(0);
+		run sender(1)
+	}
+}

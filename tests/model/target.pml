@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The wake protocol: lib/target.c, one inline for each function that changes the word or the gate.
+ * One statement, d_step or atomic stands for one atomic operation of the C code. MUTANT_x is the same
+ * protocol with one thing wrong; see run.
+ */
+#define ASLEEP     1
+#define NOTIFIED   2
+#define TAGS       (ASLEEP | NOTIFIED)
+#define CLOSED     252
+#define ADDRESS(m) ((m) << 2) /* of message m, 1 to MESSAGES */
+
+#define GATE_CLOSING 1
+#define GATE_CALL    2
+
+/* What a send returns; FAILED is the doorbell's own error. */
+#define OK       0
+#define CANCELED 1
+#define FAILED   2
+
+byte word;
+byte next[MESSAGES + 1]; /* of each message: the older one that it is linked to */
+short gate;
+short owed;
+bool closed; /* the loop's own note of it */
+
+/* Not of the protocol, but to judge it by. */
+byte accepted[MESSAGES + 1];
+byte delivered[MESSAGES + 1];
+byte undelivered;
+bool wake_seen = true;  /* the loop has looked since the last ringwake_wake() */
+byte to_ring;           /* senders between clearing ASLEEP and the end of their ring */
+byte posting;           /* between entering and leaving the gate */
+
+/*
+ * Each ASLEEP that a sender has cleared is one call that has left the gate, or is to. Not asked of
+ * mutants: they must be found by what they do to the user.
+ */
+#ifdef MUTANT
+#define SUMS_ARE_EQUAL true
+#else
+#define SUMS_ARE_EQUAL                                                                             \
+	(owed >= 0 && (word == CLOSED ||                                                           \
+		owed - (word & ASLEEP) + gate / GATE_CALL == to_ring + posting))
+#endif
+
+/* The loop parks here: FUTEX_WAIT while the gate is what it was. */
+bool parked;
+
+inline futex_wake()
+{
+#ifndef MUTANT_NO_FUTEX_WAKE
+	parked = false
+#else
+	skip
+#endif
+}
+
+inline leave_gate(counter)
+{
+	d_step {
+		assert(SUMS_ARE_EQUAL);
+		gate = gate - GATE_CALL;
+		last_out = (gate == GATE_CLOSING);
+		counter--;
+		assert(SUMS_ARE_EQUAL)
+	};
+	if
+	:: last_out -> futex_wake()
+	:: else
+	fi
+}
+
+inline close_gate()
+{
+	d_step {
+		assert(SUMS_ARE_EQUAL);
+		gate = gate + owed * GATE_CALL + GATE_CLOSING;
+		gate_seen = gate
+	};
+#ifndef MUTANT_CLOSE_DOES_NOT_WAIT
+	do
+	:: gate_seen == GATE_CLOSING -> break
+	:: else ->
+#ifndef MUTANT_CLOSE_SPINS
+		parked = (gate == gate_seen);
+		!parked;
+#endif
+		gate_seen = gate
+	od
+#endif
+}
+
+inline give_back()
+{
+	seen = word;
+	do
+	:: seen == CLOSED || seen & ASLEEP ->
+		leave_gate(to_ring);
+		break
+	:: else ->
+		atomic {
+			if
+			:: word == seen ->
+				d_step {
+#ifdef MUTANT_NO_GIVE_BACK
+					gate = gate - GATE_CALL;
+#else
+					word = word | ASLEEP;
+#endif
+#ifdef MUTANT_GIVE_BACK_AND_LEAVE
+					gate = gate - GATE_CALL;
+#endif
+					to_ring--;
+					assert(SUMS_ARE_EQUAL)
+				};
+				break
+			:: else -> seen = word
+			fi
+		}
+	od
+}
+
+/* For the one sender that has cleared ASLEEP. */
+inline ring()
+{
+#ifdef MUTANT_LEAVES_BEFORE_RING
+	leave_gate(to_ring);
+	ringwake_doorbell_ring(failed);
+	result = (failed -> FAILED : OK)
+#else
+#ifndef MUTANT_RINGS_BEFORE_PUSH
+	ringwake_doorbell_ring(failed);
+#endif
+	if
+	:: !failed -> leave_gate(to_ring); result = OK
+	:: else -> give_back(); result = FAILED
+	fi
+#endif
+}
+
+#ifdef MUTANT_STATE_TESTED_APART
+#define OWES_RING tested
+#else
+#define OWES_RING (seen & ASLEEP)
+#endif
+
+/* What comes before the change of the word: nothing, in the protocol as it is. */
+inline begin()
+{
+	result = OK;
+	failed = false;
+#ifdef MUTANT_RINGS_BEFORE_PUSH
+	if
+	:: word & ASLEEP -> ringwake_doorbell_ring(failed)
+	:: else
+	fi;
+#endif
+#ifdef MUTANT_STATE_TESTED_APART
+	tested = word & ASLEEP;
+#endif
+	seen = word
+}
+
+inline end()
+{
+	if
+	:: result != CANCELED && OWES_RING -> ring()
+	:: else
+	fi
+}
+
+inline ringwake_send(message)
+{
+	begin();
+	do
+	:: seen == CLOSED -> result = CANCELED; break
+	:: else ->
+		atomic {
+			if
+			:: word == seen ->
+				d_step {
+					next[message] = seen >> 2;
+					word = ADDRESS(message) | (seen & NOTIFIED);
+					to_ring = to_ring + OWES_RING;
+					accepted[message]++;
+					undelivered++
+				};
+				break
+			:: else -> seen = word
+			fi
+		}
+	od;
+	end()
+}
+
+#ifdef MUTANT_WAKE_TRUSTS_NOTIFIED
+#define NOTHING_TO_CHANGE (seen != CLOSED && seen & NOTIFIED)
+#else
+#define NOTHING_TO_CHANGE false
+#endif
+
+inline ringwake_wake()
+{
+	begin();
+	do
+	:: seen == CLOSED -> result = CANCELED; break
+	:: NOTHING_TO_CHANGE -> seen = 0; wake_seen = false; break
+	:: seen != CLOSED && !NOTHING_TO_CHANGE ->
+		atomic {
+			if
+			:: word == seen ->
+				d_step {
+					word = (seen & ~ASLEEP & 255) | NOTIFIED;
+					to_ring = to_ring + OWES_RING;
+					wake_seen = false
+				};
+				break
+			:: else -> seen = word
+			fi
+		}
+	od;
+	end()
+}
+
+/* Exactly one completion on the application's ring. */
+inline ringwake_post()
+{
+	d_step {
+		seen = gate;
+		gate = gate + GATE_CALL;
+		posting++
+	};
+	if
+	:: seen & GATE_CLOSING -> result = CANCELED
+	:: else ->
+		atomic { assert(descriptor_open); ACCEPT_RING; result = OK }
+	fi;
+	leave_gate(posting)
+}
+
+/* The loop's changes of the word. */
+
+inline ringwake_target_fall_asleep(armed)
+{
+	d_step {
+		if
+#ifdef MUTANT_ARM_DOES_NOT_LOOK
+		:: !(word & ASLEEP) -> word = word | ASLEEP; owed++; armed = true
+#else
+		:: word == 0 -> word = ASLEEP; owed++; armed = true
+#endif
+		:: else -> armed = (word == ASLEEP)
+		fi
+	}
+}
+
+inline ringwake_arm(armed)
+{
+	ringwake_doorbell_prepare();
+	ringwake_target_fall_asleep(armed)
+}
+
+inline ringwake_disarm()
+{
+	if
+	:: word & ASLEEP ->
+#ifdef MUTANT_DISARM_IS_TWO_STEPS
+		seen = word;
+		d_step {
+			owed = owed - (seen & ASLEEP);
+			word = seen & ~ASLEEP & 255;
+			wake_seen = true
+		}
+#else
+		d_step {
+			owed = owed - (word & ASLEEP);
+			word = word & ~ASLEEP & 255;
+			wake_seen = true;
+			assert(SUMS_ARE_EQUAL)
+		}
+#endif
+	:: else -> wake_seen = true
+	fi;
+	ringwake_doorbell_reap()
+}
+
+inline exchange(value)
+{
+	d_step {
+#ifndef MUTANT_TAKE_FORGETS_ASLEEP
+		owed = owed - (word & ASLEEP);
+#endif
+		taken = word >> 2;
+		word = value;
+		wake_seen = true;
+		assert(SUMS_ARE_EQUAL)
+	}
+}
+
+#define IS_QUIET ((word & ~ASLEEP & 255) == 0)
+
+/* In the order sent: the list is turned round first. */
+inline dispatch_taken()
+{
+	d_step {
+		turned = 0;
+		do
+		:: taken != 0 ->
+			older = next[taken];
+			next[taken] = turned;
+			turned = taken;
+			taken = older
+		:: else -> break
+		od;
+		do
+		:: turned != 0 ->
+			older = next[turned];
+			next[turned] = 0;
+			delivered[turned]++;
+			assert(delivered[turned] <= accepted[turned]);
+			undelivered--;
+			CALLBACK(turned);
+			turned = older
+		:: else -> break
+		od
+	}
+}
+
+inline ringwake_dispatch()
+{
+	if
+	:: closed || IS_QUIET
+	:: else -> exchange(0); dispatch_taken()
+	fi
+}
+
+inline ringwake_close()
+{
+	exchange(CLOSED);
+	closed = true;
+	close_gate();
+	dispatch_taken();
+	ringwake_doorbell_close()
+}
