@@ -123,12 +123,15 @@ bool ringwake_target_withdraw(struct ringwake *target, const struct ringwake_msg
 			return true;
 		if (target->closed)
 			return false;
-		/* Its sender has not pushed it yet. Other completions must not end the sleep. */
+		/*
+		 * Its sender has not pushed it yet. Other completions must not end the sleep; they are
+		 * counted first, since from ASLEEP on the doorbell may be among them.
+		 */
+		unsigned completions = ringwake_doorbell_completions(&target->doorbell) + 1;
 		if (ringwake_doorbell_prepare(&target->doorbell) < 0)
 			sched_yield();
 		else if (ringwake_target_fall_asleep(target))
-			ringwake_doorbell_sleep(&target->doorbell,
-				ringwake_doorbell_completions(&target->doorbell) + 1, -1);
+			ringwake_doorbell_sleep(&target->doorbell, completions, -1);
 		ringwake_disarm(target);
 	}
 }

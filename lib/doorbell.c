@@ -347,12 +347,15 @@ static void finish_read(struct doorbell *doorbell)
 		return;
 	}
 	ringwake_doorbell_ring(doorbell);
-	/* Acquire: pairs with the kernel's write; the buffer may go away after it. */
-	while (atomic_load_explicit(&doorbell->read_value, memory_order_acquire) == 0) {
-		unsigned completions = io_uring_cq_ready(doorbell->ring) + 1;
+	for (;;) {
+		/* Counted before the look: a READ that ends in between must not be waited for again. */
+		unsigned completions = ringwake_doorbell_completions(doorbell) + 1;
+		/* Acquire: pairs with the kernel's write; the buffer may go away after it. */
+		if (atomic_load_explicit(&doorbell->read_value, memory_order_acquire) != 0)
+			return;
 		int result = sleep_in_ring(doorbell, completions, -1);
 		if (result < 0 && result != -EINTR && result != -EBADR)
-			break;
+			return;
 	}
 }
 
