@@ -14,6 +14,9 @@
 
 #define TURN_LIMIT 4096
 
+/* How long close sleeps for a message whose sender's doorbell failed, before it looks by itself. */
+#define WITHDRAW_NS 10000000
+
 /* Brings taken messages to the end of the ready ones, touching at most limit of them. */
 static void turn(struct ringwake *target, unsigned limit)
 {
@@ -89,6 +92,7 @@ int ringwake_dispatch(struct ringwake *target, unsigned max)
 		ran++;
 		msg->fn(msg); /* from here on the memory is the callback's */
 	}
+	target->notified = false; /* it is the application's turn now */
 	if (ran > 0) {
 		PROBE2(dispatch, target, ran);
 		count_dispatch(target, ran);
@@ -124,14 +128,14 @@ bool ringwake_target_withdraw(struct ringwake *target, const struct ringwake_msg
 		if (target->closed)
 			return false;
 		/*
-		 * Its sender has not pushed it yet. Other completions must not end the sleep; they are
-		 * counted first, since from ASLEEP on the doorbell may be among them.
+		 * Its sender has not pushed it yet. Other completions must not end the sleep; they
+		 * are counted first, since from ASLEEP on the doorbell may be among them.
 		 */
 		unsigned completions = ringwake_doorbell_completions(&target->doorbell) + 1;
 		if (ringwake_doorbell_prepare(&target->doorbell) < 0)
 			sched_yield();
 		else if (ringwake_target_fall_asleep(target))
-			ringwake_doorbell_sleep(&target->doorbell, completions, -1);
+			ringwake_doorbell_sleep(&target->doorbell, completions, WITHDRAW_NS);
 		ringwake_disarm(target);
 	}
 }

@@ -5,11 +5,11 @@
  *   QUEUED   a sender has taken it on itself to push the message, or has pushed it
  *   CLOSED   the loop has closed the event
  *
- * The sender that sets QUEUED pushes the message. The callback's side clears QUEUED before it calls
- * fn, so a send that comes later pushes anew, and one that came before is seen by this call: both
- * are read-modify-writes of one word. Close sets CLOSED; if QUEUED was not set then, no sender will
- * touch the message again; if it was, the message is sure to arrive, and the memory is free when it
- * has.
+ * The sender that sets QUEUED, which only an open event lets it do, pushes the message. The loop
+ * clears QUEUED before it calls fn, so a send that comes later pushes anew, and one that came
+ * before is seen by this call: both are read-modify-writes of one word. Close sets CLOSED; if
+ * QUEUED was not set then, no sender will touch the message again; if it was, the message is sure
+ * to arrive, and the memory is free when it has.
  */
 #include <errno.h>
 
@@ -57,11 +57,16 @@ int ringwake_event_send(struct ringwake_event *event)
 	int rung = ringwake_target_is_unrung(target) ? ringwake_wake(target) : 0;
 	if (rung == -ECANCELED || rung == -EOWNERDEAD)
 		return rung;
+	unsigned before = atomic_load_explicit(&event->state, memory_order_relaxed);
 	/* Release: pairs with the acquire in arrived, which lets fn see what was written before
-	 * this send. Acquire: pairs with the release there; the loop is done with the message. */
-	unsigned before = atomic_fetch_or_explicit(&event->state, QUEUED, memory_order_acq_rel);
-	if (before & CLOSED)
-		return -ECANCELED;
+	 * this send. Acquire: pairs with the release there; the loop is done with the message. A
+	 * closed event is not touched: its QUEUED tells close whether a message is still to come.
+	 */
+	do {
+		if (before & CLOSED)
+			return -ECANCELED;
+	} while (!atomic_compare_exchange_weak_explicit(&event->state, &before, before | QUEUED,
+		memory_order_acq_rel, memory_order_relaxed));
 	if (before & QUEUED)
 		return rung;
 	int result = ringwake_send(target, &event->msg);

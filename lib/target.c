@@ -254,7 +254,7 @@ bool ringwake_target_fall_asleep(struct ringwake *target)
 
 int ringwake_target_arm(struct ringwake *target)
 {
-	if (target->closed || target->first || target->taken)
+	if (target->closed || target->notified || target->first || target->taken)
 		return 0;
 	int error = ringwake_doorbell_prepare(&target->doorbell);
 	if (error < 0)
@@ -290,6 +290,8 @@ static void take_over(struct ringwake *target, uintptr_t word)
 {
 	if (word & ASLEEP)
 		target->owed--;
+	if (word & NOTIFIED)
+		target->notified = true;
 	target->taken = (struct ringwake_msg *)(word & ~TAGS);
 }
 

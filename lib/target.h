@@ -36,6 +36,7 @@ struct ringwake {
 	uint32_t heard;  /* owed when the loop last looked */
 	uint32_t reaped; /* rings seen by a private doorbell */
 	unsigned depth;  /* of nested dispatches */
+	bool notified;   /* a wake was taken, and the application has not had its turn since */
 	bool closed;
 
 	/* Written by the loop thread, read by any. */
@@ -68,7 +69,8 @@ bool ringwake_target_is_quiet(const struct ringwake *target);
 /* Nor is anything that was taken left to run. */
 static inline bool ringwake_target_is_idle(const struct ringwake *target)
 {
-	return target->first == NULL && target->taken == NULL && ringwake_target_is_quiet(target);
+	return !target->notified && target->first == NULL && target->taken == NULL &&
+		ringwake_target_is_quiet(target);
 }
 
 /* The word says that the loop sleeps beside messages: a doorbell failed, so nobody is about to

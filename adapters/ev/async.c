@@ -79,8 +79,9 @@ void ringwake_ev_async_start(struct ringwake_ev *attached, ringwake_ev_async *as
 	ringwake_ev_activate((ev_watcher *)async);
 	if (attached_of(async) != attached || async->event.target != attached->target)
 		bind(attached, async);
-	else /* Open, and not sent. Relaxed: the next send that is accepted publishes itself. */
-		atomic_store_explicit(&async->event.state, 0, memory_order_relaxed);
+	else /* Open, and not sent. Release: pairs with the acquire of the send that uses the
+	      * message anew; stop may have taken it off the list. */
+		atomic_store_explicit(&async->event.state, 0, memory_order_release);
 	link_in(attached, async);
 	ev_ref(attached->loop);
 }

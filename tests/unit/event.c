@@ -182,6 +182,22 @@ static void test_close_while_senders_run(void **state)
 	ringwake_close(target);
 }
 
+/* Close takes what is in the word, a wake among it; the loop must still see that it was woken. */
+static void test_close_swallows_no_wake(void **state)
+{
+	(void)state;
+	struct ringwake *target = open_target(NULL);
+	struct tally tally = {0};
+	ringwake_event_init(&tally.event, target, on_tally);
+	ringwake_event_send(&tally.event);
+	assert_int_equal(ringwake_wake(target), 0);
+	assert_int_equal(ringwake_event_close(&tally.event), 0);
+	assert_false(ringwake_arm(target));
+	assert_int_equal(ringwake_wait(target, -1), 0);
+	assert_int_equal(ringwake_wait(target, 0), -ETIME);
+	ringwake_close(target);
+}
+
 static void test_no_callback(void **state)
 {
 	(void)state;
@@ -203,6 +219,7 @@ int main(void)
 		ON_BOTH_PATHS(test_close_later),
 		ON_BOTH_PATHS(test_close_while_a_sender_rings),
 		ON_BOTH_PATHS(test_close_while_senders_run),
+		ON_BOTH_PATHS(test_close_swallows_no_wake),
 		ON_BOTH_PATHS(test_no_callback),
 	};
 	return RUN_BOUNDED(event_tests, 120);
