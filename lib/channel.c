@@ -47,13 +47,13 @@
  * an acquire: head. Clearing WAITING is a release, setting it an acquire: the free slots. tail
  * hands nothing over.
  *
- * Why not a lock? Measured on two processors against a mutex and the same rules for waking, the
- * items copied out under it, in processor time for an item, least of twelve runs: 4 senders, 8-byte
- * items, 1024 slots kept full, 22 ns against 29; with 200-byte items 26 against 33; 8 senders and
- * 64 slots 79 against 99; one sender and 1024 slots 46 against 44. That alone would not decide. But
- * without a lock a signal handler may send, and no sender waits for another that was preempted.
- * Waking one sender rather than all is worth more: 8 senders and 64 slots took 76 ns, waking all
- * 234. A batch above 16 gained nothing.
+ * Why not a lock? Measured on two processors against a mutex with the same rules for waking, items
+ * copied out under it; processor time for an item, median of twelve runs on a machine with other
+ * work: 4 senders, 8-byte items, 1024 slots kept full, 23 ns against 28; 200-byte items, 30 against
+ * 35; 8 senders and 64 slots, 93 against 128; one sender, 48 against 48. That alone would not
+ * decide. But without a lock a signal handler may send, and no sender waits for another that was
+ * preempted. To wake one sender and not all is worth more: all took 650 ns with 8 senders and 64
+ * slots. A batch above 16 gained nothing.
  */
 #include <errno.h>
 #include <limits.h>

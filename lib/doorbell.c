@@ -348,7 +348,8 @@ static void finish_read(struct doorbell *doorbell)
 	}
 	ringwake_doorbell_ring(doorbell);
 	for (;;) {
-		/* Counted before the look: a READ that ends in between must not be waited for again. */
+		/* Counted before the look: a READ that ends in between must not be waited for
+		 * again. */
 		unsigned completions = ringwake_doorbell_completions(doorbell) + 1;
 		/* Acquire: pairs with the kernel's write; the buffer may go away after it. */
 		if (atomic_load_explicit(&doorbell->read_value, memory_order_acquire) != 0)

@@ -304,8 +304,12 @@ void ringwake_target_take(struct ringwake *target)
 void ringwake_close(struct ringwake *target)
 {
 	if (!ringwake_process_is(target->process)) {
+		/* If a callback forked, what its dispatch has not run yet is the parent's. */
+		target->closed = true;
+		target->first = target->taken = target->turned = NULL;
 		ringwake_doorbell_abandon(&target->doorbell);
-		ringwake_unref(target);
+		if (target->depth == 0)
+			ringwake_unref(target);
 		return;
 	}
 	ringwake_target_gather(target);

@@ -102,10 +102,9 @@ static void on_handle_closed(uv_handle_t *handle)
 static void on_message_gone(struct ringwake_event *event)
 {
 	struct ringwake_uv_signal *signal = signal_with(event);
-	struct ringwake_uv_signal **link = &signal->attached->closings;
-	while (*link != signal)
-		link = &(*link)->next;
-	*link = signal->next;
+	*signal->link = signal->next;
+	if (signal->next)
+		signal->next->link = signal->link;
 	ringwake_uv_release(signal->attached);
 	closed_by_one(signal);
 }
@@ -115,8 +114,11 @@ static void close_signal(struct ringwake_uv_signal *signal)
 	if (ringwake_event_close_later(&signal->event, on_message_gone) != 1)
 		return;
 	signal->closing++;
-	signal->next = signal->attached->closings;
-	signal->attached->closings = signal;
+	signal->link = &signal->attached->closings;
+	signal->next = *signal->link;
+	if (signal->next)
+		signal->next->link = &signal->next;
+	*signal->link = signal;
 	ringwake_uv_hold(signal->attached);
 }
 

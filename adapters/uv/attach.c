@@ -98,6 +98,8 @@ void ringwake_uv_delist(struct ringwake_uv *attached)
 unsigned ringwake_uv_deliver(struct ringwake_uv *attached)
 {
 	unsigned count = attached->has_ring ? ringwake_uv_complete(attached) : 0;
+	if (attached->detached)
+		return count;
 	return count + (unsigned)ringwake_dispatch(attached->target, 0);
 }
 
@@ -145,6 +147,17 @@ static bool arm(struct ringwake_uv *attached)
 	return armed;
 }
 
+/* Has epoll report the ring, although nobody rang. */
+static bool ring_oneself(struct ringwake_uv *attached)
+{
+	struct io_uring_sqe *sqe = attached->ring_rings ? io_uring_get_sqe(&attached->ring) : NULL;
+	if (sqe == NULL)
+		return false;
+	io_uring_prep_nop(sqe);
+	io_uring_sqe_set_data(sqe, NULL);
+	return io_uring_submit(&attached->ring) > 0;
+}
+
 static void sleep_in_epoll(struct ringwake_uv *attached)
 {
 	if (!uv_is_active((uv_handle_t *)&attached->doorbell))
@@ -153,16 +166,8 @@ static void sleep_in_epoll(struct ringwake_uv *attached)
 		io_uring_submit(&attached->ring);
 	if (arm(attached))
 		return;
-	struct io_uring_sqe *sqe = ringwake_uv_libuv.counts_events && attached->ring_rings
-		? io_uring_get_sqe(&attached->ring)
-		: NULL;
-	if (sqe) { /* makes the ring readable */
-		io_uring_prep_nop(sqe);
-		io_uring_sqe_set_data(sqe, NULL);
-		io_uring_submit(&attached->ring);
-	} else {
+	if (!ringwake_uv_libuv.counts_events || !ring_oneself(attached))
 		ringwake_dispatch(attached->target, 0);
-	}
 }
 
 static void on_before(uv_prepare_t *handle)
@@ -179,7 +184,8 @@ static void on_after(uv_check_t *handle)
 	struct ringwake_uv *attached = handle->data;
 	enter(attached);
 	ringwake_disarm(attached->target);
-	ringwake_dispatch(attached->target, 0);
+	if (!ringwake_uv_libuv.counts_events)
+		ringwake_dispatch(attached->target, 0);
 	if (!attached->detached)
 		arm(attached);
 	leave(attached);

@@ -18,7 +18,8 @@ unsigned ringwake_uv_complete(struct ringwake_uv *attached)
 {
 	unsigned count = 0;
 	struct io_uring_cqe *waiting;
-	while (count < LIMIT && io_uring_peek_cqe(&attached->ring, &waiting) == 0) {
+	while (count < LIMIT && !attached->detached &&
+		io_uring_peek_cqe(&attached->ring, &waiting) == 0) {
 		struct io_uring_cqe completion = *waiting;
 		bool is_doorbell = ringwake_is_doorbell(attached->target, waiting);
 		io_uring_cqe_seen(&attached->ring, waiting);

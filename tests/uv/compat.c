@@ -148,8 +148,10 @@ static void test_million_handles(void **state)
 	}
 	uv_fs_t request;
 	assert_int_equal(uv_fs_stat(&loop, &request, "/", stat_done), 0);
-	for (unsigned i = 0; i < COUNT; i++)
+	for (unsigned i = 0; i < COUNT; i++) {
+		assert_int_equal(uv_async_send(&counters[i].async), 0);
 		uv_close((uv_handle_t *)&counters[i].async, note_close);
+	}
 	assert_int_equal(uv_run(&loop, UV_RUN_DEFAULT), 0);
 	for (unsigned i = 0; i < COUNT; i++)
 		assert_true(counters[i].closed);

@@ -74,11 +74,12 @@ static void test_child_has_a_loop_of_its_own(void **state)
 	skip();
 #endif
 	for (int on_ring = 0; on_ring < 2; on_ring++) {
-		struct fixture f;
+		struct fixture f, other;
 		struct counter counter;
 		unsigned ends = 0;
-		uv_work_t work = {.data = &ends};
+		uv_work_t work = {.data = &ends}, others_work = {.data = &ends};
 		open_loop(&f);
+		open_loop(&other);
 		open_counter(&f, &counter, 0);
 		send_counter(&counter);
 		on_ring ? ringwake_uv_run(f.attached, UV_RUN_ONCE) : uv_run(&f.loop, UV_RUN_ONCE);
@@ -89,6 +90,10 @@ static void test_child_has_a_loop_of_its_own(void **state)
 			ringwake_uv_queue_work(f.attached, &work, do_nothing, count_end), 0);
 		while (ends == 0)
 			uv_run(&f.loop, UV_RUN_ONCE);
+		assert_int_equal(
+			ringwake_uv_queue_work(other.attached, &others_work, do_nothing, count_end),
+			0);
+		assert_int_equal(uv_run(&other.loop, UV_RUN_DEFAULT), 0);
 		send_counter(&counter);
 		pid_t child = fork();
 		if (child == 0) {
@@ -102,6 +107,7 @@ static void test_child_has_a_loop_of_its_own(void **state)
 		assert_int_equal(counter.calls, 1);
 		close_counter(&counter);
 		close_loop(&f);
+		close_loop(&other);
 	}
 }
 
@@ -167,6 +173,62 @@ static void test_closing_goes_on_in_both(void **state)
 	close_loop(&f);
 }
 
+/* The fork may be made by a callback, in the midst of a dispatch. */
+struct forker {
+	struct counter counter;
+	struct fixture *f;
+	struct counter *later; /* its message is next in the dispatch: the parent's */
+	pid_t child;
+};
+
+static void fork_now(ringwake_uv_async_t *async)
+{
+	struct forker *forker = (struct forker *)async;
+	count_call(async);
+	if (forker->counter.calls == 1) {
+		send_counter(forker->later);
+		forker->child = fork();
+		if (forker->child == 0) {
+			alarm(30);
+			CHILD_ASSERT(uv_loop_fork(&forker->f->loop) == 0);
+			CHILD_ASSERT(ringwake_uv_fork(forker->f->attached) == 0);
+		}
+	}
+	if (forker->child == 0 && forker->counter.calls == 1) {
+		send_counter(&forker->counter); /* the child's loop goes on */
+		return;
+	}
+	close_counter(&forker->counter);
+	close_counter(forker->later);
+}
+
+static void test_fork_in_a_callback(void **state)
+{
+	(void)state;
+	for (int on_ring = 0; on_ring < 2; on_ring++) {
+		struct fixture f;
+		struct counter later;
+		struct forker forker = {.f = &f, .later = &later};
+		open_loop(&f);
+		open_counter(&f, &later, 0);
+		assert_int_equal(
+			ringwake_uv_async_init(f.attached, &forker.counter.async, fork_now), 0);
+		send_counter(&forker.counter);
+		int alive = on_ring ? ringwake_uv_run(f.attached, UV_RUN_DEFAULT)
+				    : uv_run(&f.loop, UV_RUN_DEFAULT);
+		if (forker.child == 0) {
+			CHILD_ASSERT(alive == 0);
+			CHILD_ASSERT(forker.counter.calls == 2 && later.calls == 0);
+			CHILD_ASSERT(ringwake_uv_detach(f.attached) == 0);
+			CHILD_ASSERT(uv_loop_close(&f.loop) == 0);
+			_exit(0);
+		}
+		assert_int_equal(alive, 0);
+		assert_child_succeeds(forker.child);
+		close_loop(&f);
+	}
+}
+
 /* A child that has no use for the loop just goes. */
 static void test_child_that_ends_at_once(void **state)
 {
@@ -191,6 +253,7 @@ int main(void)
 		ON_BOTH_PATHS(test_child_has_a_loop_of_its_own),
 		ON_BOTH_PATHS(test_work_is_the_parents),
 		ON_BOTH_PATHS(test_closing_goes_on_in_both),
+		ON_BOTH_PATHS(test_fork_in_a_callback),
 		ON_BOTH_PATHS(test_child_that_ends_at_once),
 	};
 	return RUN_BOUNDED(tests, 60);

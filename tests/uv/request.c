@@ -274,6 +274,27 @@ static void test_beside_wakes(void **state)
 	each_way(beside_wakes);
 }
 
+static void detach_at_the_end(ringwake_uv_request_t *request, int result, unsigned flags)
+{
+	struct asking *asking = (struct asking *)request;
+	note(request, result, flags);
+	asking->result = ringwake_uv_detach(asking->f->attached);
+}
+
+static void test_detach_in_a_completion(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct asking asking = {.f = &f};
+	struct io_uring_sqe *sqe = open_ring(&f);
+	io_uring_prep_nop(sqe);
+	ringwake_uv_request_start(f.attached, sqe, &asking.request, detach_at_the_end);
+	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
+	assert_int_equal(asking.completions, 1);
+	assert_int_equal(asking.result, 0);
+	assert_int_equal(uv_loop_close(&f.loop), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,6 +303,7 @@ int main(void)
 		ON_BOTH_PATHS(test_many_requests),
 		ON_BOTH_PATHS(test_multishot),
 		ON_BOTH_PATHS(test_beside_wakes),
+		ON_BOTH_PATHS(test_detach_in_a_completion),
 	};
 	return RUN_BOUNDED(tests, 60);
 }

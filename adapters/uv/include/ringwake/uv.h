@@ -95,6 +95,7 @@ struct ringwake_uv_signal {
 	union {
 		ringwake_uv_async_cb cb;
 		uv_async_cb plain_cb; /* of a uv_async_t that <ringwake/uv-compat.h> made */
+		struct ringwake_uv_signal **link; /* once it is closing: who points to it */
 	};
 	uv_close_cb close_cb;
 	struct ringwake_uv_signal *next;
