@@ -281,8 +281,11 @@ void ringwake_disarm(struct ringwake *target)
 		target->heard = target->owed;
 		PROBE1(wake, target);
 	}
-	if (target->owed != target->reaped && !target->closed &&
-		ringwake_doorbell_is_private(&target->doorbell))
+	if (target->closed || !ringwake_doorbell_is_private(&target->doorbell))
+		return;
+	/* To look at a ring costs nothing. To read an eventfd is a system call, so it must be due.
+	 */
+	if (target->doorbell.ring || target->owed != target->reaped)
 		target->reaped += (uint32_t)ringwake_doorbell_reap(&target->doorbell);
 }
 
