@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Included before the library's own sources, this makes a switch point of each atomic operation.
+ * Only one thread of the schedule runs at a time, so plain statements are atomic enough.
+ */
+#ifndef EVERY_ATOMIC_H
+#define EVERY_ATOMIC_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "clocks.h"
+#include "world.h"
+
+#undef atomic_load_explicit
+#undef atomic_store_explicit
+#undef atomic_exchange_explicit
+#undef atomic_fetch_add_explicit
+#undef atomic_fetch_sub_explicit
+#undef atomic_fetch_and_explicit
+#undef atomic_fetch_or_explicit
+#undef atomic_compare_exchange_weak_explicit
+#undef atomic_compare_exchange_strong_explicit
+
+#define atomic_load_explicit(object, order)                                                        \
+	(before_atomic(object), clocks_load(object, order), *(object))
+#define atomic_store_explicit(object, value, order)                                                \
+	(before_atomic(object), clocks_store(object, order), (void)(*(object) = (value)))
+
+/* What it was before. */
+#define ATOMIC_CHANGE(object, change, order)                                                       \
+	__extension__({                                                                            \
+		before_atomic(object);                                                             \
+		clocks_change(object, order);                                                      \
+		__typeof__((void)0, *(object)) was_ = *(object);                                   \
+		*(object)change;                                                                   \
+		was_;                                                                              \
+	})
+#define atomic_exchange_explicit(object, value, order)  ATOMIC_CHANGE(object, = (value), order)
+#define atomic_fetch_add_explicit(object, value, order) ATOMIC_CHANGE(object, += (value), order)
+#define atomic_fetch_sub_explicit(object, value, order) ATOMIC_CHANGE(object, -= (value), order)
+#define atomic_fetch_and_explicit(object, value, order) ATOMIC_CHANGE(object, &= (value), order)
+#define atomic_fetch_or_explicit(object, value, order)  ATOMIC_CHANGE(object, |= (value), order)
+
+#define atomic_compare_exchange_strong_explicit(object, expected, value, order, failure_order)     \
+	__extension__({                                                                            \
+		before_atomic(object);                                                             \
+		bool same_ = *(object) == *(expected);                                             \
+		if (same_) {                                                                       \
+			clocks_change(object, order);                                              \
+			*(object) = (value);                                                       \
+		} else {                                                                           \
+			clocks_load(object, failure_order);                                        \
+			*(expected) = *(object);                                                   \
+		}                                                                                  \
+		same_;                                                                             \
+	})
+#define atomic_compare_exchange_weak_explicit atomic_compare_exchange_strong_explicit
+
+#endif

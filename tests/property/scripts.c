@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every schedule of some short scripts, on each form of the doorbell. This file makes two programs:
+ * calls, where threads are switched around system calls and between calls of the interface, as
+ * often as they like, and atomics, where they are switched before every atomic operation of the
+ * library.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "kernel.h"
+#include "world.h"
+
+/* How often a schedule stops a thread that could go on, if RINGWAKE_PREEMPTIONS does not say. */
+#ifdef EVERY_ATOMIC
+#define PREEMPTIONS 1
+#else
+#define PREEMPTIONS 2
+#endif
+#define SECONDS 600
+
+#define ANY_FAULT                                                                                  \
+	(FAULT_REFUSED | FAULT_RETRY | FAULT_DELAYED | FAULT_DUPLICATED | FAULT_INTERRUPTED |      \
+		FAULT_NOT_SUBMITTED)
+
+static const struct script scripts[] = {
+	{.name = "sends", .loop = "W", .senders = {"ss", "s"}},
+	{.name = "sends, any fault",
+		.loop = "W",
+		.senders = {"s", "s"},
+		.faults = ANY_FAULT,
+		.fault_limit = 1},
+	{.name = "sends, refused twice",
+		.loop = "W",
+		.senders = {"ss", "s"},
+		.faults = FAULT_REFUSED,
+		.fault_limit = 2},
+	{.name = "wakes",
+		.loop = "W",
+		.senders = {"w", "w"},
+		.faults = FAULT_REFUSED,
+		.fault_limit = 1},
+	{.name = "a send and a wake",
+		.loop = "W",
+		.senders = {"s", "w"},
+		.faults = ANY_FAULT,
+		.fault_limit = 1},
+	{.name = "close", .loop = "C", .senders = {"s", "s"}},
+	{.name = "close after a turn",
+		.loop = "tC",
+		.senders = {"s", "s"},
+		.faults = ANY_FAULT,
+		.fault_limit = 1},
+	{.name = "close and wakes", .loop = "tC", .senders = {"w", "w"}},
+	{.name = "close without references",
+		.loop = "DC",
+		.senders = {"s", "s"},
+		.no_references = true},
+	{.name = "posts", .loop = "tC", .senders = {"p", "ps"}},
+	{.name = "posts into a full queue", .loop = "tC", .senders = {"pp", "s"}, .completions = 1},
+	{.name = "overflow",
+		.loop = "tW",
+		.senders = {"ps", "s"},
+		.completions = 1,
+		.faults = FAULT_OVERFLOW,
+		.fault_limit = 2},
+	{.name = "polls", .loop = "nnC", .senders = {"s", "s"}},
+	{.name = "batches of one", .loop = "W", .senders = {"ss", "s"}, .batch = 1},
+	{.name = "a callback sends", .loop = "W", .senders = {"r", "s"}},
+	{.name = "a callback closes", .loop = "W", .senders = {"x", "s"}},
+	{.name = "a wait of its own", .loop = "A", .senders = {"ss", "s"}},
+	{.name = "a wait of its own, any fault",
+		.loop = "A",
+		.senders = {"s", "s"},
+		.faults = ANY_FAULT,
+		.fault_limit = 1},
+	{.name = "event", .loop = "W", .senders = {"ee", "e"}},
+	{.name = "event, any fault",
+		.loop = "W",
+		.senders = {"e", "e"},
+		.faults = ANY_FAULT,
+		.fault_limit = 1},
+	{.name = "event among messages, refused twice",
+		.loop = "W",
+		.senders = {"ss", "e"},
+		.faults = FAULT_REFUSED,
+		.fault_limit = 2},
+	{.name = "event close", .loop = "tEW", .senders = {"e", "es"}},
+	{.name = "event close, any fault",
+		.loop = "EW",
+		.senders = {"e", "s"},
+		.faults = ANY_FAULT,
+		.fault_limit = 1},
+	{.name = "event close, refused twice",
+		.loop = "EW",
+		.senders = {"ee", "s"},
+		.faults = FAULT_REFUSED,
+		.fault_limit = 2},
+	{.name = "event close and a wake", .loop = "EW", .senders = {"e", "w"}},
+	{.name = "event close later", .loop = "tLW", .senders = {"e", "es"}},
+	{.name = "event close after close", .loop = "CE", .senders = {"e", "e"}},
+	{.name = "event close later after close", .loop = "CL", .senders = {"e", "e"}},
+};
+
+#define SCRIPTS (sizeof scripts / sizeof *scripts)
+
+static const char *const forms[FORM_COUNT] = {
+	[FORM_MSG_RING] = "MSG_RING",
+	[FORM_OWN_RING] = "MSG_RING on a ring of its own",
+	[FORM_EVENTFD] = "eventfd",
+	[FORM_READ] = "eventfd on a ring",
+};
+
+static struct trial {
+	const struct script *script;
+	enum form form;
+	char name[96];
+} trials[SCRIPTS * FORM_COUNT];
+
+static unsigned preemptions(void)
+{
+	const char *text = getenv("RINGWAKE_PREEMPTIONS");
+	return text ? (unsigned)strtoul(text, NULL, 10) : PREEMPTIONS;
+}
+
+static void run_trial(void **state)
+{
+	const struct trial *trial = *state;
+	unsigned long schedules = try_script(trial->script, trial->form, preemptions());
+	assert_true(schedules > 0);
+	printf("# %s: %lu schedules\n", trial->name, schedules);
+}
+
+/* With arguments: only the scripts that are named. */
+static bool is_wanted(const struct script *script, int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], script->name) == 0)
+			return true;
+	return argc == 1;
+}
+
+int main(int argc, char **argv)
+{
+#ifdef __SANITIZE_THREAD__
+	printf("1..0 # SKIP coroutines are beyond ThreadSanitizer\n");
+	return 0;
+#endif
+	static struct CMUnitTest tests[SCRIPTS * FORM_COUNT];
+	size_t count = 0;
+	for (size_t i = 0; i < SCRIPTS; i++)
+		for (enum form form = 0; form < FORM_COUNT; form++) {
+			if (!is_wanted(&scripts[i], argc, argv))
+				continue;
+			struct trial *trial = &trials[count];
+			trial->script = &scripts[i];
+			trial->form = form;
+			snprintf(trial->name, sizeof trial->name, "%s on %s", scripts[i].name,
+				forms[form]);
+			tests[count] = (struct CMUnitTest){.name = trial->name,
+				.test_func = run_trial,
+				.initial_state = trial};
+			count++;
+		}
+	alarm(SECONDS);
+	return _cmocka_run_group_tests("scripts", tests, count, NULL, NULL);
+}

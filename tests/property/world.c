@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: MIT */
+#include "world.h"
+
+#include <errno.h>
+#include <liburing.h>
+#include <ringwake/ringwake.h>
+#include <string.h>
+
+#include "clocks.h"
+#include "kernel.h"
+#include "process.h"
+#include "schedule.h"
+#include "target.h"
+
+#define MAX_SENDERS    3
+#define MAX_NOTES      8
+#define MAX_EVENTS     4              /* of each sender */
+#define POSTED         7000           /* user_data of what is posted */
+#define THREAD(sender) ((sender) + 1) /* its number */
+#define ROOMY          16
+#define DOORBELL       99 /* user_data */
+
+struct note {
+	struct ringwake_msg msg; /* first */
+	unsigned sender;         /* index, or MAX_SENDERS for the last of all */
+	char kind;               /* its letter */
+	bool accepted;
+	unsigned sent, delivered;
+	unsigned thread, mark; /* of what was written before the send */
+};
+
+enum place { AWAKE, IN_WAIT, IN_EVENT_CLOSE, IN_CLOSE, AT_END };
+
+static struct {
+	const struct script *script;
+	enum form form;
+	struct ringwake *target;
+	struct io_uring *ring; /* the application's, if there is one */
+
+	struct note notes[MAX_NOTES];
+	unsigned note_count;
+	unsigned delivered;
+	bool stopped; /* the last message has come */
+
+	struct ringwake_event event;
+	unsigned written[MAX_SENDERS]; /* before each send of the event */
+	unsigned marks[MAX_SENDERS][MAX_EVENTS + 1];
+	unsigned seen[MAX_SENDERS]; /* of that, by the callback */
+	unsigned due[MAX_SENDERS];  /* of that, by sends that were accepted */
+	bool event_closed;
+
+	unsigned posted, received; /* completions of the application's */
+
+	/* The loop. */
+	enum place place;
+	bool closing, closed, freed;
+
+	/* Moments, to tell what came before what. */
+	unsigned now, last_turn, last_wake, last_failure;
+	unsigned wake_marks[MAX_SENDERS];
+	bool excused; /* a doorbell failed, its sender was told, and nothing was sent since */
+	unsigned failed_sender;
+} world;
+
+/* Without EVERY_ATOMIC, switch points are here and at system calls. */
+static void step(void)
+{
+#ifndef EVERY_ATOMIC
+	switch_point();
+#endif
+}
+
+#ifdef EVERY_ATOMIC
+static bool is_within(const volatile void *address, const volatile void *start, size_t size)
+{
+	const volatile char *byte = address;
+	return byte >= (const volatile char *)start && byte < (const volatile char *)start + size;
+}
+
+/* Figures and references pass nothing on between threads; nor does what only fork() changes. */
+void before_atomic(const volatile void *address)
+{
+	const struct ringwake *target = world.target;
+	if (target == NULL || address == ringwake_process_word)
+		return;
+	require(!world.freed || !is_within(address, target, sizeof *target),
+		"the target is used after it was freed");
+	if (address == &target->rung || address == &target->failures ||
+		address == &target->references || address == &target->messages ||
+		address == &target->dispatches || address == &target->longest_batch)
+		return;
+	switch_point();
+}
+#endif
+
+static bool events_are_seen(void)
+{
+	if (world.event_closed)
+		return true;
+	for (unsigned i = 0; i < MAX_SENDERS; i++)
+		if (world.seen[i] < world.due[i])
+			return false;
+	return true;
+}
+
+static bool notes_are_delivered(void)
+{
+	for (unsigned i = 0; i < world.note_count; i++)
+		if (world.notes[i].accepted && world.notes[i].delivered < world.notes[i].sent)
+			return false;
+	return true;
+}
+
+/* The senders. */
+
+static int judge(unsigned sender, int result, unsigned begun, bool was_closed)
+{
+	unsigned returned = ++world.now;
+	trace("result %d", result);
+	require(result == 0 || result == -ECANCELED || result == -ENOMEM, "an unknown result");
+	require(!was_closed || result != 0, "is accepted after close");
+	if (result == -ENOMEM) {
+		world.last_failure = returned;
+		world.failed_sender = sender;
+		world.excused = true;
+	} else if (begun > world.last_failure && (result == 0 || sender == world.failed_sender)) {
+		world.excused = false; /* has rung, or it was said that there is no need to */
+	}
+	return result;
+}
+
+static bool is_accepted(int result)
+{
+	return result != -ECANCELED;
+}
+
+static void on_note(struct ringwake_msg *msg);
+
+static int send_note(struct note *note)
+{
+	bool was_closed = world.closed;
+	unsigned begun = ++world.now;
+	note->msg.fn = on_note;
+	note->accepted = true;
+	note->sent++;
+	note->thread = this_thread();
+	note->mark = clocks_mark();
+	trace("sends %d", (int)(note - world.notes));
+	int result = ringwake_send(world.target, &note->msg);
+	judge(note->sender, result, begun, was_closed);
+	if (is_accepted(result))
+		return result;
+	require(world.closing, "is refused before close");
+	note->sent--;
+	note->accepted = note->sent > 0;
+	return result;
+}
+
+static struct note *new_note(unsigned sender, char kind)
+{
+	struct note *note = &world.notes[world.note_count++];
+	note->sender = sender;
+	note->kind = kind;
+	return note;
+}
+
+/*
+ * Close has taken all doorbells out of the queue, and those that wait in the kernel, unless the
+ * queue is full of what is the application's.
+ */
+static void look_for_doorbells(void)
+{
+	struct io_uring_cqe *completion;
+	unsigned head;
+	while (kernel_can_step())
+		kernel_step();
+	if (world.ring)
+		io_uring_for_each_cqe(world.ring, head, completion)
+			require(completion->user_data != DOORBELL, "close leaves a doorbell");
+}
+
+static void close_target(void)
+{
+	trace("ringwake_close");
+	world.place = IN_CLOSE;
+	world.closing = true;
+	ringwake_close(world.target);
+	trace("ringwake_close has returned");
+	look_for_doorbells();
+	world.closed = true;
+	world.freed = world.script->no_references;
+	kernel_forbid_rings();
+	world.place = AWAKE;
+}
+
+static void on_note(struct ringwake_msg *msg)
+{
+	struct note *note = (struct note *)msg;
+	trace("callback of %d", (int)(note - world.notes));
+	note->delivered++;
+	world.delivered++;
+	require(note->delivered <= note->sent, "is delivered twice");
+	require(clocks_see(note->thread, note->mark, LOOP), "is delivered before it is visible");
+	for (const struct note *i = world.notes; i < note; i++)
+		require(i->sender != note->sender || !i->accepted || i->delivered > 0,
+			"is delivered before an earlier one of the same sender");
+	if (note->sender == MAX_SENDERS)
+		world.stopped = true;
+	if (note->kind == 'r' && note->delivered == 1)
+		send_note(note);
+	if (note->kind == 'x' && !world.closing)
+		close_target();
+}
+
+static void wake(unsigned sender)
+{
+	bool was_closed = world.closed;
+	unsigned begun = ++world.now;
+	trace("ringwake_wake");
+	unsigned mark = clocks_mark();
+	if (judge(sender, ringwake_wake(world.target), begun, was_closed) != 0)
+		return;
+	world.last_wake = begun;
+	world.wake_marks[sender] = mark;
+}
+
+static void send_event(unsigned sender)
+{
+	bool was_closed = world.event_closed || world.closed;
+	unsigned begun = ++world.now;
+	unsigned value = ++world.written[sender];
+	world.marks[sender][value] = clocks_mark();
+	trace("ringwake_event_send");
+	int result = ringwake_event_send(&world.event);
+	if (is_accepted(judge(sender, result, begun, was_closed)))
+		world.due[sender] = value;
+}
+
+static void post_completion(void)
+{
+	bool was_closed = world.closed;
+	trace("ringwake_post");
+	int result = ringwake_post(world.target, POSTED + world.posted, 0);
+	trace("result %d", result);
+	if (was_closed)
+		require(result == -ECANCELED, "is posted after close");
+	else if (world.form != FORM_MSG_RING)
+		require(result == -EOPNOTSUPP || result == -ECANCELED, "cannot be posted here");
+	if (result == 0)
+		world.posted++;
+}
+
+static void run_sender(void *argument)
+{
+	const char *const *script = argument;
+	unsigned sender = (unsigned)(script - world.script->senders);
+	for (const char *letter = *script; *letter; letter++) {
+		step();
+		switch (*letter) {
+		case 'w':
+			wake(sender);
+			break;
+		case 'e':
+			send_event(sender);
+			break;
+		case 'p':
+			post_completion();
+			break;
+		default:
+			send_note(new_note(sender, *letter));
+		}
+	}
+	if (!world.script->no_references)
+		ringwake_unref(world.target);
+}
+
+/* When nobody else can go on: is somebody waiting for what has been promised? */
+static void judge_idle(void)
+{
+	require(world.place != IN_CLOSE, "ringwake_close waits for ever");
+	if (world.excused || world.place == AT_END)
+		return;
+	if (world.place == IN_EVENT_CLOSE) {
+		/* Its timeout is there to make up for a doorbell that failed, and nothing else. */
+		require(world.last_failure > 0, "the event's close sleeps beside its message");
+		return;
+	}
+	require(notes_are_delivered(), "the loop sleeps beside a message");
+	require(events_are_seen(), "the loop sleeps, and the event's callback has not run");
+	require(world.last_wake < world.last_turn || world.last_wake == 0,
+		"the loop sleeps through a wake");
+	for (unsigned i = 0; i < MAX_SENDERS; i++)
+		require(clocks_see(THREAD(i), world.wake_marks[i], LOOP),
+			"the loop wakes, and what was written before is not visible");
+}
+
+/* One more send, after whatever went wrong, brings everything in. */
+static void run_last(void *argument)
+{
+	(void)argument;
+	wait_until_idle();
+	judge_idle();
+	kernel_behave();
+	if (world.place != AT_END)
+		require(send_note(new_note(MAX_SENDERS, 's')) == 0, "the last send fails");
+}
+
+/* The loop. */
+
+static void take_completions(void)
+{
+	struct io_uring_cqe *completion;
+	unsigned head, count = 0;
+	if (world.ring == NULL)
+		return;
+	io_uring_for_each_cqe(world.ring, head, completion)
+	{
+		count++;
+		if (completion->user_data >= POSTED)
+			world.received++;
+		else
+			require(completion->user_data == DOORBELL, "an unknown completion");
+	}
+	io_uring_cq_advance(world.ring, count);
+}
+
+static void end_turn(void)
+{
+	world.place = AWAKE;
+	if (!world.closed)
+		take_completions();
+	world.last_turn = ++world.now;
+}
+
+static void turn(int64_t timeout)
+{
+	step();
+	world.place = IN_WAIT;
+	int result = ringwake_wait(world.target, timeout);
+	require(result >= 0 || result == -ETIME || result == -EINTR || result == -EBUSY,
+		"the wait fails");
+	end_turn();
+}
+
+static void armed_turn(void)
+{
+	step();
+	world.place = IN_WAIT;
+	if (ringwake_arm(world.target))
+		kernel_poll(ringwake_fd(world.target));
+	take_completions();
+	ringwake_disarm(world.target);
+	ringwake_dispatch(world.target, 0);
+	end_turn();
+}
+
+static void on_event(struct ringwake_event *event)
+{
+	(void)event;
+	trace("the event's callback");
+	require(!world.event_closed, "the event's callback runs after it was closed");
+	for (unsigned i = 0; i < MAX_SENDERS; i++)
+		while (world.seen[i] < world.written[i] &&
+			clocks_see(THREAD(i), world.marks[i][world.seen[i] + 1], LOOP))
+			world.seen[i]++;
+}
+
+static void event_is_gone(struct ringwake_event *event)
+{
+	(void)event;
+	require(!world.event_closed, "the event is closed twice");
+	world.event_closed = true;
+}
+
+static void close_event(bool later)
+{
+	step();
+	trace("closes the event");
+	enum place before = world.place;
+	world.place = IN_EVENT_CLOSE;
+	int result = later ? ringwake_event_close_later(&world.event, event_is_gone)
+			   : ringwake_event_close(&world.event);
+	require(result == 0 || (later && result == 1), "the event's close fails");
+	if (result == 0)
+		event_is_gone(&world.event);
+	while (!world.event_closed) {
+		turn(-1);
+		world.place = IN_EVENT_CLOSE;
+	}
+	world.place = before;
+}
+
+/* That the senders' scripts tell them to send. */
+static unsigned count_notes(void)
+{
+	unsigned count = 0;
+	for (unsigned i = 0; i < MAX_SENDERS && world.script->senders[i]; i++)
+		count += (unsigned)strlen(world.script->senders[i]);
+	return count;
+}
+
+static void take_step(char letter)
+{
+	switch (letter) {
+	case 'W':
+		while (!world.stopped && !world.closed)
+			turn(-1);
+		break;
+	case 'A':
+		while (!world.stopped && !world.closed)
+			armed_turn();
+		break;
+	case 'D':
+		while (world.delivered < count_notes())
+			turn(-1);
+		break;
+	case 'w':
+		turn(-1);
+		break;
+	case 't':
+		turn(1000);
+		break;
+	case 'n':
+		turn(0);
+		break;
+	case 'a':
+		armed_turn();
+		break;
+	case 'd':
+		step();
+		ringwake_dispatch(world.target, 0);
+		break;
+	case 'E':
+		close_event(false);
+		break;
+	case 'L':
+		close_event(true);
+		break;
+	case 'C':
+		step();
+		close_target();
+		break;
+	}
+}
+
+static void run_loop(void *argument)
+{
+	for (const char *letter = argument; *letter; letter++)
+		take_step(*letter);
+	if (!world.closed)
+		close_target();
+	world.place = AT_END;
+}
+
+/* One schedule. */
+
+static void begin(void)
+{
+	static const char *const names[] = {"sender 0", "sender 1", "sender 2"};
+	const struct script *script = world.script;
+	enum form form = world.form;
+	memset(&world, 0, sizeof world);
+	world.script = script;
+	world.form = form;
+	kernel_start(script->faults, script->fault_limit);
+	if (form == FORM_MSG_RING || form == FORM_READ)
+		world.ring = kernel_ring(script->completions ? script->completions : ROOMY);
+	bool rings = form == FORM_MSG_RING || form == FORM_OWN_RING;
+	struct ringwake_params params = {
+		.path = rings ? RINGWAKE_PATH_MSG_RING : RINGWAKE_PATH_EVENTFD,
+		.user_data = DOORBELL,
+		.batch = script->batch};
+	struct ringwake *target;
+	require(ringwake_open(&target, world.ring, &params) == 0, "open fails");
+	world.target = target;
+	if (!script->no_references)
+		ringwake_ref(target); /* until end() */
+	ringwake_event_init(&world.event, target, on_event);
+	start_thread("loop", run_loop, (void *)(uintptr_t)script->loop);
+	for (unsigned i = 0; i < MAX_SENDERS && script->senders[i]; i++) {
+		if (!script->no_references)
+			ringwake_ref(target);
+		start_thread(names[i], run_sender, (void *)(uintptr_t)&script->senders[i]);
+	}
+	start_thread("last", run_last, NULL);
+}
+
+static void end(void)
+{
+	require(notes_are_delivered(), "a message that was accepted is not delivered");
+	take_completions();
+	while (kernel_can_step()) {
+		kernel_step();
+		take_completions();
+	}
+	require(world.received == world.posted, "a posted completion is lost, or comes twice");
+	require(kernel_is_clean(), "something is left open");
+	require(kernel_parks() <= 2 * MAX_SENDERS, "close spins");
+	for (unsigned i = 0; i < world.note_count; i++)
+		require(world.notes[i].delivered == world.notes[i].sent, "is not delivered once");
+	if (strchr(world.script->loop, 'W'))
+		require(events_are_seen(), "the event's callback has not run after a send");
+	if (!world.script->no_references)
+		ringwake_unref(world.target);
+}
+
+unsigned long try_script(const struct script *script, enum form form, unsigned preemptions)
+{
+	static const struct scene template = {
+		.begin = begin, .end = end, .can_step = kernel_can_step, .step = kernel_step};
+	struct scene scene = template;
+	scene.preemptions = preemptions;
+	world.script = script;
+	world.form = form;
+	return explore(&scene);
+}
