@@ -58,7 +58,7 @@ static void test_handler_interrupts_everything(void **state)
 {
 	(void)state;
 	const char *rounds = getenv("TEST_ROUNDS");
-	unsigned goal = rounds ? (unsigned)atoi(rounds) : 20000;
+	unsigned goal = rounds ? (unsigned)atoi(rounds) : 2000;
 	struct ringwake *target = open_target(NULL);
 	struct sigaction action = {.sa_handler = send_in_handler}, before;
 	pthread_t self = pthread_self();
