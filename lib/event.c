@@ -64,7 +64,7 @@ int ringwake_event_send(struct ringwake_event *event)
 	 */
 	do {
 		if (before & CLOSED)
-			return -ECANCELED;
+			return rung < 0 ? rung : -ECANCELED; /* nobody else was told */
 	} while (!atomic_compare_exchange_weak_explicit(&event->state, &before, before | QUEUED,
 		memory_order_acq_rel, memory_order_relaxed));
 	if (before & QUEUED)

@@ -46,11 +46,12 @@
  * none, but was accepted, is safe too: after its push it touches the target only if it has to ring,
  * and then close waits for it.
  *
- * Why this shape of list. A queue that is pushed to by an exchange and a second step that links needs no
- * retry and no turning round, but a sender stopped between its steps leaves a gap that the loop must
- * sleep on without missing the rest, so the link needs a word of its own. Measured beside it, this stack
- * costs 10.2 ns for a push alone against 11.0, and 1.1 times a bare exchange to a busy loop on the
- * other core against 1.0: no reason for the second word (tests/bench/RESULTS.md, List shapes).
+ * Why this shape of list. A queue that is pushed to by an exchange and a second step that links
+ * needs no retry and no turning round, but a sender stopped between its steps leaves a gap that the
+ * loop must sleep on without missing the rest, so the link needs a word of its own. Measured beside
+ * it, this stack costs 10.2 ns for a push alone against 11.0, and 1.1 times a bare exchange to a
+ * busy loop on the other core against 1.0: no reason for the second word (tests/bench/RESULTS.md,
+ * List shapes).
  *
  * Memory order. Push is a release; take is an acquire. Pushes on top of each other are one release
  * sequence, so taking the newest message makes what was written before every one of them visible.
@@ -239,7 +240,7 @@ int ringwake_post(struct ringwake *target, uint64_t user_data, int32_t result)
 bool ringwake_target_is_unrung(const struct ringwake *target)
 {
 	uintptr_t word = atomic_load_explicit(&target->word, memory_order_relaxed);
-	return word & ASLEEP && word & ~TAGS;
+	return word == CLOSED || (word & ASLEEP && word & ~TAGS);
 }
 
 bool ringwake_target_is_quiet(const struct ringwake *target)

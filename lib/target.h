@@ -73,8 +73,10 @@ static inline bool ringwake_target_is_idle(const struct ringwake *target)
 		ringwake_target_is_quiet(target);
 }
 
-/* The word says that the loop sleeps beside messages: a doorbell failed, so nobody is about to
- * ring. */
+/*
+ * The loop sleeps beside messages: a doorbell failed, so nobody is about to ring. Also true of a closed
+ * target, so that whoever then calls ringwake_wake() is refused.
+ */
 bool ringwake_target_is_unrung(const struct ringwake *target);
 
 #endif

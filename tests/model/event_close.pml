@@ -39,7 +39,7 @@ inline queue_event()
 		fi
 	};
 	if
-	:: before & EVENT_CLOSED -> result = CANCELED
+	:: before & EVENT_CLOSED -> result = (result == FAILED -> FAILED : CANCELED)
 	:: !(before & EVENT_CLOSED) && !(before & QUEUED) ->
 		ringwake_send(EVENT);
 		if
@@ -191,9 +191,8 @@ inline ringwake_target_withdraw(found)
 		wanted = COMPLETIONS + 1;
 #endif
 		if
-		:: armed && SLEEP_ENDS(wanted)
-		:: armed && failures_left < FAILURES /* WITHDRAW_NS have passed */
-		:: !armed
+		:: armed -> SLEEP_ENDS(wanted) /* in C also after a while: nothing relies on it */
+		:: else
 		fi;
 		wanted = 0;
 		ringwake_disarm()

@@ -106,6 +106,11 @@ static const struct script scripts[] = {
 		.fault_limit = 2},
 	{.name = "event close and a wake", .loop = "EW", .senders = {"e", "w"}},
 	{.name = "event close later", .loop = "tLW", .senders = {"e", "es"}},
+	{.name = "event close later, refused twice",
+		.loop = "LW",
+		.senders = {"ee", "s"},
+		.faults = FAULT_REFUSED,
+		.fault_limit = 2},
 	{.name = "event close after close", .loop = "CE", .senders = {"e", "e"}},
 	{.name = "event close later after close", .loop = "CL", .senders = {"e", "e"}},
 };
