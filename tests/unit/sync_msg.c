@@ -26,7 +26,8 @@ static struct io_uring_sqe message_to(int fd)
 struct receiver {
 	unsigned flags;
 	pthread_barrier_t ready;
-	int fd, result;
+	int fd, opened;
+	int result; /* the thread's until it has ended */
 	uint64_t user_data;
 	int32_t res;
 };
@@ -36,10 +37,10 @@ static void *receive(void *argument)
 	struct receiver *receiver = argument;
 	struct io_uring ring;
 	struct io_uring_cqe *cqe;
-	receiver->result = io_uring_queue_init(8, &ring, receiver->flags);
+	receiver->opened = io_uring_queue_init(8, &ring, receiver->flags);
 	receiver->fd = ring.ring_fd;
 	pthread_barrier_wait(&receiver->ready);
-	if (receiver->result < 0)
+	if (receiver->opened < 0)
 		return NULL;
 	/* An IOPOLL ring has nothing to poll for, so its wait returns at once: it is asked until it
 	 * has it. */
@@ -71,7 +72,7 @@ static void test_delivery_to_another_thread(void **state)
 		pthread_barrier_init(&receiver.ready, NULL, 2);
 		pthread_t thread = start(receive, &receiver);
 		pthread_barrier_wait(&receiver.ready);
-		assert_int_equal(receiver.result, 0);
+		assert_int_equal(receiver.opened, 0);
 		struct io_uring_sqe sqe = message_to(receiver.fd);
 		int result = i % 2 ? io_uring_register_sync_msg(&sqe)
 				   : io_uring_register_sync_msg_ring(&sqe);
