@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <ringwake/pool.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -106,12 +107,12 @@ static void test_cancel(void **state)
 	struct job running = {.started = &started, .go_on = &go_on}, queued[3] = {{.runs = 0}};
 	jobs_done = 0;
 	ringwake_pool_submit(pool, target, &running.work, run_job, finish_job);
+	pthread_barrier_wait(&started);
 	for (int i = 0; i < 3; i++)
 		ringwake_pool_submit(pool, target, &queued[i].work, run_job, finish_job);
-	pthread_barrier_wait(&started);
-	assert_int_equal(ringwake_pool_cancel(pool, &running.work), -EBUSY);
 	assert_int_equal(ringwake_pool_cancel(pool, &queued[1].work), 0);
 	assert_int_equal(ringwake_pool_cancel(pool, &queued[1].work), -EBUSY);
+	assert_int_equal(ringwake_pool_cancel(pool, &running.work), -EBUSY);
 	wait_for_jobs(target, 1); /* at once, though the only worker is busy */
 	assert_int_equal(queued[1].status, -ECANCELED);
 	pthread_barrier_wait(&go_on);
@@ -228,6 +229,286 @@ static void test_limits_and_fork(void **state)
 	ringwake_close(target);
 }
 
+/* Calls of the workers' futexes. The next wait can be held between reached and released. */
+static _Atomic unsigned futex_wakes, futex_waits;
+static _Atomic bool hold_wait;
+
+static int hooked_futex_wake(const _Atomic uint32_t *word, int count)
+{
+	atomic_fetch_add(&futex_wakes, 1);
+	return real_system.futex_wake(word, count);
+}
+
+static int hooked_futex_wait(
+	const _Atomic uint32_t *word, uint32_t expected, const struct timespec *timeout)
+{
+	atomic_fetch_add(&futex_waits, 1);
+	if (atomic_exchange(&hold_wait, false)) {
+		pthread_barrier_wait(&reached);
+		pthread_barrier_wait(&released);
+	}
+	return real_system.futex_wait(word, expected, timeout);
+}
+
+static int hook_futexes(void **state)
+{
+	(void)state;
+	hook_doorbell();
+	futex_wakes = futex_waits = 0;
+	hold_wait = false;
+	ringwake_system.futex_wake = hooked_futex_wake;
+	ringwake_system.futex_wait = hooked_futex_wait;
+	return use_eventfd(state); /* these tests are about workers, not about the doorbell */
+}
+
+static int unhook_futexes(void **state)
+{
+	(void)state;
+	unhook();
+	return 0;
+}
+
+#define WITH_FUTEXES(test) cmocka_unit_test_setup_teardown(test, hook_futexes, unhook_futexes)
+
+static void wait_until_parked(unsigned workers)
+{
+	while (futex_waits < workers)
+		sched_yield();
+}
+
+static void test_busy_workers_are_not_called(void **state)
+{
+	(void)state;
+	pthread_barrier_t started, go_on;
+	pthread_barrier_init(&started, NULL, 3);
+	pthread_barrier_init(&go_on, NULL, 3);
+	struct ringwake *target = open_target(NULL);
+	struct ringwake_pool *pool = open_pool(2);
+	struct job running[2] = {{.started = &started, .go_on = &go_on}},
+		   queued[100] = {{.runs = 0}};
+	running[1] = running[0];
+	jobs_done = 0;
+	wait_until_parked(2);
+	for (int i = 0; i < 2; i++)
+		ringwake_pool_submit(pool, target, &running[i].work, run_job, finish_job);
+	pthread_barrier_wait(&started);
+	assert_in_range(futex_wakes, 1, 2); /* none for a worker that was not quite asleep */
+	futex_wakes = 0;
+	for (int i = 0; i < 100; i++)
+		ringwake_pool_submit(pool, target, &queued[i].work, run_job, finish_job);
+	assert_int_equal(futex_wakes, 0);
+	pthread_barrier_wait(&go_on);
+	wait_for_jobs(target, 102);
+	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
+	ringwake_close(target);
+	pthread_barrier_destroy(&started);
+	pthread_barrier_destroy(&go_on);
+}
+
+/* The worker has looked at its word and is about to sleep on it when it is called. */
+static void test_call_before_the_sleep(void **state)
+{
+	(void)state;
+	struct ringwake *target = open_target(NULL);
+	struct job job = {.runs = 0};
+	jobs_done = 0;
+	hold_wait = true;
+	struct ringwake_pool *pool = open_pool(1);
+	pthread_barrier_wait(&reached);
+	ringwake_pool_submit(pool, target, &job.work, run_job, finish_job);
+	assert_int_equal(futex_wakes, 1);
+	pthread_barrier_wait(&released);
+	wait_for_jobs(target, 1);
+	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
+	ringwake_close(target);
+}
+
+struct submit {
+	struct ringwake_pool *pool;
+	struct ringwake *target;
+	struct job *jobs;
+	unsigned count;
+};
+
+static void *submit_all(void *argument)
+{
+	struct submit *submit = argument;
+	for (unsigned i = 0; i < submit->count; i++)
+		ringwake_pool_submit(
+			submit->pool, submit->target, &submit->jobs[i].work, run_job, finish_job);
+	return NULL;
+}
+
+enum { MEETING = 4 };
+static struct submit others;
+static void submit_others(struct ringwake_work *work)
+{
+	submit_all(&others);
+	run_job(work);
+}
+
+/* Work that waits for the other workers: all must be called, whoever submits. */
+static void test_all_workers_take_part(void **state)
+{
+	(void)state;
+	pthread_barrier_t meeting;
+	pthread_barrier_init(&meeting, NULL, MEETING);
+	struct ringwake *target = open_target(NULL);
+	struct ringwake_pool *pool = open_pool(MEETING);
+	for (int round = 0; round < 1000; round++) {
+		struct job jobs[MEETING];
+		for (int i = 0; i < MEETING; i++)
+			jobs[i] = (struct job){.started = &meeting, .go_on = &meeting};
+		others = (struct submit){pool, target, jobs + 1, MEETING - 1};
+		jobs_done = 0;
+		if (round % 2 == 0)
+			submit_all(&others);
+		ringwake_pool_submit(pool, target, &jobs[0].work,
+			round % 2 == 0 ? run_job : submit_others, finish_job);
+		wait_for_jobs(target, MEETING);
+	}
+	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
+	ringwake_close(target);
+	pthread_barrier_destroy(&meeting);
+}
+
+static struct job *order[10];
+static unsigned order_length;
+static void note_order(struct ringwake_work *work)
+{
+	order[order_length++] = (struct job *)work;
+}
+
+static void test_order(void **state)
+{
+	(void)state;
+	pthread_barrier_t started, go_on;
+	pthread_barrier_init(&started, NULL, 2);
+	pthread_barrier_init(&go_on, NULL, 2);
+	struct ringwake *target = open_target(NULL);
+	struct ringwake_pool *pool = open_pool(1);
+	struct job running = {.started = &started, .go_on = &go_on}, queued[10] = {{.runs = 0}};
+	struct ringwake_pool_stats stats;
+	jobs_done = order_length = 0;
+	ringwake_pool_submit(pool, target, &running.work, run_job, finish_job);
+	pthread_barrier_wait(&started);
+	for (unsigned i = 0; i < 10; i++) {
+		ringwake_pool_submit(pool, target, &queued[i].work, note_order, finish_job);
+		if (i % 4 != 3)
+			continue;
+		ringwake_pool_stats(pool, &stats);
+		assert_int_equal(stats.queued, i + 1);
+		assert_int_equal(stats.submitted, i + 2);
+	}
+	pthread_barrier_wait(&go_on);
+	wait_for_jobs(target, 11);
+	for (unsigned i = 0; i < 10; i++)
+		assert_ptr_equal(order[i], &queued[i]);
+	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
+	ringwake_close(target);
+	pthread_barrier_destroy(&started);
+	pthread_barrier_destroy(&go_on);
+}
+
+enum { SUBMITTERS = 3, EACH = 3000 };
+static struct job many[SUBMITTERS][EACH];
+
+static void *submit_and_cancel(void *argument)
+{
+	struct submit *submit = argument;
+	for (unsigned i = 0; i < submit->count; i++) {
+		struct ringwake_work *work = &submit->jobs[i].work;
+		ringwake_pool_submit(submit->pool, submit->target, work, run_job, finish_job);
+		if (i % 3 == 0)
+			ringwake_pool_cancel(submit->pool, work);
+	}
+	return NULL;
+}
+
+static void test_many_submitters(void **state)
+{
+	(void)state;
+	struct ringwake *target = open_target(NULL);
+	struct ringwake_pool *pool = open_pool(3);
+	struct submit submits[SUBMITTERS];
+	pthread_t threads[SUBMITTERS];
+	unsigned cancelled = 0;
+	memset(many, 0, sizeof many);
+	jobs_done = 0;
+	for (int i = 0; i < SUBMITTERS; i++) {
+		submits[i] = (struct submit){pool, target, many[i], EACH};
+		threads[i] = start(submit_and_cancel, &submits[i]);
+	}
+	wait_for_jobs(target, SUBMITTERS * EACH);
+	for (int i = 0; i < SUBMITTERS; i++)
+		join(threads[i]);
+	for (int i = 0; i < SUBMITTERS * EACH; i++) {
+		struct job *job = &many[i / EACH][i % EACH];
+		assert_int_equal(job->dones, 1);
+		assert_int_equal(job->runs, job->status == 0 ? 1 : 0);
+		cancelled += job->status == -ECANCELED;
+	}
+	struct ringwake_pool_stats stats;
+	ringwake_pool_stats(pool, &stats);
+	assert_int_equal(stats.submitted, SUBMITTERS * EACH);
+	assert_int_equal(stats.cancelled, cancelled);
+	assert_int_equal(stats.queued, 0);
+	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
+	ringwake_close(target);
+}
+
+/* The loop closes as soon as it has seen the work, perhaps before the submits have returned. */
+static void test_close_after_the_last_done(void **state)
+{
+	(void)state;
+	for (int round = 0; round < 1000; round++) {
+		struct job jobs[3] = {{.runs = 0}};
+		struct submit submit = {open_pool(2), open_target(NULL), jobs, 3};
+		jobs_done = 0;
+		pthread_t thread = start(submit_all, &submit);
+		wait_for_jobs(submit.target, 3);
+		ringwake_pool_close(submit.pool, round % 2);
+		join(thread);
+		ringwake_close(submit.target);
+	}
+}
+
+/* Work that submits more work, until it is refused. */
+static struct submit refused;
+static _Atomic unsigned accepted;
+static void submit_next(struct ringwake_work *work)
+{
+	struct job *job = (struct job *)work;
+	run_job(work);
+	if (job + 1 == refused.jobs + refused.count)
+		return;
+	if (ringwake_pool_submit(
+		    refused.pool, refused.target, &job[1].work, submit_next, finish_job) == 0)
+		atomic_fetch_add(&accepted, 1);
+}
+
+static void test_close_while_work_submits(void **state)
+{
+	(void)state;
+	for (int round = 0; round < 100; round++) {
+		struct ringwake *target = open_target(NULL);
+		refused = (struct submit){open_pool(2), target, many[0], EACH};
+		memset(many, 0, sizeof many[0]);
+		jobs_done = 0;
+		accepted = 1;
+		ringwake_pool_submit(
+			refused.pool, target, &many[0][0].work, submit_next, finish_job);
+		wait_for_jobs(target, 1);
+		ringwake_pool_close(refused.pool, round % 2);
+		while (ringwake_dispatch(target, 0) > 0)
+			;
+		assert_int_equal(jobs_done, accepted);
+		for (unsigned i = 0; i < EACH; i++)
+			assert_int_equal(many[0][i].dones, i < accepted ? 1 : 0);
+		ringwake_close(target);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest pool_tests[] = {
@@ -238,6 +519,13 @@ int main(void)
 		ON_BOTH_PATHS(test_close_cancels),
 		ON_BOTH_PATHS(test_workers_block_signals),
 		ON_BOTH_PATHS(test_limits_and_fork),
+		ON_BOTH_PATHS(test_all_workers_take_part),
+		ON_BOTH_PATHS(test_order),
+		ON_BOTH_PATHS(test_many_submitters),
+		ON_BOTH_PATHS(test_close_after_the_last_done),
+		ON_BOTH_PATHS(test_close_while_work_submits),
+		WITH_FUTEXES(test_busy_workers_are_not_called),
+		WITH_FUTEXES(test_call_before_the_sleep),
 	};
 	return RUN_BOUNDED(pool_tests, 120);
 }

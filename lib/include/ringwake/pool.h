@@ -40,7 +40,7 @@ int ringwake_pool_open(struct ringwake_pool **out, unsigned threads);
  * Any thread. run is called on a worker; then done on the target's loop, with status 0, or with
  * -ECANCELED and run never called. Work is started in the order submitted. The pool holds a
  * reference to the target meanwhile; a completion that finds its target closed is dropped, so close
- * the target after its work is done.
+ * the target after its work is done. No system call while all workers are busy.
  * -ECANCELED    the pool is closing
  * -EOWNERDEAD   this process is a fork of the one that opened the pool
  */
