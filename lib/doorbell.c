@@ -20,6 +20,9 @@
 /* A ring by a thread whose system call was interrupted or refused for the moment is tried again. */
 #define ATTEMPTS 16
 
+/* So many in a row are no signals, but a system call that is denied in this way. */
+#define MANY_INTERRUPTIONS 10000
+
 static void prepare_msg_ring(struct io_uring_sqe *sqe, int fd, uint64_t user_data, int32_t result)
 {
 	memset(sqe, 0, sizeof *sqe);
@@ -171,15 +174,24 @@ static int submit_read(struct doorbell *doorbell)
 	return doorbell->read_submitted ? 0 : -EAGAIN;
 }
 
+static int get_request(struct doorbell *doorbell, struct io_uring_sqe **sqe)
+{
+	*sqe = io_uring_get_sqe(doorbell->ring);
+	if (*sqe)
+		return 0;
+	int error = ringwake_system.submit(doorbell->ring);
+	*sqe = io_uring_get_sqe(doorbell->ring);
+	if (*sqe)
+		return 0;
+	return error < 0 ? error : -EBUSY;
+}
+
 static int prepare_read(struct doorbell *doorbell)
 {
-	struct io_uring_sqe *sqe = io_uring_get_sqe(doorbell->ring);
-	if (sqe == NULL) {
-		int error = ringwake_system.submit(doorbell->ring);
-		sqe = io_uring_get_sqe(doorbell->ring);
-		if (sqe == NULL)
-			return error < 0 ? error : -EBUSY;
-	}
+	struct io_uring_sqe *sqe;
+	int error = get_request(doorbell, &sqe);
+	if (error < 0)
+		return error;
 	/* Relaxed: the submission that follows hands the buffer to the kernel. */
 	atomic_store_explicit(&doorbell->read_value, 0, memory_order_relaxed);
 	io_uring_prep_read(sqe, doorbell->fd, &doorbell->read_value, sizeof(uint64_t), 0);
@@ -335,42 +347,71 @@ static void remove_from_queue(struct io_uring *ring, uint64_t user_data)
 	io_uring_cq_advance(ring, kept - head);
 }
 
-/* Ends the READ by ringing it; nothing else gives its buffer back on every kernel. */
-static void finish_read(struct doorbell *doorbell)
+/* For a request that is still in the application's queue, and is of no use there any more. */
+static void make_harmless(struct io_uring_sqe *sqe)
+{
+	io_uring_prep_nop(sqe);
+	sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
+}
+
+/* For a thread that must not write, by a filter, but may use the ring. */
+static int ring_by_request(struct doorbell *doorbell)
+{
+	struct io_uring_sqe *sqe;
+	int error = get_request(doorbell, &sqe);
+	if (error < 0)
+		return error;
+	io_uring_prep_write(sqe, doorbell->fd, doorbell->request, sizeof(uint64_t), 0);
+	io_uring_sqe_set_data64(sqe, doorbell->user_data);
+	error = ringwake_system.submit(doorbell->ring);
+	if (error < 0)
+		make_harmless(sqe);
+	return error;
+}
+
+/*
+ * Ends the READ by ringing it; nothing else gives its buffer back on every kernel. False if the
+ * system refuses all that could end it: the buffer is the kernel's then.
+ */
+static bool finish_read(struct doorbell *doorbell)
 {
 	if (doorbell->read_request == NULL || !pthread_equal(doorbell->read_by, pthread_self()))
-		return;
+		return true;
 	if (!doorbell->read_submitted && submit_read(doorbell) < 0) {
-		/* It is still in the application's queue: make it harmless there. */
-		io_uring_prep_nop(doorbell->read_request);
-		doorbell->read_request->flags = IOSQE_CQE_SKIP_SUCCESS;
-		return;
+		make_harmless(doorbell->read_request);
+		return true;
 	}
-	ringwake_doorbell_ring(doorbell);
-	for (;;) {
+	if (ringwake_doorbell_ring(doorbell) < 0 && ring_by_request(doorbell) < 0)
+		return false;
+	for (unsigned interruptions = 0; interruptions < MANY_INTERRUPTIONS;) {
 		/* Counted before the look: a READ that ends in between must not be waited for
 		 * again. */
 		unsigned completions = ringwake_doorbell_completions(doorbell) + 1;
 		/* Acquire: pairs with the kernel's write; the buffer may go away after it. */
 		if (atomic_load_explicit(&doorbell->read_value, memory_order_acquire) != 0)
-			return;
+			return true;
 		int result = sleep_in_ring(doorbell, completions, -1);
-		if (result < 0 && result != -EINTR && result != -EBADR)
-			return;
+		if (result == -EINTR)
+			interruptions++;
+		else if (result < 0 && result != -EBADR)
+			return false;
 	}
+	return false;
 }
 
-void ringwake_doorbell_close(struct doorbell *doorbell)
+bool ringwake_doorbell_close(struct doorbell *doorbell)
 {
+	bool is_over = true;
 	if (!ringwake_doorbell_is_private(doorbell)) {
 		if (doorbell->path == RINGWAKE_PATH_EVENTFD)
-			finish_read(doorbell);
+			is_over = finish_read(doorbell);
 		ringwake_doorbell_flush(doorbell);
 		remove_from_queue(doorbell->ring, doorbell->user_data);
 	}
 	if (doorbell->ring == &doorbell->own)
 		unregister_own(doorbell);
 	ringwake_doorbell_abandon(doorbell);
+	return is_over;
 }
 
 void ringwake_doorbell_abandon(struct doorbell *doorbell)

@@ -67,8 +67,8 @@ uint64_t ringwake_doorbell_reap(struct doorbell *doorbell);
 /* How many completions wait in the ring's queue. */
 unsigned ringwake_doorbell_completions(const struct doorbell *doorbell);
 
-/* Nobody may be in ringwake_doorbell_ring(). */
-void ringwake_doorbell_close(struct doorbell *doorbell);
+/* Nobody may be in ringwake_doorbell_ring(). False if the kernel may still write to read_value. */
+bool ringwake_doorbell_close(struct doorbell *doorbell);
 
 /* As close, in a forked child: lets go of the child's copies, does nothing to the ring itself. */
 void ringwake_doorbell_abandon(struct doorbell *doorbell);

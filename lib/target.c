@@ -331,7 +331,8 @@ void ringwake_close(struct ringwake *target)
 	ringwake_target_gather(target);
 	while (target->first)
 		ringwake_dispatch(target, 0);
-	ringwake_doorbell_close(&target->doorbell);
+	if (!ringwake_doorbell_close(&target->doorbell))
+		ringwake_ref(target); /* for ever: the kernel may yet write to it */
 	if (--target->depth == 0)
 		ringwake_unref(target);
 }
