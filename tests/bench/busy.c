@@ -116,7 +116,7 @@ static void beside(const struct place *place, double *values)
 	place->open();
 	atomic_store(&stopped, false);
 	pthread_t loop = start_thread(stay_busy, (void *)(uintptr_t)place, 1);
-	int counter = count_open(false);
+	int counter = count_open();
 	count_start(counter);
 	int64_t start = now_ns();
 	for (long i = 0; i < MANY; i++)

@@ -38,7 +38,7 @@ static gboolean dispatch(GSource *source, GSourceFunc unused, gpointer data)
 	(void)unused;
 	(void)data;
 	while ((item = g_async_queue_try_pop(loop->queue)))
-		loop->deliver(item);
+		loop->deliver(&item->msg);
 	return G_SOURCE_CONTINUE;
 }
 

@@ -94,7 +94,7 @@ static void run_pipe(void *argument)
 		long size = must(read(loop->read_end, items, sizeof items), "read");
 		check(size % (long)sizeof items[0] == 0, "a pipe broke a pointer");
 		for (long i = 0; i < size / (long)sizeof items[0]; i++)
-			loop->deliver(items[i]);
+			loop->deliver(&items[i]->msg);
 	}
 }
 
@@ -131,7 +131,7 @@ static void run_ring(void *argument)
 		must(io_uring_submit_and_wait(&loop->ring, 1), "io_uring_submit_and_wait");
 		unsigned count = io_uring_peek_batch_cqe(&loop->ring, completions, 64);
 		for (unsigned i = 0; i < count; i++)
-			loop->deliver((struct item *)(uintptr_t)completions[i]->user_data);
+			loop->deliver((struct ringwake_msg *)(uintptr_t)completions[i]->user_data);
 		io_uring_cq_advance(&loop->ring, count);
 	}
 }

@@ -10,13 +10,6 @@ struct loop {
 	bool stopped;
 };
 
-static void arrived(struct ringwake_msg *msg)
-{
-	struct item *item = (struct item *)msg;
-	struct loop *loop = item->loop;
-	loop->deliver(item);
-}
-
 static void *open_target(deliver_function deliver, uint64_t spin_ns)
 {
 	struct loop *loop = calloc(1, sizeof *loop);
@@ -60,7 +53,7 @@ static void close_target(void *argument)
 static void send(void *argument, struct item *item)
 {
 	struct loop *loop = argument;
-	item->msg.fn = arrived;
+	item->msg.fn = loop->deliver;
 	must(ringwake_send(loop->target, &item->msg), "ringwake_send");
 }
 

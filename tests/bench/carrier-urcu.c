@@ -42,7 +42,7 @@ static void run(void *argument)
 			struct cds_wfcq_node *node;
 			while ((node = __cds_wfcq_dequeue_blocking(
 					&loop->taken_head, &loop->taken_tail)))
-				loop->deliver(caa_container_of(node, struct item, node));
+				loop->deliver(&caa_container_of(node, struct item, node)->msg);
 		}
 	}
 }

@@ -77,13 +77,6 @@ static void send_queue(void *argument, struct item *item)
 
 const struct carrier carrier_uv_queue = {open_queue, run, stop, close_queue, send_queue, false};
 
-static void arrived(struct ringwake_msg *msg)
-{
-	struct item *item = (struct item *)msg;
-	struct loop *loop = item->loop;
-	loop->deliver(item);
-}
-
 static void *open_attached(deliver_function deliver)
 {
 	struct loop *loop = open_loop(deliver);
@@ -101,7 +94,7 @@ static void close_attached(void *argument)
 static void send_attached(void *argument, struct item *item)
 {
 	struct loop *loop = argument;
-	item->msg.fn = arrived;
+	item->msg.fn = loop->deliver;
 	must(ringwake_send(ringwake_uv_target(loop->attached), &item->msg), "ringwake_send");
 }
 

@@ -17,12 +17,13 @@ struct item {
 		struct cds_wfcq_node node;
 #endif
 	};
-	void *loop; /* where it is sent */
 	void *sender;
 	uint64_t value;
 };
 
-typedef void (*deliver_function)(struct item *item);
+/* What the loop calls for an item: ringwake's own type, so that no variant calls through another.
+ */
+typedef ringwake_msg_fn deliver_function;
 
 struct carrier {
 	/* The loop's thread. */
@@ -37,8 +38,7 @@ struct carrier {
 
 extern const struct carrier carrier_ringwake, carrier_ringwake_spin, carrier_uv_attached,
 	carrier_uv_ring;
-extern const struct carrier carrier_uv_queue, carrier_ev_queue;
-extern const struct carrier carrier_eventfd_queue, carrier_pipe;
+extern const struct carrier carrier_uv_queue, carrier_eventfd_queue, carrier_pipe;
 extern const struct carrier carrier_ring_sync, carrier_ring_async;
 extern const struct carrier carrier_urcu, carrier_glib;
 

@@ -25,7 +25,7 @@ static int tracepoint(void)
 	return id;
 }
 
-int count_open(bool all)
+int count_open(void)
 {
 	int id = tracepoint();
 	if (id < 0)
@@ -33,8 +33,7 @@ int count_open(bool all)
 	struct perf_event_attr attributes = {.type = PERF_TYPE_TRACEPOINT,
 		.size = sizeof attributes,
 		.config = (uint64_t)id,
-		.disabled = 1,
-		.inherit = all};
+		.disabled = 1};
 	long counter = syscall(SYS_perf_event_open, &attributes, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
 	return counter < 0 ? -1 : (int)counter;
 }

@@ -6,10 +6,8 @@
 #ifndef COUNT_H
 #define COUNT_H
 
-#include <stdbool.h>
-
-/* Of this thread, and, with all, of those that it creates from now on. -1: the kernel refuses. */
-int count_open(bool all);
+/* Of this thread. -1: the kernel refuses. */
+int count_open(void);
 
 void count_start(int counter);
 

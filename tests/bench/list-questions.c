@@ -5,16 +5,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "credit.h"
 #include "list-shapes.h"
 #include "machine.h"
 #include "questions.h"
 
 #define MAX_PRODUCERS 64
-#define WINDOW        1024 /* messages that one producer has under way at the most */
 
 struct producer {
-	alignas(64) _Atomic uint64_t delivered; /* written by the consumer */
-	uint64_t expected;
+	struct credit credit;
 	alignas(64) struct node nodes[WINDOW];
 	uint64_t count;
 	struct race *race;
@@ -49,11 +48,7 @@ static void *produce(void *argument)
 	while (!atomic_load(&race->go))
 		sched_yield();
 	for (uint64_t i = 0; i < producer->count; i++) {
-		/* Half a window at a time, so that the counter's line is rarely looked at. */
-		if (i % (WINDOW / 2) == 0) {
-			while (i >= WINDOW && atomic_load(&producer->delivered) < i - WINDOW / 2)
-				sched_yield();
-		}
+		credit_take(&producer->credit, i);
 		struct node *node = &producer->nodes[i % WINDOW];
 		node->producer = producer;
 		node->value = i;
@@ -77,10 +72,9 @@ static uint64_t consume(struct race *race, uint64_t total)
 			continue;
 		}
 		struct producer *producer = node->producer;
-		check(node->value == producer->expected, "a message is missing or out of order");
-		producer->expected++;
-		atomic_store_explicit(
-			&producer->delivered, producer->expected, memory_order_release);
+		check(node->value == producer->credit.counted,
+			"a message is missing or out of order");
+		credit_give(&producer->credit);
 		total--;
 	}
 	return bells;
@@ -102,8 +96,7 @@ static void run_race(const struct shape *shape, long producers, int placement, d
 		start_spinners();
 	for (long i = 0; i < producers; i++) {
 		struct producer *producer = &race.producers[i];
-		atomic_store(&producer->delivered, 0);
-		producer->expected = 0;
+		credit_init(&producer->credit);
 		producer->count = each;
 		producer->race = &race;
 		threads[i] = start_thread(produce, producer, placement == 2 ? (int)(i % 2) : 0);

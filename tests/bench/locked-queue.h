@@ -39,7 +39,7 @@ static inline void locked_queue_drain(struct locked_queue *queue, deliver_functi
 	pthread_mutex_unlock(&queue->lock);
 	while (item) {
 		struct item *next = item->next;
-		deliver(item);
+		deliver(&item->msg);
 		item = next;
 	}
 }

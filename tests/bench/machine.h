@@ -9,8 +9,8 @@
 
 int64_t now_ns(void);
 
-/* Processor time that the whole process has used. */
-int64_t used_ns(void);
+/* Processor time that this thread has used. */
+int64_t thread_used_ns(void);
 
 /* The two processors that everything is pinned to: 0 and 1. */
 void find_processors(void);

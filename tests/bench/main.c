@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "machine.h"
 #include "questions.h"
@@ -12,8 +13,10 @@
 
 #define DEFAULT_ROUNDS 11
 #define QUICK_ROUNDS   3
+#define SAMPLE_SECONDS 120 /* more means that a wake is lost: SIGALRM ends the program */
 
 static bool quick;
+static bool on_terminal; /* progress may be written over */
 
 long amount(long count)
 {
@@ -24,7 +27,7 @@ void check(bool condition, const char *what)
 {
 	if (condition)
 		return;
-	fprintf(stderr, "\nringwake-bench: %s\n", what);
+	fprintf(stderr, "%sringwake-bench: %s\n", on_terminal ? "\n" : "", what);
 	exit(1);
 }
 
@@ -32,31 +35,40 @@ long must(long value, const char *what)
 {
 	if (value >= 0)
 		return value;
-	fprintf(stderr, "\nringwake-bench: %s: %s\n", what,
+	fprintf(stderr, "%sringwake-bench: %s: %s\n", on_terminal ? "\n" : "", what,
 		strerror(value == -1 ? errno : (int)-value));
 	exit(1);
 }
 
 static struct samples *ask(const struct question *question, unsigned rounds)
 {
-	if (question->repeat > 0)
+	if (question->exact)
+		rounds = 1;
+	else if (question->repeat > 0)
 		rounds *= question->repeat;
 	struct samples *samples = samples_new(question, rounds);
+	if (!on_terminal)
+		fprintf(stderr, "%s: %s\n", question->name, question->title);
 	for (unsigned point = 0; point < question->point_count; point++) {
 		for (unsigned round = 0; round < rounds; round++) {
 			for (unsigned i = 0; i < question->variant_count; i++) {
 				unsigned index = (i + round) % question->variant_count;
 				const struct variant *variant = &question->variants[index];
-				if (variant->what == NULL)
+				if (!is_possible(variant))
 					continue;
-				fprintf(stderr, "\r%s: %ld, round %u of %u, %-40s", question->name,
-					question->points[point], round + 1, rounds, variant->name);
+				if (on_terminal)
+					fprintf(stderr, "\r%s: %ld, round %u of %u, %-40s",
+						question->name, question->points[point], round + 1,
+						rounds, variant->name);
+				alarm(SAMPLE_SECONDS);
 				question->run(variant->what, question->points[point],
 					sample(samples, point, index, round));
 			}
 		}
 	}
-	fprintf(stderr, "\r%-78s\r", "");
+	alarm(0);
+	if (on_terminal)
+		fprintf(stderr, "\r%-78s\r", "");
 	return samples;
 }
 
@@ -122,6 +134,7 @@ int main(int argc, char **argv)
 	if (rounds == 0)
 		rounds = quick ? QUICK_ROUNDS : DEFAULT_ROUNDS;
 
+	on_terminal = isatty(STDERR_FILENO);
 	raise_limits();
 	find_processors();
 	if (json)

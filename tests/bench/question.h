@@ -19,12 +19,18 @@ struct metric {
 	bool more_is_better;
 };
 
-/* One way to do it. Without what it is left out, and the table says what it would need. */
+/*
+ * One way to do it. Without what, or where possible says no, it is left out, and the table says
+ * what it would need.
+ */
 struct variant {
 	const char *name;
 	const void *what;
 	const char *needs;
+	bool (*possible)(void); /* NULL: always */
 };
+
+bool is_possible(const struct variant *variant);
 
 /* What the figures have to reach: one metric of subject against peer, point by point. */
 enum comparison {
@@ -62,7 +68,8 @@ struct question {
 	const struct reach *reaches;
 	unsigned reach_count;
 	unsigned
-		repeat; /* rounds for each one asked for, 0: 1; many short ones see through noise */
+		repeat; /* rounds for each one asked for; 0: 1. Many short ones see through noise */
+	bool exact;     /* what it counts does not vary: one round is enough */
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -72,7 +72,7 @@ static unsigned find_variant(const struct question *question, const char *name)
 
 static bool is_missing(const struct question *question, const char *name)
 {
-	return name && question->variants[find_variant(question, name)].what == NULL;
+	return name && !is_possible(&question->variants[find_variant(question, name)]);
 }
 
 static void collect(const struct samples *samples, unsigned point, unsigned variant,
@@ -149,7 +149,7 @@ static void print_metric(FILE *file, const struct samples *samples, unsigned met
 	fprintf(file, "  %s\n", question->point ? question->point : "");
 	for (unsigned variant = 0; variant < question->variant_count; variant++) {
 		fprintf(file, "    %-44s", question->variants[variant].name);
-		if (question->variants[variant].what == NULL) {
+		if (!is_possible(&question->variants[variant])) {
 			fprintf(file, " left out: needs %s\n", question->variants[variant].needs);
 			continue;
 		}
@@ -197,8 +197,11 @@ static void print_reach(FILE *file, const struct samples *samples, const struct 
 void print_table(FILE *file, const struct samples *samples)
 {
 	const struct question *question = samples->question;
-	fprintf(file, "\n%s. %s\n   %s; medians of %u rounds\n", question->name, question->title,
-		question->how, samples->rounds);
+	char rounds[32] = "one round";
+	if (samples->rounds > 1)
+		snprintf(rounds, sizeof rounds, "medians of %u rounds", samples->rounds);
+	fprintf(file, "\n%s. %s\n   %s; %s\n", question->name, question->title, question->how,
+		rounds);
 	for (unsigned metric = 0; metric < question->metric_count; metric++)
 		print_metric(file, samples, metric);
 	if (question->reach_count > 0)
@@ -280,7 +283,7 @@ void print_json(FILE *file, const struct samples *samples, bool *first)
 	const struct question *question = samples->question;
 	for (unsigned point = 0; point < question->point_count; point++) {
 		for (unsigned variant = 0; variant < question->variant_count; variant++) {
-			if (question->variants[variant].what)
+			if (is_possible(&question->variants[variant]))
 				json_values(file, samples, point, variant, first);
 		}
 	}

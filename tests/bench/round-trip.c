@@ -2,6 +2,7 @@
 /* A, B, C, D, J: two loops that wake each other in turn. */
 #include <stdatomic.h>
 
+#include "kernel.h"
 #include "machine.h"
 #include "questions.h"
 #include "way.h"
@@ -111,9 +112,9 @@ static const struct variant variants_a[] = {{.name = RINGWAKE, .what = &way_ring
 	{.name = "eventfd + epoll, edge-triggered", .what = &way_eventfd_edge},
 	{.name = "eventfd + epoll + read", .what = &way_eventfd_level},
 	{.name = READ, .what = &way_ring_read},
-	{.name = "FUTEX_WAIT on a ring", .what = &way_ring_futex},
+	{.name = "FUTEX_WAIT on a ring", .what = &way_ring_futex, NEEDS_FUTEX_WAIT},
 	{.name = "async MSG_RING, locked sender ring", .what = &way_ring_async},
-	{.name = "sync MSG_RING, no library", .what = &way_ring_sync}};
+	{.name = "sync MSG_RING, no library", .what = &way_ring_sync, NEEDS_SYNC_MSG_RING}};
 static const struct reach reaches_a[] = {
 	{.subject = RINGWAKE, .peer = FUTEX, .comparison = AT_MOST, .limit = 1.0},
 	{.subject = RINGWAKE, .peer = READ, .comparison = AT_LEAST, .limit = 1.55}};
@@ -134,17 +135,10 @@ static const struct reach reaches_c[] = {
 ROUND_TRIP(uv_attached, "C", "Blocked round trip, libuv attached", ONE_CORE, variants_c, reaches_c,
 	run_on_one_core);
 
-#ifdef HAVE_EV
-#define EV_WAY(way) &(way)
-#else
-#define EV_WAY(way) NULL
-#endif
-#define NEEDS_EV .needs = "libev-dev"
-static const struct variant variants_d[] = {
-	{.name = EV_RING_EDGES, .what = EV_WAY(way_ringwake_ev_ring), NEEDS_EV},
-	{.name = EV_RING, .what = EV_WAY(way_ev_ring), NEEDS_EV},
-	{.name = EV_EPOLL_EDGES, .what = EV_WAY(way_ringwake_ev_epoll), NEEDS_EV},
-	{.name = EV_EPOLL, .what = EV_WAY(way_ev_epoll), NEEDS_EV}};
+static const struct variant variants_d[] = {{.name = EV_RING_EDGES, EV_WAY(way_ringwake_ev_ring)},
+	{.name = EV_RING, EV_WAY(way_ev_ring)},
+	{.name = EV_EPOLL_EDGES, EV_WAY(way_ringwake_ev_epoll)},
+	{.name = EV_EPOLL, EV_WAY(way_ev_epoll)}};
 static const struct reach reaches_d[] = {
 	{.subject = EV_RING_EDGES, .peer = EV_RING, .comparison = AT_LEAST, .limit = 10},
 	{.subject = EV_EPOLL_EDGES, .peer = EV_EPOLL, .comparison = AT_LEAST, .limit = 1.1}};

@@ -28,4 +28,11 @@ extern const struct way way_uv, way_uv_attached, way_uv_ring;
 extern const struct way way_ev_epoll, way_ev_ring;
 extern const struct way way_ringwake_ev_epoll, way_ringwake_ev_ring;
 
+/* Of libev, which may be missing: what and needs of a variant. */
+#ifdef HAVE_EV
+#define EV_WAY(way) .what = &(way)
+#else
+#define EV_WAY(way) .needs = "libev-dev"
+#endif
+
 #endif
