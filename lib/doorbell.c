@@ -369,6 +369,47 @@ static int ring_by_request(struct doorbell *doorbell)
 	return error;
 }
 
+/* READs give the size of the value, or an error. */
+static bool has_nothing_completed(const struct doorbell *doorbell, unsigned completions)
+{
+	struct io_uring *ring = doorbell->ring;
+	unsigned shift = ring->flags & IORING_SETUP_CQE32 ? 1 : 0;
+	for (unsigned i = 0; i < completions; i++) {
+		unsigned place = (*ring->cq.khead + i) & ring->cq.ring_mask;
+		const struct io_uring_cqe *completion = &ring->cq.cqes[place << shift];
+		if (completion->user_data == doorbell->user_data && completion->res == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A kernel thread that serves the ring writes the buffer some time before it posts the completion,
+ * which must not come after close. It completes in order, so it is asked to do nothing and the
+ * answer is waited for; not in a queue that is full, where the answer has no place.
+ */
+static void await_last_completion(struct doorbell *doorbell)
+{
+	struct io_uring_sqe *sqe;
+	if (!(doorbell->ring->flags & IORING_SETUP_SQPOLL) || get_request(doorbell, &sqe) < 0)
+		return;
+	io_uring_prep_nop(sqe);
+	io_uring_sqe_set_data64(sqe, doorbell->user_data);
+	if (ringwake_system.submit(doorbell->ring) < 0) {
+		make_harmless(sqe);
+		return;
+	}
+	for (;;) {
+		unsigned completions = ringwake_doorbell_completions(doorbell);
+		if (completions == doorbell->ring->cq.ring_entries ||
+			has_nothing_completed(doorbell, completions))
+			return;
+		int result = sleep_in_ring(doorbell, completions + 1, -1);
+		if (result < 0 && result != -EINTR && result != -EBADR)
+			return;
+	}
+}
+
 /*
  * Ends the READ by ringing it; nothing else gives its buffer back on every kernel. False if the
  * system refuses all that could end it: the buffer is the kernel's then.
@@ -405,6 +446,8 @@ bool ringwake_doorbell_close(struct doorbell *doorbell)
 	if (!ringwake_doorbell_is_private(doorbell)) {
 		if (doorbell->path == RINGWAKE_PATH_EVENTFD)
 			is_over = finish_read(doorbell);
+		if (doorbell->read_request && is_over)
+			await_last_completion(doorbell);
 		ringwake_doorbell_flush(doorbell);
 		remove_from_queue(doorbell->ring, doorbell->user_data);
 	}
