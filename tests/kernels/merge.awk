@@ -3,6 +3,7 @@
 # itself, or counts as one test by its exit status. Tests that a program skips share one line.
 #
 # @machine NAME         the lines up to the next @machine come from this one
+# @skip TEXT            a test that this machine cannot be
 # @begin PROGRAM        ... @end PROGRAM STATUS around the output of one program
 # @done                 the machine ran all its programs
 # @console TEXT         the end of the console of a machine that did not
@@ -48,6 +49,12 @@ $1 == "@machine" {
 	sub(/^@machine /, "")
 	machine = $0
 	done = programs = 0
+	next
+}
+
+$1 == "@skip" {
+	sub(/^@skip/, "# SKIP")
+	result(1, $0)
 	next
 }
 

@@ -28,7 +28,8 @@ static void *send_flood(void *target)
 }
 
 /* A million messages are there before the loop looks; a pipe that is always readable is read in
- * every turn. */
+ * every turn. Not blocking, because before 6.5 the kernel reads other pipes in a thread of its own,
+ * some turns later. */
 static void test_flood_beside_a_pipe(void **state)
 {
 	(void)state;
@@ -37,7 +38,7 @@ static void test_flood_beside_a_pipe(void **state)
 	char byte = 0;
 	assert_int_equal(io_uring_queue_init(8, &ring, 0), 0);
 	struct ringwake *target = open_target_with(&ring, (struct ringwake_params){.batch = BATCH});
-	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
 	flood = calloc(FLOOD, sizeof *flood);
 	join(start(send_flood, target));
 	since_io = longest_without_io = 0;
@@ -64,7 +65,7 @@ static void test_flood_beside_a_pipe(void **state)
 			io_uring_cqe_seen(&ring, cqe);
 		}
 	}
-	assert_true(longest_without_io <= 2 * BATCH);
+	assert_true(longest_without_io <= BATCH);
 	assert_true(reads >= FLOOD / BATCH - 1);
 	for (unsigned i = 0; i < FLOOD; i++)
 		assert_int_equal(flood[i].count, 1);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Promise 2: sends from signal handlers, and senders that are stopped or cancelled half way. */
+#include <sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
 
@@ -17,6 +18,8 @@ static struct ringwake_event handler_event;
 static volatile unsigned handler_next;
 static _Atomic unsigned handler_sent, handler_errors;
 static unsigned handler_received;
+/* The loop's turn, the turn of the last signal, and the number of signals handled. */
+static _Atomic unsigned turn, handler_turn, handled;
 
 static void on_handler_message(struct ringwake_msg *msg)
 {
@@ -42,18 +45,32 @@ static void send_in_handler(int signal)
 	if (errno != 4321)
 		handler_errors++;
 	errno = before;
+	handler_turn = turn;
+	handled++;
 }
 
 static _Atomic bool stop_signals;
+
+/* One signal a turn: the loop gets on however slow or loaded the machine is, and no second signal
+ * ends a sleep that the first one's sends should have ended. */
 static void *shower_signals(void *argument)
 {
 	pthread_t thread = *(pthread_t *)argument;
-	while (!stop_signals)
-		pthread_kill(thread, SIGUSR1);
+	unsigned sent = 0;
+	while (!stop_signals || handled != sent) {
+		if (handled == sent && handler_turn != turn) {
+			sent++;
+			pthread_kill(thread, SIGUSR1);
+		} else {
+			sched_yield();
+		}
+	}
 	return NULL;
 }
 
-/* The loop's thread sends, dispatches and sleeps while signals keep interrupting it. */
+/* The loop's thread sends, dispatches and, in one turn of BUSY_TURNS, sleeps; signals keep
+ * interrupting it. */
+enum { BUSY_TURNS = 1024 };
 static void test_handler_interrupts_everything(void **state)
 {
 	(void)state;
@@ -67,16 +84,18 @@ static void test_handler_interrupts_everything(void **state)
 	memset(handler_messages, 0, sizeof handler_messages);
 	handler_target = target;
 	handler_sent = handler_errors = handler_received = 0;
+	turn = handler_turn = handled = 0;
 	stop_signals = false;
 	ringwake_event_init(&handler_event, target, NULL);
 	assert_int_equal(sigaction(SIGUSR1, &action, &before), 0);
 	pthread_t shower = start(shower_signals, &self);
 	while (handler_sent < goal) {
-		if (own.count == sent) {
+		bool sleeps = ++turn % BUSY_TURNS == 0;
+		if (!sleeps && own.count == sent) {
 			sent++;
 			assert_int_equal(ringwake_send(target, &own.msg), 0);
 		}
-		int result = ringwake_wait(target, handler_sent % 2 ? -1 : 0);
+		int result = ringwake_wait(target, sleeps ? -1 : 0);
 		assert_true(result >= 0 || result == -EINTR || result == -ETIME);
 	}
 	stop_signals = true;
