@@ -53,7 +53,7 @@ static void test_flood_beside_a_pipe(void **state)
 			reading = true;
 		}
 		int result = ringwake_wait(target, -1);
-		assert_in_range(result, 0, BATCH);
+		assert_true(result >= 0 && result <= BATCH);
 		ran += (unsigned)result;
 		struct io_uring_cqe *cqe;
 		while (io_uring_peek_cqe(&ring, &cqe) == 0) {
