@@ -292,8 +292,8 @@ static void test_busy_workers_are_not_called(void **state)
 	for (int i = 0; i < 2; i++)
 		ringwake_pool_submit(pool, target, &running[i].work, run_job, finish_job);
 	pthread_barrier_wait(&started);
-	assert_true(futex_wakes >= 1 &&
-		futex_wakes <= 2); /* none for a worker that was not quite asleep */
+	/* None for a worker that was not quite asleep. */
+	assert_true(futex_wakes >= 1 && futex_wakes <= 2);
 	futex_wakes = 0;
 	for (int i = 0; i < 100; i++)
 		ringwake_pool_submit(pool, target, &queued[i].work, run_job, finish_job);
