@@ -161,17 +161,26 @@ int ringwake_doorbell_post(const struct doorbell *doorbell, uint64_t user_data, 
 	return send_msg_ring(&sqe);
 }
 
-/* The application's ring may refuse for now; the request stays in its queue and is tried again. */
-static int submit_read(struct doorbell *doorbell)
+/*
+ * For a request that is the last in the application's queue. The ring may refuse for now, or take
+ * fewer than all; the request stays there then, and can be tried again. A kernel thread takes all,
+ * late.
+ */
+static int submit_last(struct doorbell *doorbell)
 {
 	int result = ringwake_system.submit(doorbell->ring);
 	if (result < 0)
 		return result;
-	/* Fewer than all may have been taken, and the READ is the last. A kernel thread takes them
-	 * late. */
-	doorbell->read_submitted = doorbell->ring->flags & IORING_SETUP_SQPOLL ||
+	bool is_taken = doorbell->ring->flags & IORING_SETUP_SQPOLL ||
 		io_uring_sq_ready(doorbell->ring) == 0;
-	return doorbell->read_submitted ? 0 : -EAGAIN;
+	return is_taken ? 0 : -EAGAIN;
+}
+
+static int submit_read(struct doorbell *doorbell)
+{
+	int error = submit_last(doorbell);
+	doorbell->read_submitted = error == 0;
+	return error;
 }
 
 static int get_request(struct doorbell *doorbell, struct io_uring_sqe **sqe)
@@ -326,8 +335,9 @@ unsigned ringwake_doorbell_completions(const struct doorbell *doorbell)
 	return doorbell->ring ? io_uring_cq_ready(doorbell->ring) : 0;
 }
 
-/* Moves the application's completions together at the tail of the queue; their order stays. */
-static void remove_from_queue(struct io_uring *ring, uint64_t user_data)
+/* Moves the application's completions together at the tail of the queue; their order stays. The
+ * number of those that are gone. */
+static unsigned remove_from_queue(struct io_uring *ring, uint64_t user_data)
 {
 	struct io_uring_cq *queue = &ring->cq;
 	unsigned shift = ring->flags & IORING_SETUP_CQE32 ? 1 : 0;
@@ -345,13 +355,20 @@ static void remove_from_queue(struct io_uring *ring, uint64_t user_data)
 			sizeof *completion << shift);
 	}
 	io_uring_cq_advance(ring, kept - head);
+	return kept - head;
 }
 
-/* For a request that is still in the application's queue, and is of no use there any more. */
-static void make_harmless(struct io_uring_sqe *sqe)
+/* What is not taken in the end must not be taken when the target is gone. */
+static int submit_or_drop(struct doorbell *doorbell, struct io_uring_sqe *sqe)
 {
-	io_uring_prep_nop(sqe);
-	sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
+	int error = submit_last(doorbell);
+	for (int attempt = 1; error < 0 && attempt < ATTEMPTS; attempt++)
+		error = submit_last(doorbell);
+	if (error < 0) {
+		io_uring_prep_nop(sqe);
+		sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
+	}
+	return error;
 }
 
 /* For a thread that must not write, by a filter, but may use the ring. */
@@ -362,68 +379,14 @@ static int ring_by_request(struct doorbell *doorbell)
 	if (error < 0)
 		return error;
 	io_uring_prep_write(sqe, doorbell->fd, doorbell->request, sizeof(uint64_t), 0);
+	sqe->flags = IOSQE_CQE_SKIP_SUCCESS; /* its completion could come after close */
 	io_uring_sqe_set_data64(sqe, doorbell->user_data);
-	error = ringwake_system.submit(doorbell->ring);
-	if (error < 0)
-		make_harmless(sqe);
-	return error;
+	return submit_or_drop(doorbell, sqe);
 }
 
-/* READs give the size of the value, or an error. */
-static bool has_nothing_completed(const struct doorbell *doorbell, unsigned completions)
+/* False if the system refuses to wait. */
+static bool await_read(struct doorbell *doorbell)
 {
-	struct io_uring *ring = doorbell->ring;
-	unsigned shift = ring->flags & IORING_SETUP_CQE32 ? 1 : 0;
-	for (unsigned i = 0; i < completions; i++) {
-		unsigned place = (*ring->cq.khead + i) & ring->cq.ring_mask;
-		const struct io_uring_cqe *completion = &ring->cq.cqes[place << shift];
-		if (completion->user_data == doorbell->user_data && completion->res == 0)
-			return true;
-	}
-	return false;
-}
-
-/*
- * A kernel thread that serves the ring writes the buffer some time before it posts the completion,
- * which must not come after close. It completes in order, so it is asked to do nothing and the
- * answer is waited for; not in a queue that is full, where the answer has no place.
- */
-static void await_last_completion(struct doorbell *doorbell)
-{
-	struct io_uring_sqe *sqe;
-	if (!(doorbell->ring->flags & IORING_SETUP_SQPOLL) || get_request(doorbell, &sqe) < 0)
-		return;
-	io_uring_prep_nop(sqe);
-	io_uring_sqe_set_data64(sqe, doorbell->user_data);
-	if (ringwake_system.submit(doorbell->ring) < 0) {
-		make_harmless(sqe);
-		return;
-	}
-	for (;;) {
-		unsigned completions = ringwake_doorbell_completions(doorbell);
-		if (completions == doorbell->ring->cq.ring_entries ||
-			has_nothing_completed(doorbell, completions))
-			return;
-		int result = sleep_in_ring(doorbell, completions + 1, -1);
-		if (result < 0 && result != -EINTR && result != -EBADR)
-			return;
-	}
-}
-
-/*
- * Ends the READ by ringing it; nothing else gives its buffer back on every kernel. False if the
- * system refuses all that could end it: the buffer is the kernel's then.
- */
-static bool finish_read(struct doorbell *doorbell)
-{
-	if (doorbell->read_request == NULL || !pthread_equal(doorbell->read_by, pthread_self()))
-		return true;
-	if (!doorbell->read_submitted && submit_read(doorbell) < 0) {
-		make_harmless(doorbell->read_request);
-		return true;
-	}
-	if (ringwake_doorbell_ring(doorbell) < 0 && ring_by_request(doorbell) < 0)
-		return false;
 	for (unsigned interruptions = 0; interruptions < MANY_INTERRUPTIONS;) {
 		/* Counted before the look: a READ that ends in between must not be waited for
 		 * again. */
@@ -440,14 +403,73 @@ static bool finish_read(struct doorbell *doorbell)
 	return false;
 }
 
+/* A NOP gives 0; a READ gives the size of the value, or an error. */
+static bool barrier_is_passed(const struct doorbell *doorbell)
+{
+	struct io_uring_cqe *completion;
+	unsigned head;
+	io_uring_for_each_cqe(doorbell->ring, head, completion)
+	{
+		if (completion->user_data == doorbell->user_data && completion->res == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A kernel thread that serves the ring writes the buffer some time before it posts the completion,
+ * which must not come after close. It completes in order, so a NOP's completion is waited for; not
+ * in a queue that is full of the application's, where it has no place.
+ */
+static void pass_barrier(struct doorbell *doorbell)
+{
+	struct io_uring_sqe *sqe;
+	if (!(doorbell->ring->flags & IORING_SETUP_SQPOLL) || get_request(doorbell, &sqe) < 0)
+		return;
+	io_uring_prep_nop(sqe);
+	io_uring_sqe_set_data64(sqe, doorbell->user_data);
+	if (submit_or_drop(doorbell, sqe) < 0)
+		return;
+	for (;;) {
+		/* Counted before the look, as above. */
+		unsigned completions = ringwake_doorbell_completions(doorbell);
+		if (barrier_is_passed(doorbell))
+			return;
+		if (completions == doorbell->ring->cq.ring_entries) {
+			if (remove_from_queue(doorbell->ring, doorbell->user_data) == 0)
+				return;
+			continue;
+		}
+		int result = sleep_in_ring(doorbell, completions + 1, -1);
+		if (result < 0 && result != -EINTR && result != -EBADR)
+			return;
+	}
+}
+
+/*
+ * Ends the READ by ringing it; nothing else gives its buffer back on every kernel. False if the
+ * system refuses all that could end it: the buffer is the kernel's then.
+ */
+static bool finish_read(struct doorbell *doorbell)
+{
+	if (doorbell->read_request == NULL || !pthread_equal(doorbell->read_by, pthread_self()))
+		return true;
+	if (!doorbell->read_submitted && submit_or_drop(doorbell, doorbell->read_request) < 0)
+		return true;
+	if (ringwake_doorbell_ring(doorbell) < 0 && ring_by_request(doorbell) < 0)
+		return false;
+	if (!await_read(doorbell))
+		return false;
+	pass_barrier(doorbell);
+	return true;
+}
+
 bool ringwake_doorbell_close(struct doorbell *doorbell)
 {
 	bool is_over = true;
 	if (!ringwake_doorbell_is_private(doorbell)) {
 		if (doorbell->path == RINGWAKE_PATH_EVENTFD)
 			is_over = finish_read(doorbell);
-		if (doorbell->read_request && is_over)
-			await_last_completion(doorbell);
 		ringwake_doorbell_flush(doorbell);
 		remove_from_queue(doorbell->ring, doorbell->user_data);
 	}

@@ -74,8 +74,8 @@ static inline bool ringwake_target_is_idle(const struct ringwake *target)
 }
 
 /*
- * The loop sleeps beside messages: a doorbell failed, so nobody is about to ring. Also true of a closed
- * target, so that whoever then calls ringwake_wake() is refused.
+ * The loop sleeps beside messages: a doorbell failed, so nobody is about to ring. Also true of a
+ * closed target, so that whoever then calls ringwake_wake() is refused.
  */
 bool ringwake_target_is_unrung(const struct ringwake *target);
 

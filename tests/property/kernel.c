@@ -21,7 +21,7 @@
 static struct {
 	unsigned faults, faults_left;
 	unsigned early_timeouts; /* that are still to come */
-	bool ring_open, event_open, ring_is_own, rings_forbidden;
+	bool ring_open, event_open, ring_is_own, ring_is_served, rings_forbidden;
 	unsigned parks;
 
 	unsigned head, tail, entries;
@@ -141,10 +141,38 @@ static int queue_init(struct io_uring *ring, unsigned entries, unsigned completi
 	return 0;
 }
 
-struct io_uring *kernel_ring(unsigned completions)
+struct io_uring *kernel_ring(unsigned completions, bool is_served)
 {
 	map_ring(&application_ring, completions);
+	application_ring.flags = is_served ? IORING_SETUP_SQPOLL : 0;
+	kernel.ring_is_served = is_served;
 	return &application_ring;
+}
+
+/* What the library may ask of the ring: to wait for the eventfd, and when it closes, two more. */
+static void take_request(const struct io_uring_sqe *request)
+{
+	switch (request->opcode) {
+	case IORING_OP_READ:
+		require(request->fd == EVENT_DESCRIPTOR, "reads something else");
+		require(!kernel.reading, "two READs wait");
+		kernel.read = *request;
+		kernel.reading = true;
+		trace("submit: a READ");
+		return;
+	case IORING_OP_WRITE:
+		require(request->fd == EVENT_DESCRIPTOR, "writes something else");
+		require(request->flags & IOSQE_CQE_SKIP_SUCCESS, "a WRITE completes at any time");
+		kernel.event_count += *(const uint64_t *)(uintptr_t)request->addr;
+		trace("submit: a WRITE");
+		return;
+	case IORING_OP_NOP:
+		if (!(request->flags & IOSQE_CQE_SKIP_SUCCESS))
+			post(request->user_data, 0);
+		trace("submit: a NOP");
+		return;
+	}
+	fail_schedule("submits something unknown");
 }
 
 static int submit(struct io_uring *ring)
@@ -155,16 +183,8 @@ static int submit(struct io_uring *ring)
 		return -EBUSY;
 	}
 	int count = 0;
-	for (; ring->sq.sqe_head != ring->sq.sqe_tail; ring->sq.sqe_head++, count++) {
-		const struct io_uring_sqe *request =
-			&kernel.submissions[ring->sq.sqe_head % SUBMISSIONS];
-		require(request->opcode == IORING_OP_READ && request->fd == EVENT_DESCRIPTOR,
-			"submits something else than a READ of the eventfd");
-		require(!kernel.reading, "two READs wait");
-		kernel.read = *request;
-		kernel.reading = true;
-		trace("submit: a READ");
-	}
+	for (; ring->sq.sqe_head != ring->sq.sqe_tail; ring->sq.sqe_head++, count++)
+		take_request(&kernel.submissions[ring->sq.sqe_head % SUBMISSIONS]);
 	kernel.submit_head = ring->sq.sqe_head;
 	return count;
 }
@@ -216,7 +236,7 @@ static int enter(int fd, unsigned min_complete, unsigned flags, const void *arg,
 	require(fd == (flags & IORING_ENTER_REGISTERED_RING ? 0 : RING_DESCRIPTOR),
 		"enters another ring");
 	switch_point();
-	if (flags & IORING_ENTER_GETEVENTS)
+	if (flags & IORING_ENTER_GETEVENTS && !kernel.ring_is_served)
 		post_all();
 	return min_complete == 0 ? 0 : sleep_in_ring(min_complete, arg != NULL);
 }
@@ -299,7 +319,8 @@ static int write_eventfd(int fd, const uint64_t *value)
 {
 	switch_point();
 	require(fd == EVENT_DESCRIPTOR && kernel.event_open, "writes a descriptor that is closed");
-	int result = doorbell_fault();
+	bool is_filtered = this_thread() == LOOP && kernel.faults & FAULT_FILTERED;
+	int result = is_filtered ? -EPERM : doorbell_fault();
 	trace("rings the eventfd: %s", result ? strerror(-result) : "accepted");
 	if (result == 0)
 		kernel.event_count += *value;

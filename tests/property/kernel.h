@@ -15,13 +15,14 @@ struct io_uring;
 #define LOOP 0 /* the number of its thread */
 
 enum fault {
-	FAULT_REFUSED = 1,       /* a doorbell of another thread is answered -ENOMEM */
-	FAULT_RETRY = 2,         /* -EINTR or -EAGAIN */
-	FAULT_DELAYED = 4,       /* its completion comes later */
-	FAULT_DUPLICATED = 8,    /* the completion of a message to the ring comes twice */
-	FAULT_OVERFLOW = 16,     /* a full queue answers -EOVERFLOW, and drops it */
-	FAULT_INTERRUPTED = 32,  /* a sleep ends with -EINTR */
-	FAULT_NOT_SUBMITTED = 64 /* a submission is answered -EBUSY */
+	FAULT_REFUSED = 1,        /* a doorbell of another thread is answered -ENOMEM */
+	FAULT_RETRY = 2,          /* -EINTR or -EAGAIN */
+	FAULT_DELAYED = 4,        /* its completion comes later */
+	FAULT_DUPLICATED = 8,     /* the completion of a message to the ring comes twice */
+	FAULT_OVERFLOW = 16,      /* a full queue answers -EOVERFLOW, and drops it */
+	FAULT_INTERRUPTED = 32,   /* a sleep ends with -EINTR */
+	FAULT_NOT_SUBMITTED = 64, /* a submission is answered -EBUSY */
+	FAULT_FILTERED = 128      /* every write of the loop's is answered -EPERM */
 };
 
 /* A new kernel. At most limit of these faults happen to the calls from now on. */
@@ -30,8 +31,11 @@ void kernel_start(unsigned faults, unsigned limit);
 /* No faults any more. */
 void kernel_behave(void);
 
-/* The application's ring, with room for this many completions. */
-struct io_uring *kernel_ring(unsigned completions);
+/*
+ * The application's ring, with room for this many completions. One that is served (SQPOLL) posts
+ * them when a thread of the kernel gets to it, and not because somebody enters the ring.
+ */
+struct io_uring *kernel_ring(unsigned completions, bool is_served);
 
 /* The target is closed: whoever rings now would ring something else. */
 void kernel_forbid_rings(void);

@@ -59,6 +59,10 @@ static const struct script scripts[] = {
 		.senders = {"s", "s"},
 		.faults = ANY_FAULT,
 		.fault_limit = 1},
+	{.name = "close under a filter",
+		.loop = "tC",
+		.senders = {"s", "s"},
+		.faults = FAULT_FILTERED},
 	{.name = "close and wakes", .loop = "tC", .senders = {"w", "w"}},
 	{.name = "close without references",
 		.loop = "DC",
@@ -122,6 +126,7 @@ static const char *const forms[FORM_COUNT] = {
 	[FORM_OWN_RING] = "MSG_RING on a ring of its own",
 	[FORM_EVENTFD] = "eventfd",
 	[FORM_READ] = "eventfd on a ring",
+	[FORM_SERVED] = "eventfd on a ring that the kernel serves",
 };
 
 static struct trial {

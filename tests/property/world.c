@@ -463,9 +463,10 @@ static void begin(void)
 	world.script = script;
 	world.form = form;
 	kernel_start(script->faults, script->fault_limit);
-	if (form == FORM_MSG_RING || form == FORM_READ)
-		world.ring = kernel_ring(script->completions ? script->completions : ROOMY);
 	bool rings = form == FORM_MSG_RING || form == FORM_OWN_RING;
+	if (form != FORM_OWN_RING && form != FORM_EVENTFD)
+		world.ring = kernel_ring(
+			script->completions ? script->completions : ROOMY, form == FORM_SERVED);
 	struct ringwake_params params = {
 		.path = rings ? RINGWAKE_PATH_MSG_RING : RINGWAKE_PATH_EVENTFD,
 		.user_data = DOORBELL,

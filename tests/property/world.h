@@ -14,6 +14,7 @@ enum form {
 	FORM_OWN_RING,
 	FORM_EVENTFD, /* on the eventfd alone */
 	FORM_READ,    /* on the application's ring, by a READ of the eventfd */
+	FORM_SERVED,  /* the same, and a thread of the kernel serves the ring */
 	FORM_COUNT,
 };
 

@@ -208,8 +208,8 @@ void ringwake_event_init(struct ringwake_event *event, struct ringwake *target,
 
 /*
  * Any thread, any signal handler. fn runs at least once after the call, and what was written before
- * the call is visible to it. Errors as ringwake_send(); -ECANCELED also if the event is closed, unless
- * a doorbell that this send made for another message failed: then that error.
+ * the call is visible to it. Errors as ringwake_send(); -ECANCELED also if the event is closed,
+ * unless a doorbell that this send made for another message failed: then that error.
  */
 int ringwake_event_send(struct ringwake_event *event);
 
