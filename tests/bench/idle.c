@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* K: what a loop costs that has nothing to do. */
+#include <sched.h>
 #include <stdio.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -51,7 +53,20 @@ static long switches(pid_t thread)
 	return total;
 }
 
-static void wait_tenths(long tenths)
+/* The barrier is a futex; what the loop sleeps in is another system call. */
+static bool is_asleep(pid_t thread)
+{
+	char path[64];
+	long call;
+	snprintf(path, sizeof path, "/proc/self/task/%d/syscall", thread);
+	FILE *file = fopen(path, "re");
+	check(file != NULL, path);
+	bool is_blocked = fscanf(file, "%ld", &call) == 1; /* "running", if it is not */
+	fclose(file);
+	return is_blocked && call != SYS_futex;
+}
+
+static void idle_for(long tenths)
 {
 	struct timespec time = {.tv_sec = tenths / 10, .tv_nsec = tenths % 10 * 100000000};
 	while (nanosleep(&time, &time) != 0)
@@ -65,9 +80,10 @@ static void run(const void *what, long point, double *values)
 	pthread_barrier_init(&sleeper.begin, NULL, 2);
 	pthread_t thread = start_thread(sleep_in_loop, &sleeper, 0);
 	pthread_barrier_wait(&sleeper.begin);
-	wait_tenths(3); /* until it is asleep */
+	while (!is_asleep(sleeper.thread))
+		sched_yield();
 	long before = switches(sleeper.thread);
-	wait_tenths(amount(100));
+	idle_for(amount(100));
 	values[0] = (double)(switches(sleeper.thread) - before);
 	sleeper.way->wake(sleeper.loop);
 	pthread_join(thread, NULL);
