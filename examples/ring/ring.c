@@ -37,7 +37,8 @@ static int reap(struct io_uring *ring, const struct ringwake *target)
 	struct io_uring_cqe *cqe;
 	unsigned head, seen = 0;
 	int own = 0;
-	io_uring_for_each_cqe(ring, head, cqe) {
+	io_uring_for_each_cqe(ring, head, cqe)
+	{
 		seen++;
 		if (!ringwake_is_doorbell(target, cqe))
 			own++;

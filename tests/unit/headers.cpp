@@ -48,7 +48,8 @@ int main()
 	ringwake_pool *pool = nullptr;
 	ringwake_work work{};
 	if (ringwake_pool_open(&pool, 1) == 0) {
-		ringwake_pool_submit(pool, target, &work, [](ringwake_work *) { works++; },
+		ringwake_pool_submit(
+			pool, target, &work, [](ringwake_work *) { works++; },
 			[](ringwake_work *, int status) { works += status == 0; });
 		ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
 		ringwake_dispatch(target, 0);

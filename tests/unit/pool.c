@@ -96,34 +96,55 @@ static void test_completions_share_a_wake(void **state)
 	ringwake_close(target);
 }
 
+/* Keeps workers busy, so that what is submitted next stays in the queue. */
+struct keeper {
+	pthread_barrier_t started, go_on;
+	struct job jobs[2];
+};
+
+static void keep_busy(struct keeper *keeper, struct ringwake_pool *pool, struct ringwake *target,
+	unsigned workers)
+{
+	pthread_barrier_init(&keeper->started, NULL, workers + 1);
+	pthread_barrier_init(&keeper->go_on, NULL, workers + 1);
+	jobs_done = 0;
+	for (unsigned i = 0; i < workers; i++) {
+		keeper->jobs[i] =
+			(struct job){.started = &keeper->started, .go_on = &keeper->go_on};
+		ringwake_pool_submit(pool, target, &keeper->jobs[i].work, run_job, finish_job);
+	}
+	pthread_barrier_wait(&keeper->started);
+}
+
+static void let_go(struct keeper *keeper)
+{
+	pthread_barrier_wait(&keeper->go_on);
+	pthread_barrier_destroy(&keeper->started);
+	pthread_barrier_destroy(&keeper->go_on);
+}
+
 static void test_cancel(void **state)
 {
 	(void)state;
-	pthread_barrier_t started, go_on;
-	pthread_barrier_init(&started, NULL, 2);
-	pthread_barrier_init(&go_on, NULL, 2);
 	struct ringwake *target = open_target(NULL);
 	struct ringwake_pool *pool = open_pool(1);
-	struct job running = {.started = &started, .go_on = &go_on}, queued[3] = {{.runs = 0}};
-	jobs_done = 0;
-	ringwake_pool_submit(pool, target, &running.work, run_job, finish_job);
-	pthread_barrier_wait(&started);
+	struct keeper keeper;
+	struct job queued[3] = {{.runs = 0}};
+	keep_busy(&keeper, pool, target, 1);
 	for (int i = 0; i < 3; i++)
 		ringwake_pool_submit(pool, target, &queued[i].work, run_job, finish_job);
 	assert_int_equal(ringwake_pool_cancel(pool, &queued[1].work), 0);
 	assert_int_equal(ringwake_pool_cancel(pool, &queued[1].work), -EBUSY);
-	assert_int_equal(ringwake_pool_cancel(pool, &running.work), -EBUSY);
+	assert_int_equal(ringwake_pool_cancel(pool, &keeper.jobs[0].work), -EBUSY);
 	wait_for_jobs(target, 1); /* at once, though the only worker is busy */
 	assert_int_equal(queued[1].status, -ECANCELED);
-	pthread_barrier_wait(&go_on);
+	let_go(&keeper);
 	wait_for_jobs(target, 4);
-	assert_int_equal(running.status, 0);
+	assert_int_equal(keeper.jobs[0].status, 0);
 	assert_int_equal(queued[0].runs + queued[2].runs, 2);
 	assert_int_equal(queued[1].runs, 0);
 	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
 	ringwake_close(target);
-	pthread_barrier_destroy(&started);
-	pthread_barrier_destroy(&go_on);
 }
 
 struct closing {
@@ -139,35 +160,29 @@ static void *close_pool(void *argument)
 
 static void close_with_work_queued(enum ringwake_pool_close_mode mode, int expected)
 {
-	pthread_barrier_t started, go_on;
-	pthread_barrier_init(&started, NULL, 2);
-	pthread_barrier_init(&go_on, NULL, 2);
 	struct ringwake *target = open_target(NULL);
 	struct ringwake_pool *pool = open_pool(1);
-	struct job running = {.started = &started, .go_on = &go_on}, queued[10] = {{.runs = 0}};
-	jobs_done = 0;
-	ringwake_pool_submit(pool, target, &running.work, run_job, finish_job);
-	pthread_barrier_wait(&started);
+	struct keeper keeper;
+	struct job queued[10] = {{.runs = 0}};
+	keep_busy(&keeper, pool, target, 1);
 	for (int i = 0; i < 10; i++)
 		ringwake_pool_submit(pool, target, &queued[i].work, run_job, finish_job);
 	struct closing closing = {pool, mode};
 	pthread_t closer = start(close_pool, &closing);
 	if (mode == RINGWAKE_POOL_CANCEL)
 		wait_for_jobs(target, 10);
-	pthread_barrier_wait(&go_on);
+	let_go(&keeper);
 	join(closer);
 	while (ringwake_dispatch(target, 0) > 0)
 		;
 	assert_int_equal(jobs_done, 11);
-	assert_int_equal(running.status, 0);
+	assert_int_equal(keeper.jobs[0].status, 0);
 	for (int i = 0; i < 10; i++) {
 		assert_int_equal(queued[i].dones, 1);
 		assert_int_equal(queued[i].status, expected);
 		assert_int_equal(queued[i].runs, expected == 0 ? 1 : 0);
 	}
 	ringwake_close(target);
-	pthread_barrier_destroy(&started);
-	pthread_barrier_destroy(&go_on);
 }
 
 static void test_close_finishes(void **state)
@@ -279,31 +294,22 @@ static void wait_until_parked(unsigned workers)
 static void test_busy_workers_are_not_called(void **state)
 {
 	(void)state;
-	pthread_barrier_t started, go_on;
-	pthread_barrier_init(&started, NULL, 3);
-	pthread_barrier_init(&go_on, NULL, 3);
 	struct ringwake *target = open_target(NULL);
 	struct ringwake_pool *pool = open_pool(2);
-	struct job running[2] = {{.started = &started, .go_on = &go_on}},
-		   queued[100] = {{.runs = 0}};
-	running[1] = running[0];
-	jobs_done = 0;
+	struct keeper keeper;
+	struct job queued[100] = {{.runs = 0}};
 	wait_until_parked(2);
-	for (int i = 0; i < 2; i++)
-		ringwake_pool_submit(pool, target, &running[i].work, run_job, finish_job);
-	pthread_barrier_wait(&started);
+	keep_busy(&keeper, pool, target, 2);
 	/* None for a worker that was not quite asleep. */
 	assert_true(futex_wakes >= 1 && futex_wakes <= 2);
 	futex_wakes = 0;
 	for (int i = 0; i < 100; i++)
 		ringwake_pool_submit(pool, target, &queued[i].work, run_job, finish_job);
 	assert_int_equal(futex_wakes, 0);
-	pthread_barrier_wait(&go_on);
+	let_go(&keeper);
 	wait_for_jobs(target, 102);
 	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
 	ringwake_close(target);
-	pthread_barrier_destroy(&started);
-	pthread_barrier_destroy(&go_on);
 }
 
 /* The worker has looked at its word and is about to sleep on it when it is called. */
@@ -383,16 +389,13 @@ static void note_order(struct ringwake_work *work)
 static void test_order(void **state)
 {
 	(void)state;
-	pthread_barrier_t started, go_on;
-	pthread_barrier_init(&started, NULL, 2);
-	pthread_barrier_init(&go_on, NULL, 2);
 	struct ringwake *target = open_target(NULL);
 	struct ringwake_pool *pool = open_pool(1);
-	struct job running = {.started = &started, .go_on = &go_on}, queued[10] = {{.runs = 0}};
+	struct keeper keeper;
+	struct job queued[10] = {{.runs = 0}};
 	struct ringwake_pool_stats stats;
-	jobs_done = order_length = 0;
-	ringwake_pool_submit(pool, target, &running.work, run_job, finish_job);
-	pthread_barrier_wait(&started);
+	order_length = 0;
+	keep_busy(&keeper, pool, target, 1);
 	for (unsigned i = 0; i < 10; i++) {
 		ringwake_pool_submit(pool, target, &queued[i].work, note_order, finish_job);
 		if (i % 4 != 3)
@@ -401,14 +404,12 @@ static void test_order(void **state)
 		assert_int_equal(stats.queued, i + 1);
 		assert_int_equal(stats.submitted, i + 2);
 	}
-	pthread_barrier_wait(&go_on);
+	let_go(&keeper);
 	wait_for_jobs(target, 11);
 	for (unsigned i = 0; i < 10; i++)
 		assert_ptr_equal(order[i], &queued[i]);
 	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
 	ringwake_close(target);
-	pthread_barrier_destroy(&started);
-	pthread_barrier_destroy(&go_on);
 }
 
 enum { SUBMITTERS = 3, EACH = 3000 };
