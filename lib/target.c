@@ -49,8 +49,8 @@
  * Why this shape of list. A queue that is pushed to by an exchange and a second step that links
  * needs no retry and no turning round, but a sender stopped between its steps leaves a gap that the
  * loop must sleep on without missing the rest, so the link needs a word of its own. Measured beside
- * it, this stack costs 10.2 ns for a push alone against 11.0, and 1.1 times a bare exchange to a
- * busy loop on the other core against 1.0: no reason for the second word (tests/bench/RESULTS.md,
+ * it, this stack costs 9.9 ns for a push alone against 10.7, and 14 ns against 27 for a message of
+ * eight senders to a loop on the other core: no reason for the second word (tests/bench/RESULTS.md,
  * List shapes).
  *
  * Memory order. Push is a release; take is an acquire. Pushes on top of each other are one release
