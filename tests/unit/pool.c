@@ -119,6 +119,11 @@ static void keep_busy(struct keeper *keeper, struct ringwake_pool *pool, struct 
 static void let_go(struct keeper *keeper)
 {
 	pthread_barrier_wait(&keeper->go_on);
+}
+
+/* After the workers have ended. */
+static void destroy_keeper(struct keeper *keeper)
+{
 	pthread_barrier_destroy(&keeper->started);
 	pthread_barrier_destroy(&keeper->go_on);
 }
@@ -145,6 +150,7 @@ static void test_cancel(void **state)
 	assert_int_equal(queued[1].runs, 0);
 	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
 	ringwake_close(target);
+	destroy_keeper(&keeper);
 }
 
 struct closing {
@@ -183,6 +189,7 @@ static void close_with_work_queued(enum ringwake_pool_close_mode mode, int expec
 		assert_int_equal(queued[i].runs, expected == 0 ? 1 : 0);
 	}
 	ringwake_close(target);
+	destroy_keeper(&keeper);
 }
 
 static void test_close_finishes(void **state)
@@ -310,6 +317,7 @@ static void test_busy_workers_are_not_called(void **state)
 	wait_for_jobs(target, 102);
 	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
 	ringwake_close(target);
+	destroy_keeper(&keeper);
 }
 
 /* The worker has looked at its word and is about to sleep on it when it is called. */
@@ -410,6 +418,7 @@ static void test_order(void **state)
 		assert_ptr_equal(order[i], &queued[i]);
 	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
 	ringwake_close(target);
+	destroy_keeper(&keeper);
 }
 
 enum { SUBMITTERS = 3, EACH = 3000 };
