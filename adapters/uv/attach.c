@@ -11,6 +11,11 @@
  * libuv runs the prepare and check handles that were started first last, so the arming comes after
  * the application's own prepare callbacks, and callbacks run where those of a uv_async_t do.
  *
+ * The descriptors are watched edge-triggered, which spares the kernel a second look at a ring that
+ * was emptied. A turn takes as many completions as the queue holds, so what it leaves has come
+ * since, and is reported again. libuv has no word for it, but hands the bits that it is given to
+ * epoll.
+ *
  * The ring is one that the application may use too, so completions on it are either doorbells or
  * the application's. Where the doorbell is an eventfd it is watched by itself; the ring is then
  * made only if the application asks for it.
@@ -20,14 +25,13 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 
 /*
  * Private to libuv, the same in every release since 1.0: uv_walk() and uv_loop_close() pass over a
  * handle that carries it.
  */
 #define HANDLE_INTERNAL 0x10u
-
-#define RING_ENTRIES 64
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct ringwake_uv *list;
@@ -126,6 +130,21 @@ static void on_readable(uv_poll_t *handle, int status, int events)
 	leave(attached);
 }
 
+int ringwake_uv_watch(uv_poll_t *handle)
+{
+	int error = uv_poll_start(handle, UV_READABLE, on_readable);
+	if (error == 0)
+		handle->io_watcher.pevents |= EPOLLET;
+	return error;
+}
+
+void ringwake_uv_unwatch(uv_poll_t *handle)
+{
+	/* libuv lets go of a descriptor when no bit that it knows is left. */
+	handle->io_watcher.pevents &= ~(unsigned)EPOLLET;
+	uv_poll_stop(handle);
+}
+
 static void on_busy(uv_idle_t *handle)
 {
 	(void)handle; /* being active is all it is for */
@@ -161,7 +180,7 @@ static bool ring_oneself(struct ringwake_uv *attached)
 static void sleep_in_epoll(struct ringwake_uv *attached)
 {
 	if (!uv_is_active((uv_handle_t *)&attached->doorbell))
-		uv_poll_start(&attached->doorbell, UV_READABLE, on_readable);
+		ringwake_uv_watch(&attached->doorbell);
 	if (attached->has_ring && io_uring_sq_ready(&attached->ring) > 0)
 		io_uring_submit(&attached->ring);
 	if (arm(attached))
@@ -206,21 +225,21 @@ static void forget(void *helper)
 	ringwake_uv_unlink(&((uv_handle_t *)helper)->handle_queue);
 }
 
-static int watch(struct ringwake_uv *attached, uv_poll_t *handle, int fd)
+static int open_watch(struct ringwake_uv *attached, uv_poll_t *handle, int fd)
 {
 	int error = uv_poll_init(attached->loop, handle, fd);
 	if (error < 0)
 		return error;
 	hide(attached, handle);
-	error = uv_poll_start(handle, UV_READABLE, on_readable);
+	error = ringwake_uv_watch(handle);
 	if (error < 0)
 		forget(handle);
 	return error;
 }
 
-static void unwatch(uv_poll_t *handle)
+static void close_watch(uv_poll_t *handle)
 {
-	uv_poll_stop(handle);
+	ringwake_uv_unwatch(handle);
 	forget(handle);
 }
 
@@ -249,7 +268,7 @@ static void stop_edges(struct ringwake_uv *attached)
 
 static int open_ring(struct ringwake_uv *attached)
 {
-	int error = io_uring_queue_init(RING_ENTRIES, &attached->ring, 0);
+	int error = io_uring_queue_init(RINGWAKE_UV_RING_ENTRIES, &attached->ring, 0);
 	attached->has_ring = error == 0;
 	return error;
 }
@@ -285,7 +304,7 @@ static int open_sleep(struct ringwake_uv *attached)
 	int error = open_target(attached);
 	if (error < 0)
 		return error;
-	error = watch(attached, &attached->doorbell, ringwake_fd(attached->target));
+	error = open_watch(attached, &attached->doorbell, ringwake_fd(attached->target));
 	if (error < 0) {
 		ringwake_close(attached->target);
 		close_ring(attached);
@@ -295,9 +314,9 @@ static int open_sleep(struct ringwake_uv *attached)
 
 static void stop_watching(struct ringwake_uv *attached)
 {
-	unwatch(&attached->doorbell);
+	close_watch(&attached->doorbell);
 	if (attached->has_ring && !attached->ring_rings)
-		unwatch(&attached->completions);
+		close_watch(&attached->completions);
 }
 
 int ringwake_uv_reopen(struct ringwake_uv *attached)
@@ -327,7 +346,7 @@ struct io_uring *ringwake_uv_ring(struct ringwake_uv *attached)
 	if (!attached->has_ring) {
 		if (open_ring(attached) < 0)
 			return NULL;
-		if (watch(attached, &attached->completions, attached->ring.ring_fd) < 0) {
+		if (open_watch(attached, &attached->completions, attached->ring.ring_fd) < 0) {
 			close_ring(attached);
 			return NULL;
 		}

@@ -5,6 +5,8 @@
 #include <liburing.h>
 #include <ringwake/uv.h>
 
+#define RINGWAKE_UV_RING_ENTRIES 64
+
 struct ringwake_uv {
 	struct ringwake_uv *next; /* in the list of all attached loops */
 	uv_loop_t *loop;
@@ -54,6 +56,10 @@ void ringwake_uv_release(struct ringwake_uv *attached);
 
 /* In a forked child: puts a target and a ring of its own in the place of the parent's. */
 int ringwake_uv_reopen(struct ringwake_uv *attached);
+
+/* The loop's epoll reports the handle's descriptor, once for each time that it becomes ready. */
+int ringwake_uv_watch(uv_poll_t *handle);
+void ringwake_uv_unwatch(uv_poll_t *handle);
 
 /* The loop must not sleep in this turn: its wait is over, or is to be. */
 void ringwake_uv_keep_awake(struct ringwake_uv *attached);

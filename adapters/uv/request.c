@@ -4,6 +4,7 @@
 
 /* The most completions that are taken in one turn: callbacks may cause more and more of them. */
 #define LIMIT 256
+_Static_assert(LIMIT >= 2 * RINGWAKE_UV_RING_ENTRIES, "what epoll has reported is taken in a turn");
 
 void ringwake_uv_request_start(struct ringwake_uv *attached, struct io_uring_sqe *sqe,
 	ringwake_uv_request_t *request, ringwake_uv_request_cb cb)

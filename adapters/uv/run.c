@@ -112,7 +112,7 @@ bool ringwake_uv_sleep_on_ring(struct ringwake_uv *attached)
 		(attached->mode == UV_RUN_ONCE && uv_now(loop) != attached->turn_time))
 		return false;
 	if (uv_is_active((uv_handle_t *)&attached->doorbell))
-		uv_poll_stop(&attached->doorbell); /* the ring must not poll itself */
+		ringwake_uv_unwatch(&attached->doorbell); /* the ring must not poll itself */
 	unsigned delivered = 0;
 	do {
 		if (!tell_epoll(loop))
