@@ -8,11 +8,6 @@
  *   dispatch                run callbacks, feed events to asyncs and completed work
  *
  * So a user's callback always runs as an ordinary event: it may run the loop, break it, or detach.
- *
- * To keep the loop from sleeping, the last phase before the poll has it watch a descriptor that is
- * always readable. An ev_idle, or a timer that is due, would make the poll itself not block, and
- * that is what libev's io_uring backend cannot bear: it sets its timerfd each time, and does not
- * ask the kernel for completions beyond the 64 that its queue holds.
  */
 #include "attach.h"
 
@@ -98,6 +93,7 @@ static void on_after(struct ev_loop *loop, ev_check *watcher, int revents)
 {
 	struct ringwake_ev *attached = watcher->data;
 	(void)revents;
+	ringwake_ev_may_wait(attached);
 	if (attached->foreign)
 		return;
 	ringwake_disarm(attached->target);
@@ -134,6 +130,7 @@ static void stop_helpers(struct ringwake_ev *attached)
 	ev_ref(loop);
 	ev_fork_stop(loop, &attached->forked);
 	ev_clear_pending(loop, &attached->dispatch);
+	ringwake_ev_may_wait(attached);
 }
 
 static void close_target(struct ringwake_ev *attached)

@@ -16,7 +16,8 @@ struct ringwake_ev {
 	ev_prepare before; /* the edges of the wait */
 	ev_check after;
 	ev_io doorbell;      /* ends the wait */
-	ev_io busy;          /* started when the loop must not wait */
+	ev_io busy;          /* started when the loop must not wait: on io_uring, ... */
+	ev_idle idle;        /* ... and elsewhere */
 	ev_watcher dispatch; /* fed after each wait; user callbacks run from it */
 	ev_fork forked;
 	ev_cleanup destroyed;
@@ -41,7 +42,10 @@ struct ringwake_ev *ringwake_ev_find(const struct ev_loop *loop);
 /* Loop thread. The descriptors that end the wait. */
 int ringwake_ev_open_watched(struct ringwake_ev *attached);
 int ringwake_ev_change_doorbell(struct ringwake_ev *attached, const struct ringwake *target);
+
+/* The loop must not wait in this turn; it is over. */
 void ringwake_ev_stay_awake(struct ringwake_ev *attached);
+void ringwake_ev_may_wait(struct ringwake_ev *attached);
 
 /* Loop thread, the last of detaching: as soon as libev allows; at once, when the loop goes. */
 void ringwake_ev_end_watched(struct ringwake_ev *attached);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The descriptors that end the loop's wait: the doorbell's, and one that is always readable, which
- * is watched for one turn when the loop must not sleep.
+ * What ends the loop's wait: the doorbell's descriptor, and what is started for one turn when the
+ * loop must not wait at all. That is an ev_idle, which makes the poll not block. It costs no system
+ * call, but libev's io_uring backend cannot bear it: it sets its timerfd each time, and does not
+ * ask the kernel for completions beyond the 64 that its queue holds. There it is a descriptor that
+ * is always readable.
  *
  * On EVBACKEND_IOURING a watcher may be stopped only when it has fired. Otherwise libev asks for
  * the removal of a poll with a request that still holds what its slot was used for before; kernels
@@ -67,6 +70,13 @@ static void on_busy(struct ev_loop *loop, ev_io *watcher, int revents)
 		release_if_stopped(attached);
 }
 
+static void on_idle(struct ev_loop *loop, ev_idle *watcher, int revents)
+{
+	(void)loop; /* being active is all it is for */
+	(void)watcher;
+	(void)revents;
+}
+
 /* One of its own, since the target closes its number while libev may still be watching. */
 static int doorbell_descriptor(const struct ringwake *target)
 {
@@ -96,6 +106,8 @@ int ringwake_ev_open_watched(struct ringwake_ev *attached)
 		} else {
 			ev_io_init(&attached->busy, on_busy, always_readable, EV_READ);
 			attached->busy.data = attached;
+			ev_idle_init(&attached->idle, on_idle);
+			ev_set_priority(&attached->idle, EV_MINPRI);
 			start_doorbell(attached, fd);
 		}
 	}
@@ -118,7 +130,20 @@ int ringwake_ev_change_doorbell(struct ringwake_ev *attached, const struct ringw
 
 void ringwake_ev_stay_awake(struct ringwake_ev *attached)
 {
-	start(attached, &attached->busy);
+	if (ev_backend(attached->loop) == EVBACKEND_IOURING) {
+		start(attached, &attached->busy);
+	} else if (!ev_is_active(&attached->idle)) {
+		ev_idle_start(attached->loop, &attached->idle);
+		ev_unref(attached->loop);
+	}
+}
+
+void ringwake_ev_may_wait(struct ringwake_ev *attached)
+{
+	if (!ev_is_active(&attached->idle))
+		return;
+	ev_ref(attached->loop);
+	ev_idle_stop(attached->loop, &attached->idle);
 }
 
 /* Its target is closed: nobody else rings it, and nobody takes the ring off it again. */
