@@ -63,6 +63,7 @@
 #include <time.h>
 
 #include "process.h"
+#include "spin.h"
 #include "system.h"
 #include "target.h"
 
@@ -364,13 +365,6 @@ int ringwake_channel_try_send(struct ringwake_channel *channel, const void *item
 	return 0;
 }
 
-static int64_t now_ns(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 /* False if the time is over. It may return early. */
 static bool park(struct ringwake_channel *channel, uint32_t room, int64_t end_ns)
 {
@@ -378,7 +372,7 @@ static bool park(struct ringwake_channel *channel, uint32_t room, int64_t end_ns
 		ringwake_system.futex_wait(&channel->room, room, NULL);
 		return true;
 	}
-	int64_t left_ns = end_ns - now_ns();
+	int64_t left_ns = end_ns - ringwake_now_ns();
 	if (left_ns <= 0)
 		return false;
 	struct timespec left = {.tv_sec = left_ns / 1000000000, .tv_nsec = left_ns % 1000000000};
@@ -397,7 +391,7 @@ int ringwake_channel_send(struct ringwake_channel *channel, const void *item, in
 
 	int64_t end_ns = INT64_MAX;
 	if (timeout_ns > 0) {
-		int64_t now = now_ns();
+		int64_t now = ringwake_now_ns();
 		if (timeout_ns < INT64_MAX - now)
 			end_ns = now + timeout_ns;
 	}

@@ -28,7 +28,7 @@
  *
  *   who      change                            function
  *   worker   AWAKE -> RESTING, with the lock   rest
- *   worker   RESTING -> PARKED                 park: fails if it was called
+ *   worker   RESTING -> PARKED                 park: fails if it was called, perhaps while it spun
  *   caller   RESTING or PARKED -> AWAKE        unlock_and_call: a system call if it was PARKED
  *
  * Why no work is forgotten. Whoever gives the lock back while a worker is idle has seen to it that
@@ -43,9 +43,10 @@
  * over all of them. Measured with 1,000 empty jobs under way: calling another only when the one
  * before had come took two processors to less than half the rate, as that one may have to wait for
  * a processor; one for every submit while any was idle took twice the processor time. Who rested
- * last is called first: it is the warmest, and perhaps not asleep yet. Spinning before it parks
- * gained nothing; giving way to other threads took a quarter off the processor time of single jobs
- * and cost three times as much with 1,000.
+ * last is called first: it is the warmest, and perhaps not asleep yet. A worker that spins before
+ * it parks gains nothing if the loop sleeps meanwhile, and all if that spins too (question H of
+ * tests/bench/RESULTS.md), so it is left to the user. Giving way to other threads took a quarter
+ * off the processor time of single jobs and cost three times as much with 1,000.
  *
  * Memory. Work is the caller's until the push succeeds, then the pool's. A submit touches the pool
  * after its push only if it is expected, and no worker ends while one is; nor does the worker that
@@ -66,6 +67,7 @@
 #include <string.h>
 
 #include "process.h"
+#include "spin.h"
 #include "system.h"
 #include "target.h"
 
@@ -85,8 +87,9 @@ struct ringwake_pool {
 	/* Every submit writes it. */
 	alignas(CACHE_LINE) _Atomic uintptr_t inbox;
 
-	/* Written at open, read by every submit. */
+	/* Written at open and on request, read by every submit and worker. */
 	alignas(CACHE_LINE) uint32_t process;
+	_Atomic uint64_t spin_ns;
 
 	alignas(CACHE_LINE) pthread_mutex_t lock; /* guards all below but the workers */
 	struct ringwake_work *first, *last;       /* the queue */
@@ -181,6 +184,24 @@ static void unlock_and_call(struct ringwake_pool *pool)
 		ringwake_system.futex_wake(&worker->word, 1);
 }
 
+/* Looks out for a call, awake, so that it needs no system call. */
+static void spin(const struct worker *worker)
+{
+	/* Relaxed: a setting, which orders nothing. */
+	uint64_t spin_ns = atomic_load_explicit(&worker->pool->spin_ns, memory_order_relaxed);
+	if (spin_ns == 0)
+		return;
+	int64_t end = ringwake_spin_end(spin_ns);
+	do {
+		for (int i = 0; i < LOOKS; i++) {
+			/* Relaxed: park looks again. */
+			if (atomic_load_explicit(&worker->word, memory_order_relaxed) == AWAKE)
+				return;
+			ringwake_relax();
+		}
+	} while (ringwake_now_ns() < end);
+}
+
 /* Acquire, throughout: pairs with the release in unlock_and_call. */
 static void park(struct worker *worker)
 {
@@ -199,6 +220,7 @@ static void rest(struct ringwake_pool *pool, struct worker *worker)
 	/* Relaxed: who calls it has found it under the lock. */
 	atomic_store_explicit(&worker->word, RESTING, memory_order_relaxed);
 	unlock_and_call(pool);
+	spin(worker);
 	park(worker);
 	pthread_mutex_lock(&pool->lock);
 	pool->called--;
@@ -315,6 +337,12 @@ int ringwake_pool_open(struct ringwake_pool **out, unsigned threads)
 	}
 	*out = pool;
 	return 0;
+}
+
+void ringwake_pool_spin(struct ringwake_pool *pool, uint64_t spin_ns)
+{
+	/* Relaxed: as in spin. */
+	atomic_store_explicit(&pool->spin_ns, spin_ns, memory_order_relaxed);
 }
 
 /* For the one submit that has cleared ASLEEP. */

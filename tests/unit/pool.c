@@ -394,6 +394,29 @@ static void note_order(struct ringwake_work *work)
 	order[order_length++] = (struct job *)work;
 }
 
+/* It is called by its word alone, and ends with the pool however long it is to spin. */
+static void test_spinning_worker_needs_no_system_call(void **state)
+{
+	(void)state;
+	enum { COUNT = 100 };
+	static struct job jobs[COUNT];
+	memset(jobs, 0, sizeof jobs);
+	struct ringwake *target = open_target(NULL);
+	struct ringwake_pool *pool = open_pool(1);
+	ringwake_pool_spin(pool, UINT64_MAX);
+	jobs_done = 0;
+	for (unsigned i = 0; i < COUNT; i++) {
+		ringwake_pool_submit(pool, target, &jobs[i].work, run_job, finish_job);
+		wait_for_jobs(target, i + 1);
+		if (i == 0) /* it may have slept before it was told to spin */
+			futex_wakes = futex_waits = 0;
+	}
+	assert_int_equal(futex_waits, 0);
+	assert_int_equal(futex_wakes, 0);
+	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
+	ringwake_close(target);
+}
+
 static void test_order(void **state)
 {
 	(void)state;
@@ -537,6 +560,7 @@ int main(void)
 		ON_BOTH_PATHS(test_close_while_work_submits),
 		WITH_FUTEXES(test_busy_workers_are_not_called),
 		WITH_FUTEXES(test_call_before_the_sleep),
+		WITH_FUTEXES(test_spinning_worker_needs_no_system_call),
 	};
 	return RUN_BOUNDED(pool_tests, 120);
 }

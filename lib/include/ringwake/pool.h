@@ -37,6 +37,15 @@ struct ringwake_work {
 int ringwake_pool_open(struct ringwake_pool **out, unsigned threads);
 
 /*
+ * Any thread, at any time. A worker that finds no work looks out for it for spin_ns nanoseconds
+ * before it sleeps; 0, as the pool is opened: not at all. Work that comes meanwhile is begun
+ * without a system call, on a processor that is awake. It costs a processor for that time, whether
+ * work comes or not, so it is for pools with processors of their own, beside a target that spins
+ * too (spin_ns of ringwake_params): alone it gains little.
+ */
+void ringwake_pool_spin(struct ringwake_pool *pool, uint64_t spin_ns);
+
+/*
  * Any thread. run is called on a worker; then done on the target's loop, with status 0, or with
  * -ECANCELED and run never called. Work is started in the order submitted. The pool holds a
  * reference to the target meanwhile; a completion that finds its target closed is dropped, so close

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* What it takes to look out for something without sleeping, for a time. */
+#ifndef RINGWAKE_SPIN_H
+#define RINGWAKE_SPIN_H
+
+#include <stdint.h>
+#include <time.h>
+
+/* Looks between two looks at the clock. */
+#define LOOKS 32
+
+static inline int64_t ringwake_now_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* When that time is over; never, if it is longer than there is a clock for. */
+static inline int64_t ringwake_spin_end(uint64_t spin_ns)
+{
+	int64_t now = ringwake_now_ns();
+	return spin_ns < (uint64_t)(INT64_MAX - now) ? now + (int64_t)spin_ns : INT64_MAX;
+}
+
+static inline void ringwake_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+#endif
