@@ -19,14 +19,26 @@ struct loop {
 	struct slot slots[];
 };
 
-static void *open_pool(job_function done, long jobs)
+static void *open_pool(job_function done, long jobs, uint64_t spin_ns)
 {
 	struct loop *loop = calloc(1, sizeof *loop + (size_t)jobs * sizeof loop->slots[0]);
 	check(loop != NULL, "memory");
 	loop->done = done;
-	must(ringwake_open(&loop->target, NULL, NULL), "ringwake_open");
+	struct ringwake_params params = {.spin_ns = spin_ns};
+	must(ringwake_open(&loop->target, NULL, &params), "ringwake_open");
 	must(ringwake_pool_open(&loop->pool, WORKERS), "ringwake_pool_open");
+	ringwake_pool_spin(loop->pool, spin_ns);
 	return loop;
+}
+
+static void *open_sleeping(job_function done, long jobs)
+{
+	return open_pool(done, jobs, 0);
+}
+
+static void *open_spinning(job_function done, long jobs)
+{
+	return open_pool(done, jobs, 50000);
 }
 
 static void on_worker(struct ringwake_work *work)
@@ -72,4 +84,5 @@ static void close_pool(void *argument)
 	free(loop);
 }
 
-const struct workers workers_ringwake = {open_pool, submit, run, stop, close_pool};
+const struct workers workers_ringwake = {open_sleeping, submit, run, stop, close_pool};
+const struct workers workers_ringwake_spin = {open_spinning, submit, run, stop, close_pool};

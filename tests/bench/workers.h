@@ -16,7 +16,8 @@ struct workers {
 	void (*close)(void *loop);
 };
 
-extern const struct workers workers_ringwake, workers_uv_attached, workers_uv;
+extern const struct workers workers_ringwake, workers_ringwake_spin, workers_uv_attached,
+	workers_uv;
 
 /* Called on the worker; it counts. */
 void run_job(void *job);
