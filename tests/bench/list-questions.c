@@ -140,7 +140,7 @@ static const struct metric race_metrics[] = {
 #define RACE_QUESTION(id, number, where, function)                                                 \
 	const struct question question_list_##id = {.name = number,                                \
 		.title = "List shapes: many senders, one consumer",                                \
-		.how = where ", 1,024 messages a sender under way, order checked",                 \
+		.how = where ", 4,096 messages a sender under way, order checked",                 \
 		.point = "producers",                                                              \
 		.points = producer_counts,                                                         \
 		.point_count = COUNT(producer_counts),                                             \

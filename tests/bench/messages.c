@@ -221,7 +221,7 @@ static const struct reach reaches_saturated[] = {
 #define MESSAGES(id, letter, where, reaches_, function, repeat_)                                   \
 	const struct question question_##id = {.name = letter,                                     \
 		.title = "Messages from many senders",                                             \
-		.how = where ", 1,024 messages a sender under way, order checked",                 \
+		.how = where ", 4,096 messages a sender under way, order checked",                 \
 		.point = "producers",                                                              \
 		.points = points,                                                                  \
 		.point_count = COUNT(points),                                                      \
