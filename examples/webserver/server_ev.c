@@ -106,9 +106,20 @@ static void io_start(struct connection *connection, int events)
 	ev_io_start(connection->server->loop, &connection->io);
 }
 
+static void unsent_append(struct connection *connection, const char *bytes, size_t length)
+{
+	buffer_append(&connection->unsent, bytes, length);
+	if (connection->unsent.failed)
+		connection_close(connection);
+}
+
 /* Sends what the socket takes; the rest when it takes more. */
 static void connection_send(struct connection *connection, const char *bytes, size_t length)
 {
+	if (is_sending(connection)) { /* a digest's answer, behind what is before it */
+		unsent_append(connection, bytes, length);
+		return;
+	}
 	ssize_t sent = send(connection->io.fd, bytes, length, MSG_NOSIGNAL);
 	if (sent < 0 && errno != EAGAIN && errno != EINTR) {
 		connection_close(connection);
@@ -121,11 +132,9 @@ static void connection_send(struct connection *connection, const char *bytes, si
 		connection_close(connection);
 		return;
 	}
-	buffer_append(&connection->unsent, bytes + done, length - done);
-	if (connection->unsent.failed) {
-		connection_close(connection);
+	unsent_append(connection, bytes + done, length - done);
+	if (connection->closing)
 		return;
-	}
 	limit_start(connection);
 	io_start(connection, EV_WRITE);
 }

@@ -166,6 +166,18 @@ long_row() {
 }
 ok "three thousand requests sent in a row are answered" long_row
 
+# Digests that end while the answers before them wait for room in the socket.
+digests_in_long_row() {
+	page="GET / HTTP/1.1\\r\\n$x\\r\\n"
+	four=$page$page$page$page
+	answers 200 "REPEAT 400 $four${four}GET /digest?bytes=200000 HTTP/1.1\\r\\n$x\\r\\n" \
+		'GET / HTTP/1.0\r\n\r\n' >/dev/null &&
+		is "$(awk '/^<\/html>/ { pages++ }
+			/"sha256"/ { good += pages == 8; pages = 0 }
+			END { print good }' "$work/answer")" 400
+}
+ok "digests among more answers than a socket takes keep their order" digests_in_long_row
+
 ok "a request may come in pieces" answers 200 'G' 'ET /health' 'z HTTP/1.1\r' '\nHo' 'st: x\r\nConn' \
 	'ection: clo' 'se\r\n\r' '\n'
 
