@@ -12,22 +12,19 @@
  * and what the client still sends is thrown away, so that the response is not lost to a reset; the
  * socket is closed. A digest that is under way when the client vanishes is waited for.
  */
+#include "listener.h"
 #include "server.h"
 #include "session.h"
 
 #include <ev.h>
 
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define BACKLOG     511
 #define ACCEPTS     64  /* in one turn */
 #define TICK        0.1 /* seconds */
 #define PARDON_TIME 0.5 /* until there may be descriptors again */
@@ -35,9 +32,9 @@
 struct server {
 	struct site site;
 	struct ev_loop *loop;
-	ev_io listener;
+	struct listener listener;
+	ev_io arrivals;
 	ev_timer pardon;
-	int spare; /* descriptor */
 	ev_signal interrupt, terminate;
 	ev_timer tick; /* while it is stopping */
 	double timeout;
@@ -334,41 +331,29 @@ static void connection_open(struct server *server, int fd)
 	server->connections = connection;
 	server->site.connections_accepted++;
 	server->site.connections_open++;
-	int yes = 1;
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
 	connection_serve(connection);
 	connection_free_if_closed(connection);
 }
 
-/* Without a descriptor left, the spare one serves to tell a client so. */
-static bool shed_one(struct server *server)
+static void on_connection(struct ev_loop *loop, ev_io *arrivals, int events)
 {
-	close(server->spare);
-	int fd = accept4(server->listener.fd, NULL, NULL, SOCK_CLOEXEC);
-	if (fd >= 0)
-		close(fd);
-	server->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	return fd >= 0;
-}
-
-static void on_connection(struct ev_loop *loop, ev_io *listener, int events)
-{
-	struct server *server = listener->data;
+	struct server *server = arrivals->data;
 	(void)events;
 	for (int i = 0; i < ACCEPTS && !server->site.stopping; i++) {
-		int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd = accept4(arrivals->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
 			connection_open(server, fd);
 		} else if (errno == EAGAIN) {
 			return;
-		} else if ((errno == EMFILE || errno == ENFILE) && !shed_one(server)) {
-			ev_io_stop(loop, listener); /* it would fire for ever */
+		} else if ((errno == EMFILE || errno == ENFILE) &&
+			!listener_shed(&server->listener)) {
+			ev_io_stop(loop, arrivals); /* it would fire for ever */
 			ev_timer_again(loop, &server->pardon);
 			return;
 		}
 	}
 	if (server->site.stopping)
-		ev_io_stop(loop, listener);
+		ev_io_stop(loop, arrivals);
 }
 
 static void on_pardon(struct ev_loop *loop, ev_timer *pardon, int events)
@@ -376,32 +361,22 @@ static void on_pardon(struct ev_loop *loop, ev_timer *pardon, int events)
 	struct server *server = pardon->data;
 	(void)events;
 	ev_timer_stop(loop, pardon);
-	ev_io_start(loop, &server->listener);
+	ev_io_start(loop, &server->arrivals);
 }
 
 static int server_listen(struct server *server, const struct server_options *options)
 {
-	const struct sockaddr *address = (const struct sockaddr *)&options->address;
-	socklen_t size = address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
-							: sizeof(struct sockaddr_in);
-	int yes = 1;
-	int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
-	if (bind(fd, address, size) != 0 || listen(fd, BACKLOG) != 0) {
-		int error = -errno;
-		close(fd);
+	int error = listener_open(&server->listener, &options->address, SOCK_NONBLOCK);
+	if (error)
 		return error;
-	}
-	ev_io_init(&server->listener, on_connection, fd, EV_READ);
+	ev_io_init(&server->arrivals, on_connection, server->listener.fd, EV_READ);
 	ev_timer_init(&server->pardon, on_pardon, 0., PARDON_TIME);
 	ev_timer_init(&server->tick, on_tick, 0., TICK);
 	ev_signal_init(&server->interrupt, on_signal, SIGINT);
 	ev_signal_init(&server->terminate, on_signal, SIGTERM);
-	server->listener.data = server->pardon.data = server->tick.data = server;
+	server->arrivals.data = server->pardon.data = server->tick.data = server;
 	server->interrupt.data = server->terminate.data = server;
-	ev_io_start(server->loop, &server->listener);
+	ev_io_start(server->loop, &server->arrivals);
 	ev_signal_start(server->loop, &server->interrupt);
 	ev_signal_start(server->loop, &server->terminate);
 	return 0;
@@ -419,10 +394,8 @@ static int server_serve(struct server *server, const struct server_options *opti
 	socklen_t size = sizeof(address);
 	getsockname(server->listener.fd, (struct sockaddr *)&address, &size);
 	ready(&address, work_pool_path(server->site.pool));
-	server->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	ev_run(server->loop, 0);
-	close(server->spare);
-	close(server->listener.fd);
+	listener_close(&server->listener);
 	return server->error;
 }
 
