@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* A pool of ringwake's, whose completions arrive at the target attached to the loop. */
+/* A pool of ringwake's, whose completions arrive at the target that the loop serves. */
+#include "attachment.h"
 #include "work.h"
 
 #include <ringwake/pool.h>
-#include <ringwake/uv.h>
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct work_pool {
-	struct ringwake_uv *attached;
+	struct attachment *attached;
 	struct ringwake *target;
 	struct ringwake_pool *workers;
 };
@@ -53,15 +53,15 @@ int work_pool_open(struct work_pool **out, void *loop, unsigned workers, const c
 	struct work_pool *pool = calloc(1, sizeof(*pool));
 	if (!pool)
 		return -ENOMEM;
-	error = ringwake_uv_attach(&pool->attached, loop, &params);
+	error = attachment_open(&pool->attached, loop, &params);
 	if (error) {
 		free(pool);
 		return error;
 	}
-	pool->target = ringwake_uv_target(pool->attached);
+	pool->target = attachment_target(pool->attached);
 	error = ringwake_pool_open(&pool->workers, workers);
 	if (error) {
-		ringwake_uv_detach(pool->attached);
+		attachment_close(pool->attached);
 		free(pool);
 		return error;
 	}
@@ -72,7 +72,7 @@ int work_pool_open(struct work_pool **out, void *loop, unsigned workers, const c
 void work_pool_close(struct work_pool *pool)
 {
 	ringwake_pool_close(pool->workers, RINGWAKE_POOL_FINISH);
-	ringwake_uv_detach(pool->attached);
+	attachment_close(pool->attached);
 	free(pool);
 }
 
