@@ -239,6 +239,7 @@ static void test_limits_and_fork(void **state)
 	if (child == 0) {
 		struct job job = {.runs = 0};
 		int submit = ringwake_pool_submit(pool, target, &job.work, run_job, finish_job);
+		ringwake_pool_call(pool);
 		int cancel = ringwake_pool_cancel(pool, &job.work);
 		ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
 		ringwake_close(target);
@@ -417,6 +418,35 @@ static void test_spinning_worker_needs_no_system_call(void **state)
 	ringwake_close(target);
 }
 
+/* Nobody is called for what is queued, nor for what is submitted after it, until the one call. */
+static void test_queued_work_waits_for_the_call(void **state)
+{
+	(void)state;
+	enum { COUNT = 20 };
+	struct job jobs[COUNT];
+	memset(jobs, 0, sizeof jobs);
+	struct ringwake *target = open_target(NULL);
+	struct ringwake_pool *pool = open_pool(2);
+	struct ringwake_pool_stats stats;
+	jobs_done = 0;
+	wait_until_parked(2);
+	for (int i = 0; i < COUNT - 1; i++)
+		assert_int_equal(
+			ringwake_pool_queue(pool, target, &jobs[i].work, run_job, finish_job),
+			i == 0);
+	assert_int_equal(
+		ringwake_pool_submit(pool, target, &jobs[COUNT - 1].work, run_job, finish_job), 0);
+	assert_int_equal(futex_wakes, 0);
+	ringwake_pool_stats(pool, &stats);
+	assert_int_equal(stats.queued, COUNT);
+	ringwake_pool_call(pool);
+	wait_for_jobs(target, COUNT);
+	for (int i = 0; i < COUNT; i++)
+		assert_int_equal(jobs[i].runs, 1);
+	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
+	ringwake_close(target);
+}
+
 static void test_order(void **state)
 {
 	(void)state;
@@ -561,6 +591,7 @@ int main(void)
 		WITH_FUTEXES(test_busy_workers_are_not_called),
 		WITH_FUTEXES(test_call_before_the_sleep),
 		WITH_FUTEXES(test_spinning_worker_needs_no_system_call),
+		WITH_FUTEXES(test_queued_work_waits_for_the_call),
 	};
 	return RUN_BOUNDED(pool_tests, 120);
 }

@@ -58,6 +58,18 @@ int ringwake_pool_submit(struct ringwake_pool *pool, struct ringwake *target,
 	void (*done)(struct ringwake_work *work, int status));
 
 /*
+ * Any thread. As ringwake_pool_submit, but calls no worker: 1 says that all of them sleep, and that
+ * the caller has to call one, by ringwake_pool_call, when it has queued what it has; until then
+ * this work waits, and so may that which others submit. So a loop that gives out much work in one
+ * turn pays for one call, and is not preempted by a worker after the first piece. Whoever was told
+ * 1 calls before the pool is closed. 0, 1, or the errors of ringwake_pool_submit
+ */
+int ringwake_pool_queue(struct ringwake_pool *pool, struct ringwake *target,
+	struct ringwake_work *work, void (*run)(struct ringwake_work *work),
+	void (*done)(struct ringwake_work *work, int status));
+void ringwake_pool_call(struct ringwake_pool *pool);
+
+/*
  * Any thread. Takes back work that has not been started: its done is called with -ECANCELED.
  * -EBUSY        it runs, or has run; done is called with 0
  * -EOWNERDEAD   this process is a fork of the one that opened the pool
