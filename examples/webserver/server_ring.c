@@ -187,7 +187,9 @@ static uint64_t clock_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* In this order: digests that end while completions are taken are answered in the same turn. */
+/* In this order: digests that end while completions are taken are answered in the same turn. The
+ * workers begin when all has been given to them: one that is called before may take the processor.
+ */
 static void server_loop(struct server *server)
 {
 	while (!server->site.stopping || server->accepting || server->site.connections_open > 0) {
@@ -196,6 +198,7 @@ static void server_loop(struct server *server)
 		ringwake_disarm(server->target);
 		server->now_ms = clock_ms();
 		take_completions(server);
+		work_begin(server->site.pool);
 		ringwake_dispatch(server->target, 0);
 	}
 }

@@ -28,6 +28,7 @@ struct server {
 	uv_tcp_t listener;
 	uv_signal_t interrupt, terminate;
 	uv_timer_t tick;
+	uv_prepare_t turn;
 	uint64_t timeout_ms;
 	struct connection *first, *last; /* those with a deadline, the next one due first */
 	int error;                       /* why it stopped by itself */
@@ -333,6 +334,21 @@ static void on_connection(uv_stream_t *listener, int status)
 	connection_serve(connection);
 }
 
+/* A worker that is called before all is given to it may take the processor from the loop. */
+static void on_turn(uv_prepare_t *turn)
+{
+	struct server *server = turn->data;
+	work_begin(server->site.pool);
+}
+
+static void turn_start(struct server *server)
+{
+	uv_prepare_init(&server->loop, &server->turn); /* these do not fail */
+	server->turn.data = server;
+	uv_prepare_start(&server->turn, on_turn);
+	uv_unref((uv_handle_t *)&server->turn);
+}
+
 /* Up to the first step that fails, which is named. */
 static int server_open(
 	struct server *server, const struct server_options *options, const char **failed)
@@ -351,6 +367,7 @@ static int server_open(
 	error = work_pool_open(&server->site.pool, loop, options->workers, options->path);
 	if (error)
 		return error;
+	turn_start(server);
 	*failed = "cannot listen";
 	uv_stream_t *listener = (uv_stream_t *)&server->listener;
 	const struct sockaddr *address = (const struct sockaddr *)&options->address;

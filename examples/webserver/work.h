@@ -42,4 +42,7 @@ struct work {
 };
 int work_submit(struct work_pool *pool, struct work *work);
 
+/* At the end of a turn of the loop: what was submitted in it is to be begun, if it is not yet. */
+void work_begin(struct work_pool *pool);
+
 #endif

@@ -13,6 +13,7 @@ struct work_pool {
 	struct attachment *attached;
 	struct ringwake *target;
 	struct ringwake_pool *workers;
+	bool must_call; /* the workers: they sleep, and work is queued */
 };
 
 _Static_assert(sizeof(struct ringwake_work) <= WORK_ROOM, "room for the library's own");
@@ -69,8 +70,16 @@ int work_pool_open(struct work_pool **out, void *loop, unsigned workers, const c
 	return 0;
 }
 
+void work_begin(struct work_pool *pool)
+{
+	if (pool->must_call)
+		ringwake_pool_call(pool->workers);
+	pool->must_call = false;
+}
+
 void work_pool_close(struct work_pool *pool)
 {
+	work_begin(pool);
 	ringwake_pool_close(pool->workers, RINGWAKE_POOL_FINISH);
 	attachment_close(pool->attached);
 	free(pool);
@@ -122,6 +131,10 @@ static void on_loop(struct ringwake_work *inner, int status)
 
 int work_submit(struct work_pool *pool, struct work *work)
 {
-	return ringwake_pool_submit(
+	int result = ringwake_pool_queue(
 		pool->workers, pool->target, inner_of(work), on_worker, on_loop);
+	if (result < 0)
+		return result;
+	pool->must_call |= result;
+	return 0;
 }

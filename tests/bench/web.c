@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* I: the example web server under wrk, on ringwake and on plain libuv. */
+/* I: the example web server under wrk, on ringwake, on plain libuv, and on a ring. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -106,21 +106,23 @@ static void run_healthz(const void *what, long point, double *values)
 }
 
 /* Built in the same tree. */
-#define SERVER    WEBSERVERS "/webserver"
-#define SERVER_UV WEBSERVERS "/webserver-uv"
+#define SERVER      WEBSERVERS "/webserver"
+#define SERVER_UV   WEBSERVERS "/webserver-uv"
+#define SERVER_RING WEBSERVERS "/webserver-ring"
 
 static bool can_run(void)
 {
 	return access(SERVER, X_OK) == 0 && access(SERVER_UV, X_OK) == 0 &&
-		system("command -v wrk >/dev/null") == 0;
+		access(SERVER_RING, X_OK) == 0 && system("command -v wrk >/dev/null") == 0;
 }
 
 #define RINGWAKE "webserver, on ringwake"
+#define RING     "webserver-ring, on an io_uring of its own"
 #define UV       "webserver-uv, on uv_async and uv_queue_work"
-#define NEEDS    .needs = "wrk, and both servers built in " WEBSERVERS, .possible = can_run
+#define NEEDS    .needs = "wrk, and the servers built in " WEBSERVERS, .possible = can_run
 
-static const struct variant variants[] = {
-	{.name = RINGWAKE, .what = SERVER, NEEDS}, {.name = UV, .what = SERVER_UV, NEEDS}};
+static const struct variant variants[] = {{.name = RINGWAKE, .what = SERVER, NEEDS},
+	{.name = RING, .what = SERVER_RING, NEEDS}, {.name = UV, .what = SERVER_UV, NEEDS}};
 static const struct metric metrics[] = {{"rate", "requests/s", true}, {"p99", "us", false},
 	{"processor time", "us/request", false}};
 static const struct reach reaches[] = {
