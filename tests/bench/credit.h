@@ -3,8 +3,8 @@
  * How a sender is kept from running away: it has a window of messages, which it may use again when
  * the loop has delivered them. It parks when there is none. (With sched_yield() in its place the
  * figures are the scheduler's: a sender that yields beside a SCHED_IDLE spinner is gone for a tick,
- * and one that yields beside the loop makes it wake for single messages. With a window of 1,024 a
- * fifth of the faster variants' time was their senders' parking.)
+ * and one that yields beside the loop makes it wake for single messages. With a window of 1,024 up
+ * to a fifth of the faster variants' time was their senders' parking.)
  */
 #ifndef CREDIT_H
 #define CREDIT_H
