@@ -351,7 +351,10 @@ void ringwake_pool_spin(struct ringwake_pool *pool, uint64_t spin_ns)
 static void show_up(struct ringwake_pool *pool)
 {
 	pthread_mutex_lock(&pool->lock);
-	pool->expecting = false;
+	/* Not if nobody has cleared it: a call that is not owed must not be taken for the one that
+	 * is. Relaxed: as in pick_worker. */
+	if (atomic_load_explicit(&pool->inbox, memory_order_relaxed) != ASLEEP)
+		pool->expecting = false;
 	unlock_and_call(pool);
 }
 

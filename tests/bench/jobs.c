@@ -99,7 +99,8 @@ static void run_on_one_core(const void *what, long under_way, double *values)
 #define ATTACHED "ringwake_uv_queue_work"
 #define UV       "uv_queue_work"
 
-/* With one core there is nothing to spin beside: the last one is for two. */
+/* With one core there is nothing to spin beside: the last one, and the last two of what is to be
+ * reached, are for two. */
 static const struct variant variants[] = {{.name = RINGWAKE, .what = &workers_ringwake},
 	{.name = ATTACHED, .what = &workers_uv_attached}, {.name = UV, .what = &workers_uv},
 	{.name = SPIN, .what = &workers_ringwake_spin}};
