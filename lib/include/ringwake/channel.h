@@ -64,8 +64,9 @@ int ringwake_channel_open(struct ringwake_channel **out, struct ringwake *target
 int ringwake_channel_acquire(struct ringwake_channel *channel);
 
 /*
- * Any thread. Gives a handle up; the channel must not be used with it again.
- * The last one lets finalize be called, once the loop has received all items.
+ * Any thread; any signal handler too, as long as the target is open or other handles are left (see
+ * ringwake_channel_abort). Gives a handle up; the channel must not be used with it again. The last
+ * one lets finalize be called, once the loop has received all items.
  * -EIO         the handle is given up, but the loop could not be woken to call finalize; as
  *              ringwake_channel_try_send()
  * -EOWNERDEAD  this process is a fork of the one that opened the channel; nothing is released, and

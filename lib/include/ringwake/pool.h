@@ -29,7 +29,7 @@ struct ringwake_work {
 
 /*
  * Any thread. Starts threads workers, with all signals blocked; 0: one for each processor the
- * process may run on.
+ * calling thread may run on.
  * -EINVAL   more than RINGWAKE_POOL_MAX_THREADS
  * -ENOMEM, -EAGAIN   no memory, no thread
  */

@@ -118,9 +118,11 @@ int ringwake_wake(struct ringwake *target);
  * Any thread, any signal handler. Puts exactly one completion with this user_data and res into the
  * application's ring, without coalescing: one system call each, whether the loop sleeps or not.
  * Linux 6.13.
- * -EOPNOTSUPP  the target is on the eventfd path, or on a ring of its own, where nobody would see
- * it -ECANCELED, -EOWNERDEAD  as ringwake_send() or what the kernel answered: -EOVERFLOW if the
- * queue is full and its backlog could not grow, -ENOMEM for a ring with IORING_SETUP_DEFER_TASKRUN.
+ * -EOPNOTSUPP  the target is on the eventfd path, or on a ring of its own: nobody would see it
+ * -ECANCELED   as ringwake_send()
+ * -EOWNERDEAD  as ringwake_send()
+ * or what the kernel answered: -EOVERFLOW if the queue is full and its backlog could not grow,
+ * -ENOMEM for a ring with IORING_SETUP_DEFER_TASKRUN.
  */
 int ringwake_post(struct ringwake *target, uint64_t user_data, int32_t res);
 
@@ -133,7 +135,7 @@ int ringwake_post(struct ringwake *target, uint64_t user_data, int32_t res);
  * application's own, which stays in the queue for it, or a signal after requests were submitted.
  * -ETIME       nothing came in time
  * -EINTR       a signal handler ran and nothing came
- * -ECANCELED   the target is closed
+ * -ECANCELED   a callback has closed the target, and the caller holds a reference
  * -EOWNERDEAD  this process is a fork of the one that opened the target
  * or what io_uring_enter(2) or ppoll(2) answered; the target is left usable. -EBADR, the kernel's
  * word that it had to drop completions, counts as awake and is not returned.
@@ -155,17 +157,17 @@ int ringwake_dispatch(struct ringwake *target, unsigned max);
 bool ringwake_arm(struct ringwake *target);
 void ringwake_disarm(struct ringwake *target);
 
-/* True if this completion is the target's doorbell: mark it as seen and pass over it. */
+/* Any thread. True if this completion is the target's doorbell: mark it as seen, pass over it. */
 bool ringwake_is_doorbell(const struct ringwake *target, const struct io_uring_cqe *cqe);
 
 /*
- * The file descriptor that polls readable when the doorbell has been rung, for a loop that sleeps
- * in epoll or poll. It stays the target's. -EOPNOTSUPP  the application's ring is
- * IORING_SETUP_DEFER_TASKRUN, which loses such wakes
+ * Any thread. The file descriptor that polls readable when the doorbell has been rung, for a loop
+ * that sleeps in epoll or poll. It stays the target's.
+ * -EOPNOTSUPP  the application's ring is IORING_SETUP_DEFER_TASKRUN, which loses such wakes
  */
 int ringwake_fd(const struct ringwake *target);
 
-/* The path chosen at open: RINGWAKE_PATH_MSG_RING or RINGWAKE_PATH_EVENTFD. */
+/* Any thread. The path chosen at open: RINGWAKE_PATH_MSG_RING or RINGWAKE_PATH_EVENTFD. */
 enum ringwake_path ringwake_path(const struct ringwake *target);
 
 struct ringwake_stats {

@@ -36,9 +36,9 @@ int ringwake_ev_attach(
 int ringwake_ev_detach(struct ringwake_ev *attached);
 
 /*
- * The loop's target, for ringwake_send() and all else; its callbacks run as those of a watcher of
- * priority EV_MAXPRI do. It lives until ringwake_ev_detach(). In a forked child the loop gets a new
- * one when it first runs after ev_loop_fork(); sends to the old one return -EOWNERDEAD.
+ * Any thread. The loop's target, for ringwake_send() and all else; its callbacks run as those of a
+ * watcher of priority EV_MAXPRI do. It lives until ringwake_ev_detach(). In a forked child the loop
+ * gets a new one when it first runs after ev_loop_fork(); sends to the old one return -EOWNERDEAD.
  */
 struct ringwake *ringwake_ev_target(struct ringwake_ev *attached);
 
@@ -112,13 +112,16 @@ struct ringwake_ev_work {
 
 typedef void (*ringwake_ev_work_cb)(struct ev_loop *loop, ringwake_ev_work *work, int revents);
 
-/* run is called on a worker, then cb on the loop's thread, with EV_CUSTOM. */
+/*
+ * Any thread, before the work is queued. run is called on a worker, then cb on the loop's thread,
+ * with EV_CUSTOM.
+ */
 void ringwake_ev_work_init(
 	ringwake_ev_work *work, void (*run)(ringwake_ev_work *work), ringwake_ev_work_cb cb);
 
 /*
- * Loop thread. libev has no workers of its own: one pool may serve all loops, and must be closed
- * after its work is done and before the loops are gone. Work keeps the loop alive until its
+ * Loop thread. libev has no workers of its own: one pool may serve all loops. Close it before the
+ * loops are detached or destroyed, or after its work is done. Work keeps the loop alive until its
  * completion. Work that is outstanding when the process forks stays the parent's.
  * -EBUSY        the work is queued already
  * -ECANCELED    the pool is closing
@@ -129,7 +132,8 @@ int ringwake_ev_queue_work(
 
 /*
  * Loop thread. Takes back work that has not been started: cb is called with status -ECANCELED.
- * -EBUSY   it runs, or has run
+ * -EBUSY       it runs, has run, or was not queued
+ * -EOWNERDEAD  this process is a fork of the one that opened the pool
  */
 int ringwake_ev_cancel(struct ringwake_pool *pool, ringwake_ev_work *work);
 

@@ -2,7 +2,8 @@
 /*
  * ringwake for libuv: a loop that any thread wakes through an io_uring.
  *
- * Functions return 0 or a negative libuv error, which on Linux is a negative errno.
+ * Functions return 0 or a negative libuv error, which on Linux is a negative errno. Those that
+ * libuv has no name for, -EOWNERDEAD above all, are strerror()'s to explain.
  */
 #ifndef RINGWAKE_UV_H
 #define RINGWAKE_UV_H
@@ -40,7 +41,10 @@ int ringwake_uv_attach(
  */
 int ringwake_uv_detach(struct ringwake_uv *attached);
 
-/* The loop's target, for ringwake_send() and all else. It lives until ringwake_uv_detach(). */
+/*
+ * Any thread. The loop's target, for ringwake_send() and all else. It lives until
+ * ringwake_uv_detach() or ringwake_uv_fork().
+ */
 struct ringwake *ringwake_uv_target(struct ringwake_uv *attached);
 
 /*
@@ -139,15 +143,17 @@ int ringwake_uv_cancel(uv_req_t *request);
 
 /*
  * Loop thread, while no work is outstanding. The loop's work runs on this pool from now on, which
- * must stay open until the loop is detached; NULL: on the shared workers again. UV_EBUSY.
+ * must stay open until the loop is detached; NULL: on the shared workers again.
+ *
+ * UV_EBUSY   work or requests are outstanding
  */
 int ringwake_uv_use_pool(struct ringwake_uv *attached, struct ringwake_pool *pool);
 
 /*
  * In a forked child, after uv_loop_fork() on the loop: makes a target of the child's own. Async
  * handles stay as they are; what was sent to them before the fork, work and requests are the
- * parent's. Until then sends return -EOWNERDEAD. An error of ringwake_open() or of
- * libuv leaves the loop without a target: close it.
+ * parent's. Until then sends return -EOWNERDEAD; after an error of ringwake_open() or of libuv they
+ * go on to, and it may be called again.
  */
 int ringwake_uv_fork(struct ringwake_uv *attached);
 
