@@ -284,6 +284,11 @@ static bool has_submissions(const struct doorbell *doorbell)
 	return !ringwake_doorbell_is_private(doorbell) && io_uring_sq_ready(doorbell->ring) > 0;
 }
 
+int ringwake_doorbell_submit(struct doorbell *doorbell)
+{
+	return has_submissions(doorbell) ? ringwake_system.submit(doorbell->ring) : 0;
+}
+
 int ringwake_doorbell_sleep(struct doorbell *doorbell, unsigned completions, int64_t timeout_ns)
 {
 	int result;
@@ -292,7 +297,7 @@ int ringwake_doorbell_sleep(struct doorbell *doorbell, unsigned completions, int
 	} else if (has_submissions(doorbell) && timeout_ns < 0 && completions == 1) {
 		result = ringwake_system.submit_and_wait(doorbell->ring);
 	} else {
-		result = has_submissions(doorbell) ? ringwake_system.submit(doorbell->ring) : 0;
+		result = ringwake_doorbell_submit(doorbell);
 		if (result >= 0)
 			result = sleep_in_ring(doorbell, completions, timeout_ns);
 	}
@@ -300,14 +305,25 @@ int ringwake_doorbell_sleep(struct doorbell *doorbell, unsigned completions, int
 	return result < 0 && result != -EBADR ? result : 0;
 }
 
+static int get_posted(const struct doorbell *doorbell)
+{
+	return ringwake_system.enter(doorbell->ring->ring_fd, 0, IORING_ENTER_GETEVENTS, NULL, 0);
+}
+
+void ringwake_doorbell_let_post(struct doorbell *doorbell)
+{
+	if (!ringwake_doorbell_is_private(doorbell) &&
+		doorbell->ring->flags & (IORING_SETUP_COOP_TASKRUN | IORING_SETUP_DEFER_TASKRUN))
+		get_posted(doorbell);
+}
+
 int ringwake_doorbell_flush(struct doorbell *doorbell)
 {
 	if (ringwake_doorbell_is_private(doorbell))
 		return 0;
-	int result = has_submissions(doorbell) ? ringwake_system.submit(doorbell->ring) : 0;
+	int result = ringwake_doorbell_submit(doorbell);
 	if (result >= 0)
-		result = ringwake_system.enter(
-			doorbell->ring->ring_fd, 0, IORING_ENTER_GETEVENTS, NULL, 0);
+		result = get_posted(doorbell);
 	return result < 0 && result != -EBADR ? result : 0;
 }
 
@@ -327,6 +343,9 @@ uint64_t ringwake_doorbell_reap(struct doorbell *doorbell)
 		count++;
 	}
 	io_uring_cq_advance(doorbell->ring, (unsigned)count);
+	/* Many came late and are in the backlog, which keeps the descriptor readable. */
+	if (doorbell->ring == &doorbell->own && io_uring_cq_has_overflow(doorbell->ring))
+		get_posted(doorbell);
 	return count;
 }
 

@@ -56,8 +56,13 @@ int ringwake_doorbell_prepare(struct doorbell *doorbell);
 /* Sleeps until the completion queue holds completions, or the eventfd was written. */
 int ringwake_doorbell_sleep(struct doorbell *doorbell, unsigned completions, int64_t timeout_ns);
 
-/* Submits what the application has prepared, and lets the kernel post what is due, without
- * sleeping. */
+/* Submits what the application has prepared. */
+int ringwake_doorbell_submit(struct doorbell *doorbell);
+
+/* For a loop that is awake: some rings post completions only when their owner comes by. */
+void ringwake_doorbell_let_post(struct doorbell *doorbell);
+
+/* Submits what is prepared, and lets the kernel post what is due, without sleeping. */
 int ringwake_doorbell_flush(struct doorbell *doorbell);
 
 /* Takes doorbells that have arrived off the front of the queue; returns how many rings they stand

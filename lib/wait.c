@@ -6,23 +6,31 @@
 #include "spin.h"
 #include "target.h"
 
-/* Looks out for a message, awake, so that senders need no doorbell. */
-static void spin(struct ringwake *target, int64_t timeout_ns)
+static bool has_nothing_to_do(const struct ringwake *target)
 {
-	if (target->spin_ns == 0)
-		return;
+	return ringwake_target_is_idle(target) && !target->closed &&
+		ringwake_doorbell_completions(&target->doorbell) == 0;
+}
+
+int64_t ringwake_spin(struct ringwake *target, int64_t timeout_ns)
+{
 	uint64_t limit = target->spin_ns;
 	if (timeout_ns >= 0 && (uint64_t)timeout_ns < limit)
 		limit = (uint64_t)timeout_ns;
+	if (limit == 0 || !has_nothing_to_do(target))
+		return timeout_ns;
+	if (ringwake_doorbell_submit(&target->doorbell) < 0)
+		return timeout_ns; /* the sleep tries again, and reports it */
 	int64_t end = ringwake_spin_end(limit);
 	do {
 		for (int i = 0; i < LOOKS; i++) {
-			if (!ringwake_target_is_quiet(target) ||
-				ringwake_doorbell_completions(&target->doorbell) > 0)
-				return;
+			if (!has_nothing_to_do(target))
+				return timeout_ns;
 			ringwake_relax();
 		}
+		ringwake_doorbell_let_post(&target->doorbell);
 	} while (ringwake_now_ns() < end);
+	return timeout_ns < 0 ? timeout_ns : timeout_ns - (int64_t)limit;
 }
 
 int ringwake_wait(struct ringwake *target, int64_t timeout_ns)
@@ -33,10 +41,9 @@ int ringwake_wait(struct ringwake *target, int64_t timeout_ns)
 		return -ECANCELED;
 
 	int result = 0;
-	if (timeout_ns != 0) {
-		spin(target, timeout_ns);
+	timeout_ns = ringwake_spin(target, timeout_ns);
+	if (timeout_ns != 0)
 		result = ringwake_target_arm(target);
-	}
 	if (result == 1) {
 		result = ringwake_doorbell_sleep(&target->doorbell, 1, timeout_ns);
 	} else if (result == 0) {
@@ -45,9 +52,10 @@ int ringwake_wait(struct ringwake *target, int64_t timeout_ns)
 	ringwake_disarm(target);
 	if (!ringwake_doorbell_is_private(&target->doorbell))
 		ringwake_doorbell_reap(&target->doorbell);
-	if (result == 0 && timeout_ns == 0 && ringwake_target_is_idle(target) &&
-		ringwake_doorbell_completions(&target->doorbell) == 0)
+	if (result == 0 && timeout_ns == 0 && has_nothing_to_do(target))
 		return -ETIME;
+	if ((result == -EINTR || result == -ETIME) && !ringwake_target_is_idle(target))
+		result = 0; /* a wake came with the signal, or just in time */
 	int ran = ringwake_dispatch(target, 0);
 	return ran > 0 ? ran : result;
 }

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Promise 2, sends and what a wait returns; the design's "a busy loop is never rung". */
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+
+#include "../../lib/target.h"
 #include "hooks.h"
 
 static void test_message_arrives(void **state)
@@ -242,6 +247,62 @@ static void test_poll_on_the_descriptor(void **state)
 	ringwake_close(target);
 }
 
+/* More doorbells than a ring of the target's own has room for: the rest is fetched, and gone. */
+static void test_late_doorbells_leave_nothing_behind(void **state)
+{
+	(void)state;
+	struct ringwake *target = open_target(NULL);
+	struct pollfd entry = {.fd = ringwake_fd(target), .events = POLLIN};
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(ringwake_doorbell_ring(&target->doorbell), 0);
+	target->owed += 100; /* as if as many senders had been held up */
+	for (int turns = 0; poll(&entry, 1, 0) > 0; turns++) {
+		assert_true(turns < 10);
+		ringwake_disarm(target);
+	}
+	target->owed -= 100;
+	target->reaped -= 100;
+	ringwake_close(target);
+}
+
+/* Its wake came with the signal, so the sleep was not ended for nothing. */
+static struct ringwake *signalled;
+static _Atomic bool no_more_signals;
+
+static void wake_in_handler(int signal)
+{
+	(void)signal;
+	ringwake_wake(signalled);
+}
+
+static void *send_signals(void *argument)
+{
+	pthread_t *thread = argument;
+	for (int i = 0; i < 2000; i++) {
+		pthread_kill(*thread, SIGUSR1);
+		sched_yield();
+	}
+	no_more_signals = true;
+	ringwake_wake(signalled);
+	return NULL;
+}
+
+static void test_wake_by_a_signal_handler(void **state)
+{
+	(void)state;
+	struct sigaction action = {.sa_handler = wake_in_handler}, before;
+	pthread_t self = pthread_self();
+	signalled = open_target(NULL);
+	no_more_signals = false;
+	sigaction(SIGUSR1, &action, &before);
+	pthread_t thread = start(send_signals, &self);
+	while (!no_more_signals)
+		assert_int_equal(ringwake_wait(signalled, -1), 0);
+	join(thread);
+	sigaction(SIGUSR1, &before, NULL);
+	ringwake_close(signalled);
+}
+
 static void test_errno_is_left_alone(void **state)
 {
 	(void)state;
@@ -275,6 +336,8 @@ int main(void)
 		ON_BOTH_PATHS(test_callback_sends_itself_again),
 		ON_BOTH_PATHS(test_nested_dispatch),
 		ON_BOTH_PATHS(test_poll_on_the_descriptor),
+		ON_BOTH_PATHS(test_late_doorbells_leave_nothing_behind),
+		ON_BOTH_PATHS(test_wake_by_a_signal_handler),
 		ON_BOTH_PATHS(test_errno_is_left_alone),
 	};
 	return RUN_BOUNDED(send_tests, 60);

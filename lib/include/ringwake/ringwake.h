@@ -51,8 +51,8 @@ struct ringwake_params {
 	/* user_data of the doorbell's completion on an application's ring; 0: the target's address
 	 */
 	uint64_t user_data;
-	/* nanoseconds for which ringwake_wait() polls for messages before it sleeps; 0: not at all
-	 */
+	/* nanoseconds for which ringwake_wait() and ringwake_spin() look out for messages before
+	 * the loop sleeps; 0: not at all */
 	uint64_t spin_ns;
 	/* the most callbacks one ringwake_wait() or ringwake_dispatch(target, 0) runs; 0: 256 */
 	unsigned batch;
@@ -156,6 +156,14 @@ int ringwake_dispatch(struct ringwake *target, unsigned max);
  */
 bool ringwake_arm(struct ringwake *target);
 void ringwake_disarm(struct ringwake *target);
+
+/*
+ * Loop thread, before ringwake_arm(). Submits what the application has prepared on its ring, and
+ * looks out, awake, for a message, a wake or a completion: for spin_ns of ringwake_params or
+ * timeout_ns nanoseconds, whichever is shorter; negative: for spin_ns. Senders need no system call
+ * meanwhile. Returns what is left of timeout_ns.
+ */
+int64_t ringwake_spin(struct ringwake *target, int64_t timeout_ns);
 
 /* Any thread. True if this completion is the target's doorbell: mark it as seen, pass over it. */
 bool ringwake_is_doorbell(const struct ringwake *target, const struct io_uring_cqe *cqe);
