@@ -64,10 +64,11 @@ void ringwake_uv_unwatch(uv_poll_t *handle);
 /* The loop must not sleep in this turn: its wait is over, or is to be. */
 void ringwake_uv_keep_awake(struct ringwake_uv *attached);
 
-/* After a sleep: completions, then messages. How many there were. */
+/* After a sleep: the callbacks of completions, then of messages. How many were called. */
 unsigned ringwake_uv_deliver(struct ringwake_uv *attached);
 
-/* The part of the ring's completions, request.c. */
+/* The part of the completions, request.c. A doorbell has no callback; what it stands for may have
+ * been found before it came. */
 unsigned ringwake_uv_complete(struct ringwake_uv *attached);
 
 /* The wait of a turn of ringwake_uv_run(), run.c: false if the loop is to wait in epoll. */

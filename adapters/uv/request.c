@@ -17,20 +17,21 @@ void ringwake_uv_request_start(struct ringwake_uv *attached, struct io_uring_sqe
 
 unsigned ringwake_uv_complete(struct ringwake_uv *attached)
 {
-	unsigned count = 0;
+	unsigned called = 0;
 	struct io_uring_cqe *waiting;
-	while (count < LIMIT && !attached->detached &&
-		io_uring_peek_cqe(&attached->ring, &waiting) == 0) {
+	for (unsigned taken = 0; taken < LIMIT && !attached->detached; taken++) {
+		if (io_uring_peek_cqe(&attached->ring, &waiting) != 0)
+			break;
 		struct io_uring_cqe completion = *waiting;
 		bool is_doorbell = ringwake_is_doorbell(attached->target, waiting);
 		io_uring_cqe_seen(&attached->ring, waiting);
-		count++;
 		ringwake_uv_request_t *request = io_uring_cqe_get_data(&completion);
 		if (is_doorbell || request == NULL)
 			continue;
 		if (!(completion.flags & IORING_CQE_F_MORE) && request != &attached->backend)
 			ringwake_uv_release(attached);
+		called++;
 		request->cb(request, completion.res, completion.flags);
 	}
-	return count;
+	return called;
 }

@@ -16,7 +16,8 @@
 #include <poll.h>
 #include <sys/epoll.h>
 
-#define MILLISECOND 1000000
+#define MILLISECOND INT64_C(1000000)
+#define SECOND      INT64_C(1000000000)
 
 /* UV_LOOP_BLOCK_SIGNAL sets this flag of the loop. */
 #define LOOP_BLOCK_SIGPROF 1u
@@ -86,13 +87,12 @@ static bool poll_backend(struct ringwake_uv *attached)
 	return true;
 }
 
-/* Sleeps for timeout milliseconds, or without limit if that is negative. */
-static int sleep_on(struct io_uring *ring, int timeout)
+/* Sleeps for timeout nanoseconds, or without limit if that is negative. */
+static int sleep_on(struct io_uring *ring, int64_t timeout)
 {
 	if (timeout < 0)
 		return io_uring_submit_and_wait(ring, 1);
-	struct __kernel_timespec limit = {
-		.tv_sec = timeout / 1000, .tv_nsec = timeout % 1000 * (long long)MILLISECOND};
+	struct __kernel_timespec limit = {.tv_sec = timeout / SECOND, .tv_nsec = timeout % SECOND};
 	struct io_uring_cqe *completion;
 	return io_uring_submit_and_wait_timeout(ring, &completion, 1, &limit, NULL);
 }
@@ -114,12 +114,14 @@ bool ringwake_uv_sleep_on_ring(struct ringwake_uv *attached)
 	if (uv_is_active((uv_handle_t *)&attached->doorbell))
 		ringwake_uv_unwatch(&attached->doorbell); /* the ring must not poll itself */
 	unsigned delivered = 0;
+	bool woken = false;
 	do {
 		if (!tell_epoll(loop))
 			return false;
-		int timeout = uv_backend_timeout(loop);
+		int64_t timeout = uv_backend_timeout(loop) * MILLISECOND;
 		if (timeout != 0 && !poll_backend(attached))
 			return false;
+		timeout = ringwake_spin(attached->target, timeout);
 		if (timeout != 0 && ringwake_arm(attached->target)) {
 			int result = sleep_on(&attached->ring, timeout);
 			if (result < 0 && result != -ETIME && result != -EINTR && result != -EBADR)
@@ -127,19 +129,22 @@ bool ringwake_uv_sleep_on_ring(struct ringwake_uv *attached)
 		} else if (io_uring_sq_ready(&attached->ring) > 0) {
 			io_uring_submit(&attached->ring);
 		}
+		/* It could go on sleeping, unless it was for a message or a wake that it woke. */
+		woken = timeout != 0 && !ringwake_arm(attached->target);
 		ringwake_disarm(attached->target);
 		uv_update_time(loop);
 		delivered += ringwake_uv_deliver(attached);
 		if (attached->backend_ready)
 			break;
-		if (delivered > 0 && (attached->mode == UV_RUN_ONCE || !owns_edges(attached)))
+		if ((woken || delivered > 0) &&
+			(attached->mode == UV_RUN_ONCE || !owns_edges(attached)))
 			break;
 	} while (uv_backend_timeout(loop) != 0);
 	/*
 	 * A descriptor that libuv no longer watches may have made epoll ready. Only libuv can tell,
 	 * and only in UV_RUN_ONCE does it matter: that must not return for nothing.
 	 */
-	bool only_backend = attached->backend_ready && delivered == 1;
+	bool only_backend = attached->backend_ready && delivered == 1 && !woken;
 	attached->backend_ready = false;
 	if (only_backend && attached->mode == UV_RUN_ONCE)
 		return false;

@@ -12,11 +12,14 @@ struct fixture {
 	struct ringwake_uv *attached;
 };
 
+/* How long the loops of the running test look out awake before they sleep on their ring. */
+static uint64_t test_spin_ns;
+
 /* Skips the test where the kernel has no sync MSG_RING; any other failure is one. */
 static inline struct ringwake_uv *attach(uv_loop_t *loop)
 {
 	struct ringwake_uv *attached = NULL;
-	struct ringwake_params params = {.path = test_path};
+	struct ringwake_params params = {.path = test_path, .spin_ns = test_spin_ns};
 	int error = ringwake_uv_attach(&attached, loop, &params);
 	if (error < 0 && error != UV_EBUSY && test_path == RINGWAKE_PATH_MSG_RING) {
 		print_message("no sync MSG_RING here: %s\n", strerror(-error));

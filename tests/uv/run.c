@@ -373,20 +373,135 @@ static void test_flood(void **state)
 	close_loop(f);
 }
 
+/* A doorbell that comes late, its message taken already, is nothing to return for. */
+static void test_once_returns_for_a_callback(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct counter counter;
+	open_loop(&f);
+	open_counter(&f, &counter, 1000);
+	for (unsigned i = 1; i <= 1000; i++) {
+		pthread_t thread = start(send_from_here, &counter);
+		assert_int_equal(run(&f, UV_RUN_ONCE) != 0, i < 1000);
+		join(thread);
+		assert_int_equal(counter.calls, i);
+	}
+	end(&f);
+}
+
+static void *wake_from_here(void *argument)
+{
+	if (ringwake_wake(argument) != 0)
+		abort();
+	return NULL;
+}
+
+/* A wake without a message has no callback, but the loop is to return for it. */
+static void test_wake_ends_once(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct counter counter;
+	open_loop(&f);
+	open_counter(&f, &counter, 0);
+	struct ringwake *target = ringwake_uv_target(f.attached);
+	for (int i = 0; i < 500; i++) {
+		pthread_t thread = start(wake_from_here, target);
+		if (i % 2)
+			join(thread);
+		assert_int_not_equal(run(&f, UV_RUN_ONCE), 0);
+		if (i % 2 == 0)
+			join(thread);
+	}
+	close_counter(&counter);
+	end(&f);
+}
+
+/* Sends one at a time, each when the one before has been received. */
+struct serve {
+	struct fixture f;
+	struct counter counter;
+	uv_sem_t received;
+	uint64_t rung_before;
+};
+
+static void receive(ringwake_uv_async_t *async)
+{
+	struct serve *serve = async->data;
+	count_call(async);
+	/* The first turn is in epoll, which has to be told of libuv's own descriptors. */
+	if (serve->counter.calls == 10)
+		serve->rung_before = stats_of(async->signal.event.target).wakes_rung;
+	uv_sem_post(&serve->received);
+}
+
+static void *serve_in_turn(void *argument)
+{
+	struct serve *serve = argument;
+	for (int i = 0; i < 200; i++) {
+		send_from_here(&serve->counter);
+		uv_sem_wait(&serve->received);
+	}
+	return NULL;
+}
+
+static void test_loop_that_looks_out_is_not_rung(void **state)
+{
+	(void)state;
+	struct serve serve = {.counter.close_at = 200};
+	open_loop(&serve.f);
+	uv_sem_init(&serve.received, 0);
+	assert_int_equal(
+		ringwake_uv_async_init(serve.f.attached, &serve.counter.async, receive), 0);
+	serve.counter.async.data = &serve;
+	pthread_t thread = start(serve_in_turn, &serve);
+	assert_int_equal(run(&serve.f, UV_RUN_DEFAULT), 0);
+	join(thread);
+	assert_int_equal(serve.counter.calls, 200);
+	assert_int_equal(
+		stats_of(ringwake_uv_target(serve.f.attached)).wakes_rung, serve.rung_before);
+	uv_sem_destroy(&serve.received);
+	close_loop(&serve.f);
+}
+
+static int begin_to_spin(void **state)
+{
+	test_spin_ns = UINT64_MAX;
+	return use_msg_ring(state);
+}
+
+static int end_to_spin(void **state)
+{
+	(void)state;
+	test_spin_ns = 0;
+	return 0;
+}
+
+/* For ever: whatever does not end it hangs. */
+#define SPINNING(test)                                                                             \
+	{                                                                                          \
+#test " spinning", test, begin_to_spin, end_to_spin, NULL                          \
+	}
+#define ON_ALL(test) ON_BOTH_PATHS(test), SPINNING(test)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ON_BOTH_PATHS(test_wakes_in_once),
-		ON_BOTH_PATHS(test_wakes_in_nowait),
-		ON_BOTH_PATHS(test_two_loops),
-		ON_BOTH_PATHS(test_watcher_started_in_a_callback),
-		ON_BOTH_PATHS(test_once_ignores_what_is_not_watched),
-		ON_BOTH_PATHS(test_once_returns_after_reading),
-		ON_BOTH_PATHS(test_takes_turns_with_uv_run),
-		ON_BOTH_PATHS(test_changes_threads),
-		ON_BOTH_PATHS(test_detach_while_running_is_refused),
-		ON_BOTH_PATHS(test_embedded),
-		ON_BOTH_PATHS(test_flood),
+		ON_ALL(test_wakes_in_once),
+		ON_ALL(test_wakes_in_nowait),
+		ON_ALL(test_two_loops),
+		ON_ALL(test_watcher_started_in_a_callback),
+		ON_ALL(test_once_ignores_what_is_not_watched),
+		ON_ALL(test_once_returns_after_reading),
+		ON_ALL(test_takes_turns_with_uv_run),
+		ON_ALL(test_changes_threads),
+		ON_ALL(test_detach_while_running_is_refused),
+		ON_ALL(test_embedded),
+		ON_ALL(test_flood),
+		ON_ALL(test_once_returns_for_a_callback),
+		ON_ALL(test_wake_ends_once),
+		SPINNING(test_loop_that_looks_out_is_not_rung),
 	};
 	return RUN_BOUNDED(tests, 90);
 }
