@@ -66,6 +66,7 @@
 #include "spin.h"
 #include "system.h"
 #include "target.h"
+#include "thread.h"
 
 /* The turn is the position times STATES plus one of these. */
 #define FREE    ((size_t)0)
@@ -104,7 +105,7 @@ struct ringwake_channel {
 	void (*receive)(void *context, void *item, int status);
 	void (*finalize)(void *context);
 	void *context;
-	_Atomic pthread_t loop; /* read by senders that would wait */
+	_Atomic uint64_t loop; /* read by senders that would wait */
 
 	alignas(CACHE_LINE) unsigned char slots[];
 };
@@ -200,7 +201,7 @@ static void called(struct ringwake_msg *msg)
 	struct ringwake_channel *channel = channel_of(msg);
 	size_t limit = channel->batch;
 	/* Relaxed: the number is all there is to it. */
-	atomic_store_explicit(&channel->loop, pthread_self(), memory_order_relaxed);
+	atomic_store_explicit(&channel->loop, ringwake_thread_number(), memory_order_relaxed);
 	while (receive(channel, limit)) {
 		if (ringwake_send(channel->target, msg) != -ECANCELED)
 			return;
@@ -259,7 +260,7 @@ int ringwake_channel_open(struct ringwake_channel **out, struct ringwake *target
 	channel->finalize = params->finalize;
 	channel->context = params->context;
 	atomic_init(&channel->references, params->handles ? params->handles : 1);
-	atomic_init(&channel->loop, pthread_self());
+	atomic_init(&channel->loop, ringwake_thread_number());
 	*out = channel;
 	return 0;
 }
@@ -385,16 +386,11 @@ int ringwake_channel_send(struct ringwake_channel *channel, const void *item, in
 	int result = ringwake_channel_try_send(channel, item);
 	if (result != -EAGAIN || timeout_ns == 0)
 		return result;
-	pthread_t loop = atomic_load_explicit(&channel->loop, memory_order_relaxed);
-	if (pthread_equal(loop, pthread_self()))
+	uint64_t loop = atomic_load_explicit(&channel->loop, memory_order_relaxed);
+	if (loop == ringwake_thread_number())
 		return -EDEADLK;
 
-	int64_t end_ns = INT64_MAX;
-	if (timeout_ns > 0) {
-		int64_t now = ringwake_now_ns();
-		if (timeout_ns < INT64_MAX - now)
-			end_ns = now + timeout_ns;
-	}
+	int64_t end_ns = timeout_ns < 0 ? INT64_MAX : ringwake_deadline((uint64_t)timeout_ns);
 	uint32_t room;
 	do {
 		/* Acquire: pairs with the release in tell_a_waiting_sender. */

@@ -9,6 +9,7 @@
 
 #include "process.h"
 #include "system.h"
+#include "thread.h"
 
 /* Of linux/io_uring.h, newer than the headers that liburing 2.3 brings. */
 #define REGISTER_SEND_MSG_RING 31
@@ -207,7 +208,7 @@ static int prepare_read(struct doorbell *doorbell)
 	io_uring_sqe_set_data64(sqe, doorbell->user_data);
 	doorbell->read_request = sqe;
 	doorbell->read_submitted = false;
-	doorbell->read_by = pthread_self();
+	doorbell->read_by = ringwake_thread_number();
 	return submit_read(doorbell);
 }
 
@@ -220,8 +221,7 @@ int ringwake_doorbell_prepare(struct doorbell *doorbell)
 		return submit_read(doorbell);
 	/* Acquire: the READ that wrote it is over, so its buffer may be used again. */
 	uint64_t value = atomic_load_explicit(&doorbell->read_value, memory_order_acquire);
-	if (doorbell->read_request && value == 0 &&
-		pthread_equal(doorbell->read_by, pthread_self()))
+	if (doorbell->read_request && value == 0 && doorbell->read_by == ringwake_thread_number())
 		return 0;
 	return prepare_read(doorbell);
 }
@@ -237,11 +237,10 @@ static int enter_fd(struct doorbell *doorbell, unsigned *flags)
 		int count = ringwake_system.register_ring(
 			doorbell->fd, IORING_REGISTER_RING_FDS, &update, 1);
 		doorbell->registered_index = count == 1 ? (int)update.offset : -1;
-		doorbell->registered_by = pthread_self();
+		doorbell->registered_by = ringwake_thread_number();
 		doorbell->registered = true;
 	}
-	if (doorbell->registered_index < 0 ||
-		!pthread_equal(doorbell->registered_by, pthread_self()))
+	if (doorbell->registered_index < 0 || doorbell->registered_by != ringwake_thread_number())
 		return doorbell->fd;
 	*flags |= IORING_ENTER_REGISTERED_RING;
 	return doorbell->registered_index;
@@ -250,7 +249,7 @@ static int enter_fd(struct doorbell *doorbell, unsigned *flags)
 static void unregister_own(struct doorbell *doorbell)
 {
 	if (!doorbell->registered || doorbell->registered_index < 0 ||
-		!pthread_equal(doorbell->registered_by, pthread_self()))
+		doorbell->registered_by != ringwake_thread_number())
 		return;
 	struct io_uring_rsrc_update update = {.offset = (unsigned)doorbell->registered_index};
 	ringwake_system.register_ring(doorbell->fd, IORING_UNREGISTER_RING_FDS, &update, 1);
@@ -471,7 +470,7 @@ static void pass_barrier(struct doorbell *doorbell)
  */
 static bool finish_read(struct doorbell *doorbell)
 {
-	if (doorbell->read_request == NULL || !pthread_equal(doorbell->read_by, pthread_self()))
+	if (doorbell->read_request == NULL || doorbell->read_by != ringwake_thread_number())
 		return true;
 	if (!doorbell->read_submitted && submit_or_drop(doorbell, doorbell->read_request) < 0)
 		return true;

@@ -12,7 +12,6 @@
 #define RINGWAKE_DOORBELL_H
 
 #include <liburing.h>
-#include <pthread.h>
 #include <ringwake/ringwake.h>
 
 struct doorbell {
@@ -27,11 +26,11 @@ struct doorbell {
 	struct io_uring own;
 	bool registered; /* own is registered with the thread that waits, which saves a look-up */
 	int registered_index;
-	pthread_t registered_by;
+	uint64_t registered_by; /* number of a thread, as read_by */
 	/* The READ of the eventfd on the application's ring: prepared, and known to the kernel. */
 	struct io_uring_sqe *read_request;
 	bool read_submitted;
-	pthread_t read_by;
+	uint64_t read_by;
 	_Atomic uint64_t read_value; /* 0 until that READ has completed; the kernel writes it */
 };
 

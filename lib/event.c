@@ -112,7 +112,8 @@ int ringwake_event_close_later(
 	if (!(before & QUEUED))
 		return 0;
 	if (event->target->closed) {
-		await_refusal(event);
+		if (!ringwake_target_withdraw(event->target, &event->msg))
+			await_refusal(event);
 		return 0;
 	}
 	event->fn = closed;

@@ -193,7 +193,7 @@ static void spin(const struct worker *worker)
 	uint64_t spin_ns = atomic_load_explicit(&worker->pool->spin_ns, memory_order_relaxed);
 	if (spin_ns == 0)
 		return;
-	int64_t end = ringwake_spin_end(spin_ns);
+	int64_t end = ringwake_deadline(spin_ns);
 	do {
 		for (int i = 0; i < LOOKS; i++) {
 			/* Relaxed: park looks again. */
@@ -333,6 +333,7 @@ int ringwake_pool_open(struct ringwake_pool **out, unsigned threads)
 	pthread_mutex_init(&pool->lock, NULL);
 	pool->process = (uint32_t)process;
 	int error = start_workers(pool, threads);
+	errno = saved;
 	if (error < 0) {
 		ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
 		return error;
@@ -351,10 +352,7 @@ void ringwake_pool_spin(struct ringwake_pool *pool, uint64_t spin_ns)
 static void show_up(struct ringwake_pool *pool)
 {
 	pthread_mutex_lock(&pool->lock);
-	/* Not if nobody has cleared it: a call that is not owed must not be taken for the one that
-	 * is. Relaxed: as in pick_worker. */
-	if (atomic_load_explicit(&pool->inbox, memory_order_relaxed) != ASLEEP)
-		pool->expecting = false;
+	pool->expecting = false;
 	unlock_and_call(pool);
 }
 

@@ -17,10 +17,10 @@ static inline int64_t ringwake_now_ns(void)
 }
 
 /* When that time is over; never, if it is longer than there is a clock for. */
-static inline int64_t ringwake_spin_end(uint64_t spin_ns)
+static inline int64_t ringwake_deadline(uint64_t time_ns)
 {
 	int64_t now = ringwake_now_ns();
-	return spin_ns < (uint64_t)(INT64_MAX - now) ? now + (int64_t)spin_ns : INT64_MAX;
+	return time_ns < (uint64_t)(INT64_MAX - now) ? now + (int64_t)time_ns : INT64_MAX;
 }
 
 static inline void ringwake_relax(void)

@@ -21,7 +21,7 @@ int64_t ringwake_spin(struct ringwake *target, int64_t timeout_ns)
 		return timeout_ns;
 	if (ringwake_doorbell_submit(&target->doorbell) < 0)
 		return timeout_ns; /* the sleep tries again, and reports it */
-	int64_t end = ringwake_spin_end(limit);
+	int64_t end = ringwake_deadline(limit);
 	do {
 		for (int i = 0; i < LOOKS; i++) {
 			if (!has_nothing_to_do(target))

@@ -161,6 +161,42 @@ struct storm {
 	struct counted messages[64];
 };
 
+/* A thread that has ended, and the next, which often is given the same pthread_t. */
+static void *wait_a_little(void *target)
+{
+	if (ringwake_wait(target, 1000000) != -ETIME)
+		abort();
+	return NULL;
+}
+
+static void *close_beside_another(void *target)
+{
+	struct ringwake *other;
+	struct ringwake_params params = {.path = test_path};
+	if (ringwake_open(&other, NULL, &params) != 0)
+		abort();
+	wait_a_little(other);
+	ringwake_close(target);
+	wait_a_little(other);
+	ringwake_close(other);
+	return NULL;
+}
+
+static void test_close_by_the_thread_after_the_loop(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct io_uring ring;
+		if (i == 1 && io_uring_queue_init(8, &ring, 0) != 0)
+			continue;
+		struct ringwake *target = open_target(i == 1 ? &ring : NULL);
+		join(start(wait_a_little, target));
+		join(start(close_beside_another, target));
+		if (i == 1)
+			io_uring_queue_exit(&ring);
+	}
+}
+
 static void *send_until_refused(void *argument)
 {
 	struct storm *storm = argument;
@@ -271,6 +307,7 @@ int main(void)
 		ON_BOTH_PATHS(test_close_delivers_what_was_accepted),
 		ON_BOTH_PATHS(test_close_in_a_callback),
 		ON_BOTH_PATHS(test_close_waits_parked_for_a_doorbell),
+		ON_BOTH_PATHS(test_close_by_the_thread_after_the_loop),
 		ON_BOTH_PATHS(test_send_racing_close),
 		ON_BOTH_PATHS(test_open_and_close_leak_nothing),
 	};

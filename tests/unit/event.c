@@ -125,6 +125,34 @@ static void test_close_later(void **state)
 	ringwake_close(target);
 }
 
+struct last_words {
+	struct ringwake_msg msg;
+	struct ringwake_event *event;
+	int result;
+};
+
+static void close_the_event(struct ringwake_msg *msg)
+{
+	struct last_words *words = (struct last_words *)msg;
+	words->result = ringwake_event_close_later(words->event, on_gone);
+}
+
+/* The event's message lies behind the one that closes it, in what ringwake_close() runs. */
+static void test_close_later_while_the_target_closes(void **state)
+{
+	(void)state;
+	struct ringwake *target = open_target(NULL);
+	struct tally tally = {0};
+	struct last_words words = {{.fn = close_the_event}, &tally.event, -1};
+	gone = 0;
+	ringwake_event_init(&tally.event, target, on_tally);
+	assert_int_equal(ringwake_send(target, &words.msg), 0);
+	assert_int_equal(ringwake_event_send(&tally.event), 0);
+	ringwake_close(target);
+	assert_int_equal(words.result, 0);
+	assert_int_equal(tally.calls + gone, 0);
+}
+
 static void *send_event(void *event)
 {
 	return (void *)(intptr_t)ringwake_event_send(event);
@@ -217,6 +245,7 @@ int main(void)
 		ON_BOTH_PATHS(test_callback_sees_the_last_write),
 		ON_BOTH_PATHS(test_close_takes_the_message_back),
 		ON_BOTH_PATHS(test_close_later),
+		ON_BOTH_PATHS(test_close_later_while_the_target_closes),
 		ON_BOTH_PATHS(test_close_while_a_sender_rings),
 		ON_BOTH_PATHS(test_close_while_senders_run),
 		ON_BOTH_PATHS(test_close_swallows_no_wake),

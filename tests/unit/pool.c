@@ -430,7 +430,6 @@ static void test_queued_work_waits_for_the_call(void **state)
 	struct ringwake_pool_stats stats;
 	jobs_done = 0;
 	wait_until_parked(2);
-	ringwake_pool_call(pool); /* nobody owes it: it does nothing */
 	for (int i = 0; i < COUNT - 1; i++)
 		assert_int_equal(
 			ringwake_pool_queue(pool, target, &jobs[i].work, run_job, finish_job),

@@ -62,7 +62,7 @@ int ringwake_pool_submit(struct ringwake_pool *pool, struct ringwake *target,
  * the caller has to call one, by ringwake_pool_call, when it has queued what it has; until then
  * this work waits, and so may that which others submit. So a loop that gives out much work in one
  * turn pays for one call, and is not preempted by a worker after the first piece. Whoever was told
- * 1 calls before the pool is closed; a call that nobody owes does nothing.
+ * 1 calls before the pool is closed; nobody else may call.
  * 0, 1, or the errors of ringwake_pool_submit
  */
 int ringwake_pool_queue(struct ringwake_pool *pool, struct ringwake *target,
