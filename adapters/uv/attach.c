@@ -166,26 +166,13 @@ static bool arm(struct ringwake_uv *attached)
 	return armed;
 }
 
-/* Has epoll report the ring, although nobody rang. */
-static bool ring_oneself(struct ringwake_uv *attached)
-{
-	struct io_uring_sqe *sqe = attached->ring_rings ? io_uring_get_sqe(&attached->ring) : NULL;
-	if (sqe == NULL)
-		return false;
-	io_uring_prep_nop(sqe);
-	io_uring_sqe_set_data(sqe, NULL);
-	return io_uring_submit(&attached->ring) > 0;
-}
-
 static void sleep_in_epoll(struct ringwake_uv *attached)
 {
 	if (!uv_is_active((uv_handle_t *)&attached->doorbell))
 		ringwake_uv_watch(&attached->doorbell);
 	if (attached->has_ring && io_uring_sq_ready(&attached->ring) > 0)
 		io_uring_submit(&attached->ring);
-	if (arm(attached))
-		return;
-	if (!ringwake_uv_libuv.counts_events || !ring_oneself(attached))
+	if (!arm(attached))
 		ringwake_dispatch(attached->target, 0);
 }
 
@@ -203,8 +190,7 @@ static void on_after(uv_check_t *handle)
 	struct ringwake_uv *attached = handle->data;
 	enter(attached);
 	ringwake_disarm(attached->target);
-	if (!ringwake_uv_libuv.counts_events)
-		ringwake_dispatch(attached->target, 0);
+	ringwake_dispatch(attached->target, 0);
 	if (!attached->detached)
 		arm(attached);
 	leave(attached);

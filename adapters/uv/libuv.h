@@ -15,8 +15,6 @@ struct ringwake_uv_libuv {
 	void (*close)(uv_handle_t *handle, uv_close_cb cb);
 	int (*loop_close)(uv_loop_t *loop);
 	int (*loop_fork)(uv_loop_t *loop);
-	/* libuv is to count a wake as an event of its epoll, even if the loop was awake. */
-	bool counts_events;
 };
 
 extern struct ringwake_uv_libuv ringwake_uv_libuv;

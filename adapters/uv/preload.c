@@ -24,7 +24,7 @@
 #undef uv_loop_close
 #undef uv_loop_fork
 
-struct ringwake_uv_libuv ringwake_uv_libuv = {.counts_events = true};
+struct ringwake_uv_libuv ringwake_uv_libuv;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
