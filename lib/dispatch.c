@@ -119,7 +119,18 @@ static bool remove_ready(struct ringwake *target, const struct ringwake_msg *msg
 	return false;
 }
 
-bool ringwake_target_withdraw(struct ringwake *target, const struct ringwake_msg *msg)
+/* A loop of the application's that was about to sleep may sleep on, if it is woken for what came.
+ */
+static void arm_again(struct ringwake *target)
+{
+	ringwake_doorbell_prepare(&target->doorbell);
+	while (!ringwake_target_fall_asleep(target))
+		ringwake_target_gather(target);
+	if (target->first || target->notified)
+		ringwake_wake(target);
+}
+
+static bool take_back(struct ringwake *target, const struct ringwake_msg *msg)
 {
 	for (;;) {
 		ringwake_target_gather(target);
@@ -138,4 +149,13 @@ bool ringwake_target_withdraw(struct ringwake *target, const struct ringwake_msg
 			ringwake_doorbell_sleep(&target->doorbell, completions, WITHDRAW_NS);
 		ringwake_disarm(target);
 	}
+}
+
+bool ringwake_target_withdraw(struct ringwake *target, const struct ringwake_msg *msg)
+{
+	bool armed = ringwake_target_is_asleep(target);
+	bool found = take_back(target, msg);
+	if (armed)
+		arm_again(target);
+	return found;
 }

@@ -66,6 +66,9 @@ void ringwake_target_gather(struct ringwake *target);
 /* Nothing was sent that has not been taken. */
 bool ringwake_target_is_quiet(const struct ringwake *target);
 
+/* Armed: the next send rings. */
+bool ringwake_target_is_asleep(const struct ringwake *target);
+
 /* Nor is anything that was taken left to run. */
 static inline bool ringwake_target_is_idle(const struct ringwake *target)
 {

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Coalescing events: at least one callback after the last send, and none after close. */
+#include <poll.h>
+
 #include "hooks.h"
 
 struct tally {
@@ -178,6 +180,62 @@ static void test_close_while_a_sender_rings(void **state)
 	ringwake_close(target);
 }
 
+/* A sender that was stopped between its two steps: it has taken on to push, and does so now. */
+struct halfway {
+	struct ringwake *target;
+	struct tally *tally;
+	struct counted *before;
+};
+
+static void *finish_send(void *argument)
+{
+	struct halfway *sender = argument;
+	if (sender->before && ringwake_send(sender->target, &sender->before->msg) != 0)
+		abort();
+	if (ringwake_send(sender->target, &sender->tally->event.msg) != 0)
+		abort();
+	return NULL;
+}
+
+/* An armed loop that closes an event, as a prepare callback may, is still rung in its sleep. */
+static void close_while_armed(bool beside_another)
+{
+	struct ringwake *target = open_target(NULL);
+	struct tally tally = {0};
+	struct counted other = {.msg.fn = count_message};
+	struct halfway sender = {target, &tally, beside_another ? &other : NULL};
+	struct pollfd entry = {.fd = ringwake_fd(target), .events = POLLIN};
+	ringwake_event_init(&tally.event, target, on_tally);
+	tally.event.state = 1; /* QUEUED */
+	assert_true(ringwake_arm(target));
+	pthread_t thread = start(finish_send, &sender);
+	assert_int_equal(ringwake_event_close(&tally.event), 0);
+	join(thread);
+	if (!beside_another) {
+		uint64_t rung = stats_of(target).wakes_rung;
+		assert_int_equal(ringwake_send(target, &other.msg), 0);
+		assert_int_equal(stats_of(target).wakes_rung, rung + 1);
+	}
+	assert_int_equal(poll(&entry, 1, 0), 1);
+	ringwake_disarm(target);
+	assert_int_equal(ringwake_dispatch(target, 0), 1);
+	assert_int_equal(other.count, 1);
+	assert_int_equal(tally.calls, 0);
+	ringwake_close(target);
+}
+
+static void test_close_while_armed(void **state)
+{
+	(void)state;
+	close_while_armed(false);
+}
+
+static void test_close_while_armed_beside_a_message(void **state)
+{
+	(void)state;
+	close_while_armed(true);
+}
+
 static _Atomic bool stop;
 static void *send_forever(void *event)
 {
@@ -247,6 +305,8 @@ int main(void)
 		ON_BOTH_PATHS(test_close_later),
 		ON_BOTH_PATHS(test_close_later_while_the_target_closes),
 		ON_BOTH_PATHS(test_close_while_a_sender_rings),
+		ON_BOTH_PATHS(test_close_while_armed),
+		ON_BOTH_PATHS(test_close_while_armed_beside_a_message),
 		ON_BOTH_PATHS(test_close_while_senders_run),
 		ON_BOTH_PATHS(test_close_swallows_no_wake),
 		ON_BOTH_PATHS(test_no_callback),
