@@ -11,6 +11,7 @@
 #include <sched.h>
 
 #include "probes.h"
+#include "process.h"
 
 #define TURN_LIMIT 4096
 
@@ -136,7 +137,7 @@ static bool take_back(struct ringwake *target, const struct ringwake_msg *msg)
 		ringwake_target_gather(target);
 		if (remove_ready(target, msg))
 			return true;
-		if (target->closed)
+		if (target->closed || !ringwake_process_is(target->process))
 			return false;
 		/*
 		 * Its sender has not pushed it yet. Other completions must not end the sleep; they

@@ -78,9 +78,12 @@ int ringwake_event_send(struct ringwake_event *event)
 	return result;
 }
 
-/* The target was closed first, so a sender that is still on its way will be refused. */
+/* The target was closed first, so a sender that is still on its way will be refused. In a forked
+ * child there is no such sender. */
 static void await_refusal(struct ringwake_event *event)
 {
+	if (!ringwake_process_is(event->target->process))
+		return;
 	unsigned state;
 	/* Acquire: pairs with the release of the sender that gives up. */
 	while ((state = atomic_load_explicit(&event->state, memory_order_acquire)) & QUEUED)

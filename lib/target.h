@@ -47,7 +47,8 @@ struct ringwake {
 
 /*
  * Loop thread. Waits, parked, until the message has arrived, and takes it off the list; other
- * messages stay for the next dispatch. False if the target was closed before the message came.
+ * messages stay for the next dispatch. False if the target was closed before the message came, or
+ * is the parent's of a forked child.
  */
 bool ringwake_target_withdraw(struct ringwake *target, const struct ringwake_msg *msg);
 

@@ -26,6 +26,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <unistd.h>
 
 /*
  * Private to libuv, the same in every release since 1.0: uv_walk() and uv_loop_close() pass over a
@@ -174,6 +175,8 @@ static void sleep_in_epoll(struct ringwake_uv *attached)
 		io_uring_submit(&attached->ring);
 	if (!arm(attached))
 		ringwake_dispatch(attached->target, 0);
+	if (attached->has_ring && io_uring_sq_ready(&attached->ring) > 0)
+		ringwake_uv_keep_awake(attached); /* the kernel refused them for the moment */
 }
 
 static void on_before(uv_prepare_t *handle)
@@ -294,8 +297,10 @@ static int open_sleep(struct ringwake_uv *attached)
 	if (error < 0) {
 		ringwake_close(attached->target);
 		close_ring(attached);
+		return error;
 	}
-	return error;
+	attached->process = getpid();
+	return 0;
 }
 
 static void stop_watching(struct ringwake_uv *attached)
@@ -303,6 +308,16 @@ static void stop_watching(struct ringwake_uv *attached)
 	close_watch(&attached->doorbell);
 	if (attached->has_ring && !attached->ring_rings)
 		close_watch(&attached->completions);
+}
+
+/* In a forked child whose loop was not told, the parent's epoll must go on to watch. */
+static void stop_watching_here(struct ringwake_uv *attached)
+{
+	int backend_fd = attached->loop->backend_fd;
+	if (attached->process != getpid())
+		attached->loop->backend_fd = -1;
+	stop_watching(attached);
+	attached->loop->backend_fd = backend_fd;
 }
 
 int ringwake_uv_reopen(struct ringwake_uv *attached)
@@ -360,6 +375,7 @@ int ringwake_uv_attach(
 		return error;
 	}
 	start_edges(attached);
+	ringwake_arm(attached->target); /* this turn may be past its prepare handles */
 	*out = attached;
 	return 0;
 }
@@ -369,7 +385,7 @@ int ringwake_uv_detach(struct ringwake_uv *attached)
 	if (attached->handles > 0 || attached->outstanding > 0 || attached->running)
 		return UV_EBUSY;
 	stop_edges(attached);
-	stop_watching(attached);
+	stop_watching_here(attached);
 	ringwake_close(attached->target);
 	close_ring(attached);
 	ringwake_uv_leave_workers(attached);

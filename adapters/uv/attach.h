@@ -10,6 +10,7 @@
 struct ringwake_uv {
 	struct ringwake_uv *next; /* in the list of all attached loops */
 	uv_loop_t *loop;
+	pid_t process; /* whose target it is */
 	struct ringwake_params params;
 	struct ringwake *target;
 	struct io_uring ring; /* if has_ring; the target's too, if ring_rings */
@@ -38,7 +39,7 @@ struct ringwake_uv {
 	unsigned outstanding; /* work, requests, and closings that wait for a message */
 	struct ringwake_uv_signal *closings;
 	struct ringwake_pool *pool; /* that runs the loop's work; NULL: none yet */
-	bool shares_workers;
+	pid_t shares_workers;       /* with other loops of this process; 0: it does not */
 };
 
 /* One lock for what loops share; fork() waits for it. */

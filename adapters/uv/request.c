@@ -19,7 +19,8 @@ unsigned ringwake_uv_complete(struct ringwake_uv *attached)
 {
 	unsigned called = 0;
 	struct io_uring_cqe *waiting;
-	for (unsigned taken = 0; taken < LIMIT && !attached->detached; taken++) {
+	/* A callback may detach, or fork and find itself in a child that has no ring. */
+	for (unsigned taken = 0; taken < LIMIT && attached->has_ring; taken++) {
 		if (io_uring_peek_cqe(&attached->ring, &waiting) != 0)
 			break;
 		struct io_uring_cqe completion = *waiting;

@@ -108,7 +108,7 @@ static bool owns_edges(struct ringwake_uv *attached)
 bool ringwake_uv_sleep_on_ring(struct ringwake_uv *attached)
 {
 	uv_loop_t *loop = attached->loop;
-	if (attached->sleeps_in_epoll ||
+	if (attached->sleeps_in_epoll || !attached->ring_rings ||
 		(attached->mode == UV_RUN_ONCE && uv_now(loop) != attached->turn_time))
 		return false;
 	if (uv_is_active((uv_handle_t *)&attached->doorbell))
@@ -134,7 +134,7 @@ bool ringwake_uv_sleep_on_ring(struct ringwake_uv *attached)
 		ringwake_disarm(attached->target);
 		uv_update_time(loop);
 		delivered += ringwake_uv_deliver(attached);
-		if (attached->backend_ready)
+		if (attached->backend_ready || !attached->ring_rings)
 			break;
 		if ((woken || delivered > 0) &&
 			(attached->mode == UV_RUN_ONCE || !owns_edges(attached)))

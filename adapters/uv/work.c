@@ -55,7 +55,7 @@ static int join_workers(struct ringwake_uv *attached)
 	}
 	if (error == 0) {
 		workers_users++;
-		attached->shares_workers = true;
+		attached->shares_workers = workers_process;
 		attached->pool = workers;
 	}
 	ringwake_uv_unlock();
@@ -68,13 +68,13 @@ void ringwake_uv_leave_workers(struct ringwake_uv *attached)
 	if (attached->shares_workers) {
 		ringwake_uv_lock();
 		forget_workers_of_parent();
-		if (workers && --workers_users == 0) {
+		if (attached->shares_workers == getpid() && --workers_users == 0) {
 			unused = workers;
 			workers = NULL;
 		}
 		ringwake_uv_unlock();
 	}
-	attached->shares_workers = false;
+	attached->shares_workers = 0;
 	attached->pool = NULL;
 	if (unused)
 		ringwake_pool_close(unused, RINGWAKE_POOL_FINISH);
@@ -137,6 +137,7 @@ int ringwake_uv_queue_work(struct ringwake_uv *attached, uv_work_t *request, uv_
 	if (error < 0) {
 		ringwake_uv_release(attached);
 		free(job);
+		request->reserved[0] = NULL;
 	}
 	return error;
 }
@@ -147,7 +148,7 @@ int ringwake_uv_cancel(uv_req_t *request)
 	if (request->type != UV_WORK || work->work_req.work != mark)
 		return uv_cancel(request);
 	struct job *job = request->reserved[0];
-	if (job == NULL) /* it has ended */
-		return UV_EBUSY;
+	if (job == NULL || job->work.target != job->attached->target)
+		return UV_EBUSY; /* it has ended, or is the parent's of a forked child */
 	return ringwake_pool_cancel(job->attached->pool, &job->work);
 }

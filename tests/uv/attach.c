@@ -160,6 +160,55 @@ static void attach_and_use(uv_loop_t *loop)
 	assert_int_equal(ringwake_uv_detach(f.attached), 0);
 }
 
+/* In the turn that attaches, the prepare callbacks of the helpers are over already. */
+struct late {
+	struct ringwake_msg msg;
+	uv_loop_t loop;
+	struct ringwake_uv *attached;
+	bool arrived;
+};
+
+static void arrive(struct ringwake_msg *msg)
+{
+	struct late *late = (struct late *)msg;
+	late->arrived = true;
+	uv_stop(&late->loop);
+}
+
+static void attach_late(uv_prepare_t *prepare)
+{
+	struct late *late = prepare->data;
+	uv_prepare_stop(prepare);
+	late->attached = attach(&late->loop);
+	assert_int_equal(ringwake_send(ringwake_uv_target(late->attached), &late->msg), 0);
+}
+
+static void in_an_hour(uv_timer_t *timer)
+{
+	(void)timer;
+}
+
+static void test_attach_in_a_prepare_callback(void **state)
+{
+	(void)state;
+	struct late late = {.msg = {.fn = arrive}};
+	uv_prepare_t prepare = {.data = &late};
+	uv_timer_t timer;
+	assert_int_equal(uv_loop_init(&late.loop), 0);
+	ringwake_uv_detach(attach(&late.loop)); /* skips */
+	uv_prepare_init(&late.loop, &prepare);
+	uv_prepare_start(&prepare, attach_late);
+	uv_timer_init(&late.loop, &timer);
+	uv_timer_start(&timer, in_an_hour, 3600000, 0);
+	uv_run(&late.loop, UV_RUN_DEFAULT);
+	assert_true(late.arrived);
+	uv_close((uv_handle_t *)&timer, NULL);
+	uv_close((uv_handle_t *)&prepare, NULL);
+	assert_int_equal(uv_run(&late.loop, UV_RUN_DEFAULT), 0);
+	assert_int_equal(ringwake_uv_detach(late.attached), 0);
+	assert_int_equal(uv_loop_close(&late.loop), 0);
+}
+
 static void test_nothing_leaks(void **state)
 {
 	(void)state;
@@ -221,6 +270,7 @@ int main(void)
 		ON_BOTH_PATHS(test_loop_works_after_detach),
 		ON_BOTH_PATHS(test_detach_delivers_what_was_sent),
 		ON_BOTH_PATHS(test_detach_in_a_callback),
+		ON_BOTH_PATHS(test_attach_in_a_prepare_callback),
 		ON_BOTH_PATHS(test_nothing_leaks),
 		ON_BOTH_PATHS(test_failed_attach_leaves_nothing),
 		ON_BOTH_PATHS(test_no_descriptor_left),

@@ -103,7 +103,7 @@ static void test_pipe_beside_a_flood(void **state)
 	close_loop(&flood.f);
 }
 
-/* Nor does a flood make the turn long: one turn runs one batch. */
+/* Nor does a flood make the turn long: before, in and after the poll it runs a batch of 256. */
 static void test_turn_is_bounded(void **state)
 {
 	(void)state;
@@ -116,7 +116,7 @@ static void test_turn_is_bounded(void **state)
 		unsigned long before = flood.echoed;
 		assert_int_not_equal(uv_run(&flood.f.loop, UV_RUN_NOWAIT), 0);
 		assert_true(flood.echoed > before);
-		assert_true(flood.echoed - before <= 512);
+		assert_true(flood.echoed - before <= 3 * 256);
 	}
 	flood.stopped = true;
 	uv_close((uv_handle_t *)&flood.timer, NULL);

@@ -2,6 +2,7 @@
 /* A loop in a forked child, after uv_loop_fork() and ringwake_uv_fork(). */
 #include "fixture.h"
 
+#include <poll.h>
 #include <sys/wait.h>
 
 /* The child ends with 0 if all it says is true; the number of the line that is not, else. */
@@ -268,6 +269,192 @@ static void test_child_that_ends_at_once(void **state)
 	close_loop(&f);
 }
 
+static void in_an_hour(uv_timer_t *timer)
+{
+	(void)timer;
+}
+
+/* A child that did not call uv_loop_fork() shares the parent's epoll, and leaves it alone. */
+static void test_child_that_only_closes(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct counter counter;
+	uv_timer_t timer;
+	open_loop(&f);
+	uv_timer_init(&f.loop, &timer);
+	uv_timer_start(&timer, in_an_hour, 3600000, 0);
+	uv_run(&f.loop, UV_RUN_NOWAIT); /* epoll watches */
+	uv_close((uv_handle_t *)&timer, NULL);
+	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
+	pid_t child = fork();
+	if (child == 0) {
+		alarm(30);
+		CHILD_ASSERT(ringwake_uv_detach(f.attached) == 0);
+		CHILD_ASSERT(uv_loop_close(&f.loop) == 0);
+		_exit(0);
+	}
+	assert_child_succeeds(child);
+	open_counter(&f, &counter, 1);
+	uv_run(&f.loop, UV_RUN_NOWAIT);
+	send_counter(&counter);
+	struct pollfd epoll = {.fd = uv_backend_fd(&f.loop), .events = POLLIN};
+	assert_int_equal(poll(&epoll, 1, 0), 1);
+	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
+	close_loop(&f);
+}
+
+/* Two loops have given the parent's workers work; the child's are told of one, and the other ends.
+ */
+static void test_workers_of_the_child(void **state)
+{
+	(void)state;
+#ifdef __SANITIZE_THREAD__
+	print_message("ThreadSanitizer does not bear threads in a forked child\n");
+	skip();
+#endif
+	struct fixture f, other;
+	open_loop(&f);
+	open_loop(&other);
+	settle_workers(&f);
+	uv_work_t work;
+	assert_int_equal(ringwake_uv_queue_work(other.attached, &work, do_nothing, NULL), 0);
+	assert_int_equal(uv_run(&other.loop, UV_RUN_DEFAULT), 0);
+	pid_t child = fork();
+	if (child == 0) {
+		alarm(30);
+		unsigned ends = 0;
+		work.data = &ends;
+		CHILD_ASSERT(uv_loop_fork(&f.loop) == 0 && ringwake_uv_fork(f.attached) == 0);
+		for (unsigned i = 1; i <= 2; i++) {
+			CHILD_ASSERT(ringwake_uv_queue_work(
+					     f.attached, &work, do_nothing, count_end) == 0);
+			CHILD_ASSERT(uv_run(&f.loop, UV_RUN_DEFAULT) == 0);
+			CHILD_ASSERT(ends == i);
+			if (i == 1)
+				CHILD_ASSERT(uv_loop_fork(&other.loop) == 0 &&
+					ringwake_uv_fork(other.attached) == 0 &&
+					ringwake_uv_detach(other.attached) == 0);
+		}
+		CHILD_ASSERT(ringwake_uv_detach(f.attached) == 0);
+		_exit(0);
+	}
+	assert_child_succeeds(child);
+	close_loop(&f);
+	close_loop(&other);
+}
+
+/* Work that waits in the parent's queue is not the child's to take back. */
+static void test_cancel_in_the_child(void **state)
+{
+	(void)state;
+	struct fixture f;
+	pthread_barrier_t barrier;
+	uv_work_t work[WORKERS + 1];
+	open_loop(&f);
+	settle_workers(&f);
+	pthread_barrier_init(&barrier, NULL, WORKERS + 1);
+	for (int i = 0; i <= WORKERS; i++) {
+		work[i].data = &barrier;
+		assert_int_equal(ringwake_uv_queue_work(f.attached, &work[i],
+					 i < WORKERS ? block : do_nothing, NULL),
+			0);
+	}
+	pid_t child = fork();
+	if (child == 0) {
+		alarm(30);
+		CHILD_ASSERT(uv_loop_fork(&f.loop) == 0 && ringwake_uv_fork(f.attached) == 0);
+		CHILD_ASSERT(ringwake_uv_cancel((uv_req_t *)&work[WORKERS]) == UV_EBUSY);
+		_exit(0);
+	}
+	assert_child_succeeds(child);
+	pthread_barrier_wait(&barrier);
+	close_loop(&f);
+	pthread_barrier_destroy(&barrier);
+}
+
+/* The parent's loop sleeps on a ring; in the child, which forks in a callback, there is none. */
+struct ringless {
+	struct fixture f;
+	struct counter counter;
+	uv_timer_t timer, again;
+	bool in_timer;
+	unsigned turns;
+	pid_t child;
+};
+
+static void lose_the_ring(struct ringless *ringless)
+{
+	ringless->child = fork();
+	if (ringless->child != 0)
+		return;
+	alarm(30);
+	setenv("RINGWAKE_PATH", "eventfd", 1);
+	CHILD_ASSERT(uv_loop_fork(&ringless->f.loop) == 0);
+	CHILD_ASSERT(ringwake_uv_fork(ringless->f.attached) == 0);
+	CHILD_ASSERT(
+		ringwake_path(ringwake_uv_target(ringless->f.attached)) == RINGWAKE_PATH_EVENTFD);
+}
+
+static void send_now(uv_timer_t *timer)
+{
+	struct ringless *ringless = timer->data;
+	send_counter(&ringless->counter);
+	uv_close((uv_handle_t *)timer, NULL);
+}
+
+/* The loop sleeps once more before the message. */
+static void fork_then_send(uv_timer_t *timer)
+{
+	struct ringless *ringless = timer->data;
+	if (ringless->in_timer)
+		lose_the_ring(ringless);
+	uv_timer_start(timer, send_now, 5, 0);
+}
+
+static void fork_when_called(ringwake_uv_async_t *async)
+{
+	struct ringless *ringless = async->data;
+	if (!ringless->in_timer && ringless->turns == 0)
+		lose_the_ring(ringless);
+	if (!ringless->in_timer && ringless->child == 0 && ++ringless->turns == 1) {
+		uv_timer_init(&ringless->f.loop, &ringless->again);
+		ringless->again.data = ringless;
+		uv_timer_start(&ringless->again, send_now, 5, 0);
+		return;
+	}
+	count_call(async);
+}
+
+static void lose_the_ring_in(bool in_timer)
+{
+	struct ringless ringless = {.in_timer = in_timer, .child = -1};
+	open_loop(&ringless.f); /* skips */
+	assert_int_equal(ringwake_uv_detach(ringless.f.attached), 0);
+	assert_int_equal(ringwake_uv_attach(&ringless.f.attached, &ringless.f.loop, NULL), 0);
+	ringless.counter.close_at = 1;
+	assert_int_equal(ringwake_uv_async_init(
+				 ringless.f.attached, &ringless.counter.async, fork_when_called),
+		0);
+	ringless.counter.async.data = &ringless;
+	uv_timer_init(&ringless.f.loop, &ringless.timer);
+	ringless.timer.data = &ringless;
+	uv_timer_start(&ringless.timer, fork_then_send, 5, 0);
+	int alive = ringwake_uv_run(ringless.f.attached, UV_RUN_DEFAULT);
+	if (ringless.child == 0)
+		_exit(alive != 0 || !ringless.counter.closed);
+	assert_int_equal(alive, 0);
+	assert_child_succeeds(ringless.child);
+	close_loop(&ringless.f);
+}
+
+static void test_child_without_a_ring(void **state)
+{
+	(void)state;
+	lose_the_ring_in(true);
+	lose_the_ring_in(false);
+}
+
 int main(void)
 {
 	setenv("UV_THREADPOOL_SIZE", "4", 1); /* WORKERS */
@@ -277,6 +464,10 @@ int main(void)
 		ON_BOTH_PATHS(test_closing_goes_on_in_both),
 		ON_BOTH_PATHS(test_fork_in_a_callback),
 		ON_BOTH_PATHS(test_child_that_ends_at_once),
+		ON_BOTH_PATHS(test_child_that_only_closes),
+		ON_BOTH_PATHS(test_workers_of_the_child),
+		ON_BOTH_PATHS(test_cancel_in_the_child),
+		ON_BOTH_PATHS(test_child_without_a_ring),
 	};
 	return RUN_BOUNDED(tests, 60);
 }

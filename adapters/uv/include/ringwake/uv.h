@@ -33,8 +33,9 @@ int ringwake_uv_attach(
 	struct ringwake_uv **out, uv_loop_t *loop, const struct ringwake_params *params);
 
 /*
- * Loop thread. Closes the target: messages that were accepted are delivered before it returns. The
- * helper handles are gone after it, so uv_loop_close() may follow at once.
+ * Loop thread. Closes the target: messages that were accepted are delivered before it returns, and
+ * must not begin anything of ringwake's on the loop. The helper handles are gone after it, so
+ * uv_loop_close() may follow at once.
  *
  * UV_EBUSY   async handles are open or closing, work or requests are outstanding, or
  *            ringwake_uv_run() is running
