@@ -31,11 +31,6 @@ static void on_event(struct ringwake_event *event)
 	ev_feed_event(attached_of(async)->loop, async, EV_ASYNC);
 }
 
-static void on_event_gone(struct ringwake_event *event)
-{
-	(void)event;
-}
-
 void ringwake_ev_async_set(ringwake_ev_async *async)
 {
 	atomic_init(&async->attached, NULL);
@@ -88,17 +83,15 @@ void ringwake_ev_async_start(struct ringwake_ev *attached, ringwake_ev_async *as
 
 void ringwake_ev_async_stop(ringwake_ev_async *async)
 {
+	if (!ev_is_active(async) && !ev_is_pending(async))
+		return; /* and its loop may be gone */
 	struct ringwake_ev *attached = attached_of(async);
 	if (attached == NULL)
 		return;
 	ev_clear_pending(attached->loop, async);
 	if (!ev_is_active(async))
 		return;
-	/* In a forked child there may be no sender left to wait for. */
-	if (attached->foreign)
-		ringwake_event_close_later(&async->event, on_event_gone);
-	else
-		ringwake_event_close(&async->event);
+	ringwake_event_close(&async->event);
 	unlink_from(async);
 	async->active = 0;
 	ev_unref(attached->loop);

@@ -80,13 +80,28 @@ static void delist(struct ringwake_ev *attached)
 	unlock_list();
 }
 
+bool ringwake_ev_is_foreign(struct ringwake_ev *attached)
+{
+	/* To a target that is not the parent's it does nothing: the ring is private. */
+	if (!attached->foreign)
+		attached->foreign = ringwake_post(attached->target, 0, 0) == -EOWNERDEAD;
+	return attached->foreign;
+}
+
+static void fall_asleep(struct ringwake_ev *attached)
+{
+	if (!attached->foreign && !ringwake_arm(attached->target))
+		ringwake_ev_stay_awake(attached);
+}
+
 static void on_before(struct ev_loop *loop, ev_prepare *watcher, int revents)
 {
 	struct ringwake_ev *attached = watcher->data;
-	(void)loop;
+	unsigned depth = ev_depth(loop);
 	(void)revents;
-	if (!attached->foreign && !ringwake_arm(attached->target))
-		ringwake_ev_stay_awake(attached);
+	if (attached->waits_at == 0 || depth < attached->waits_at)
+		attached->waits_at = depth;
+	fall_asleep(attached);
 }
 
 static void on_after(struct ev_loop *loop, ev_check *watcher, int revents)
@@ -98,6 +113,10 @@ static void on_after(struct ev_loop *loop, ev_check *watcher, int revents)
 		return;
 	ringwake_disarm(attached->target);
 	ev_feed_event(loop, &attached->dispatch, EV_CUSTOM);
+	if (attached->waits_at && ev_depth(loop) > attached->waits_at)
+		fall_asleep(attached); /* for the turn that ran this one before its wait */
+	else
+		attached->waits_at = 0;
 }
 
 static void on_dispatch(struct ev_loop *loop, ev_watcher *watcher, int revents)
@@ -115,8 +134,7 @@ static void on_forked(struct ev_loop *loop, ev_fork *watcher, int revents)
 	struct ringwake_ev *attached = watcher->data;
 	(void)loop;
 	(void)revents;
-	/* To a target that is not the parent's it does nothing: the ring is private. */
-	if (ringwake_post(attached->target, 0, 0) == -EOWNERDEAD)
+	if (ringwake_ev_is_foreign(attached))
 		ringwake_ev_renew(attached);
 }
 
@@ -214,6 +232,8 @@ int ringwake_ev_attach(
 	}
 	attached->path = ringwake_path(attached->target);
 	start_helpers(attached);
+	if (ev_depth(loop) > 0)
+		fall_asleep(attached); /* this turn may be past its prepare watchers */
 	*out = attached;
 	return 0;
 }
@@ -222,6 +242,7 @@ int ringwake_ev_detach(struct ringwake_ev *attached)
 {
 	if (attached->asyncs || attached->outstanding > 0)
 		return -EBUSY;
+	ringwake_ev_is_foreign(attached); /* while there is a target to ask */
 	close_target(attached);
 	ringwake_ev_end_watched(attached);
 	return 0;

@@ -12,6 +12,7 @@ struct ringwake_ev {
 	enum ringwake_path path;       /* the present target's */
 	struct inherited *inherited;   /* targets of the processes that this one was forked from */
 	bool foreign;                  /* the target is the parent process's */
+	unsigned waits_at; /* ev_depth() of the outermost turn between its edges, or 0 */
 
 	ev_prepare before; /* the edges of the wait */
 	ev_check after;
@@ -42,6 +43,9 @@ struct ringwake_ev *ringwake_ev_find(const struct ev_loop *loop);
 /* Loop thread. The descriptors that end the wait. */
 int ringwake_ev_open_watched(struct ringwake_ev *attached);
 int ringwake_ev_change_doorbell(struct ringwake_ev *attached, const struct ringwake *target);
+
+/* Loop thread. In a forked child, also one of a fork that ran no handlers. */
+bool ringwake_ev_is_foreign(struct ringwake_ev *attached);
 
 /* The loop must not wait in this turn; it is over. */
 void ringwake_ev_stay_awake(struct ringwake_ev *attached);

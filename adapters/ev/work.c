@@ -41,11 +41,13 @@ static void run(struct ringwake_work *pooled)
 static void done(struct ringwake_work *pooled, int status)
 {
 	ringwake_ev_work *work = work_of(pooled);
-	struct ev_loop *loop = work->attached->loop;
-	release(work->attached);
+	struct ringwake_ev *attached = work->attached;
 	work->status = status;
 	work->active = 0;
-	ev_feed_event(loop, work, EV_CUSTOM);
+	if (attached->outstanding == 0)
+		return; /* forgotten: the loop is being destroyed */
+	release(attached);
+	ev_feed_event(attached->loop, work, EV_CUSTOM);
 }
 
 void ringwake_ev_work_init(
@@ -61,6 +63,8 @@ int ringwake_ev_queue_work(
 {
 	if (ev_is_active(work) || ev_is_pending(work))
 		return -EBUSY;
+	if (ringwake_ev_is_foreign(attached))
+		return -EOWNERDEAD;
 	work->attached = attached;
 	int error = ringwake_pool_submit(pool, attached->target, &work->work, run, done);
 	if (error < 0)

@@ -315,6 +315,58 @@ static int child_finds_no_work(void)
 	return 0;
 }
 
+static int child_queues_before_it_runs(void)
+{
+	struct job job;
+	struct ringwake_pool *own;
+	ringwake_ev_work_init(&job.work, run_job, complete_job);
+	ev_loop_fork(loop);
+	CHILD_EXPECT(ringwake_pool_open(&own, 1) == 0);
+	CHILD_EXPECT(ringwake_ev_queue_work(attached, own, &job.work) == -EOWNERDEAD);
+	CHILD_EXPECT(!ev_is_active(&job.work));
+	return 0;
+}
+
+/* Work that would go to the parent's target, and be forgotten, is refused. */
+static void test_work_before_the_childs_loop_runs(void **state)
+{
+	open_all(state);
+	check_child(child_queues_before_it_runs, fork);
+	check_child(child_queues_before_it_runs, fork_by_system_call);
+	close_all();
+}
+
+static int child_detaches(void)
+{
+	ringwake_ev_async_stop(&watched.async);
+	CHILD_EXPECT(ringwake_ev_detach(attached) == 0);
+	return 0;
+}
+
+static void stop_loop(struct ev_loop *in, ev_timer *timer, int revents)
+{
+	(void)timer;
+	(void)revents;
+	ev_break(in, EVBREAK_ALL);
+}
+
+/* A child that no handler saw lets go of its loop: the parent's does not hear of it. */
+static void test_child_of_a_raw_system_call_that_detaches(void **state)
+{
+	open_all(state);
+	ev_run(loop, EVRUN_NOWAIT);
+	check_child(child_detaches, fork_by_system_call);
+	ev_timer timer;
+	ev_timer_init(&timer, stop_loop, 0.05, 0);
+	ev_now_update(loop);
+	ev_timer_start(loop, &timer);
+	unsigned before = ev_iteration(loop);
+	ev_run(loop, 0);
+	assert_in_range(ev_iteration(loop) - before, 1, 10);
+	check_parent();
+	close_all();
+}
+
 static void test_work_stays_the_parents(void **state)
 {
 	open_all(state);
@@ -397,6 +449,8 @@ int main(void)
 		ON_BACKEND(test_child_that_did_not_say_so_steals_nothing, poll),
 		ON_ALL(test_loop_fork_without_a_fork),
 		ON_ALL(test_work_stays_the_parents),
+		ON_ALL(test_work_before_the_childs_loop_runs),
+		ON_ALL(test_child_of_a_raw_system_call_that_detaches),
 		ON_ALL(test_fork_while_others_attach),
 	};
 	return RUN_BOUNDED(tests, 120);

@@ -220,6 +220,20 @@ static void test_loop_destroyed_with_work_outstanding(void **state)
 	pthread_barrier_destroy(&gate);
 }
 
+/* Its completion has come, and no turn of the loop after it. */
+static void test_loop_destroyed_with_work_completed(void **state)
+{
+	open_all(state, 1);
+	struct job job;
+	init_job(&job);
+	assert_int_equal(ringwake_ev_queue_work(attached, pool, &job.work), 0);
+	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
+	ev_loop_destroy(loop);
+	assert_int_equal(job.runs, 1);
+	assert_int_equal(job.completions, 0);
+	assert_false(ev_is_active(&job.work));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,6 +243,7 @@ int main(void)
 		ON_ALL(test_priority),
 		ON_ALL(test_loops_share_a_pool),
 		ON_ALL(test_loop_destroyed_with_work_outstanding),
+		ON_ALL(test_loop_destroyed_with_work_completed),
 	};
 	return RUN_BOUNDED(tests, 60);
 }

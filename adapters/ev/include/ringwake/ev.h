@@ -85,7 +85,8 @@ void ringwake_ev_async_stop(ringwake_ev_async *async);
  * Any thread, any signal handler. The callback runs at least once after the call; sends before it
  * runs are coalesced.
  * -ECANCELED    the watcher is not started
- * -EOWNERDEAD   a forked child; the callback runs there if ev_loop_fork() was called
+ * -EOWNERDEAD   a forked child; the callback runs there if ev_loop_fork() was called, and if this
+ *               is the thread that runs the loop: others may send when the loop has first run
  * otherwise as ringwake_event_send().
  */
 int ringwake_ev_async_send(ringwake_ev_async *async);
@@ -125,7 +126,8 @@ void ringwake_ev_work_init(
  * completion. Work that is outstanding when the process forks stays the parent's.
  * -EBUSY        the work is queued already
  * -ECANCELED    the pool is closing
- * -EOWNERDEAD   this process is a fork of the one that opened the pool
+ * -EOWNERDEAD   this process is a fork of the one that opened the pool, or the loop has not run in
+ *               it yet
  */
 int ringwake_ev_queue_work(
 	struct ringwake_ev *attached, struct ringwake_pool *pool, ringwake_ev_work *work);
