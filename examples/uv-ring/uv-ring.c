@@ -93,6 +93,10 @@ static void on_accepted(ringwake_uv_request_t *request, int result, unsigned fla
 	(void)flags;
 	if (result < 0)
 		return;
+	if (accepted == CLIENTS) { /* a stranger's */
+		close(result);
+		return;
+	}
 	struct connection *connection = &connections[accepted++];
 	connection->fd = result;
 	receive(connection);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * How ringwake comes to the server's loop: a target of ringwake's that the loop serves. On libuv it
- * is attachment_uv.c; a server whose loop is its own has it in its own file.
+ * is attachment_uv.c, on libev attachment_ev.c; a server whose loop is its own has it in its own
+ * file.
  */
 #ifndef WEBSERVER_ATTACHMENT_H
 #define WEBSERVER_ATTACHMENT_H

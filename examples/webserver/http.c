@@ -99,7 +99,6 @@ static int refuse(struct http_reader *reader, int status)
 static int on_message_begin(http_grammar *grammar)
 {
 	struct http_reader *reader = reader_of(grammar);
-	reader->request = (struct http_request){.verb = HTTP_VERB_OTHER};
 	reader->target_length = 0;
 	reader->name_length = 0;
 	reader->in_value = false;
@@ -217,6 +216,8 @@ int http_read(struct http_reader *reader, const char *bytes, size_t length, size
 	*used = 0;
 	if (length == 0)
 		return 0;
+	if (http_reader_idle(reader))
+		reader->request = (struct http_request){.verb = HTTP_VERB_OTHER};
 	bool failed;
 	*used = grammar_execute(&reader->grammar, &settings, bytes, length, &failed);
 	reader->head_length += *used;

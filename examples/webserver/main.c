@@ -18,8 +18,10 @@ static const char usage[] =
 	"  --port N        port to listen on, 0 for any that is free (8080)\n"
 	"  --bind ADDRESS  IPv4 or IPv6 address to listen on (127.0.0.1)\n"
 	"  --workers N     threads that compute digests, 0 for one a processor (0)\n"
-	"  --path PATH     how the loop is woken: auto, msg_ring or eventfd (auto)\n"
-	"  --timeout N     seconds a client may take for a request, or between two (10)\n"
+	"  --path PATH     how the loop is woken: auto, or by ringwake's msg_ring or eventfd "
+	"(auto)\n"
+	"  --timeout N     seconds a client may take for a request, for its answer, between two "
+	"(10)\n"
 	"  --help          print this and exit\n";
 
 static bool parse_number(const char *text, unsigned long most, unsigned *number)

@@ -4,6 +4,7 @@
 #ifndef WEBSERVER_RING_H
 #define WEBSERVER_RING_H
 
+#include "deadline.h"
 #include "handlers.h"
 #include "listener.h"
 
@@ -15,6 +16,8 @@
  */
 enum purpose { ACCEPT = 1, SIGNAL, TICK, RECEIVE, SEND, PURPOSE_BITS = 7 };
 
+struct connection;
+
 struct server {
 	struct site site;
 	struct io_uring ring;
@@ -22,9 +25,8 @@ struct server {
 	struct listener listener;
 	int signals; /* descriptor */
 	bool accepting, ticking;
-	uint64_t now_ms, timeout_ms;
-	struct connection *first, *last; /* those with a deadline, the next one due first */
-	int error;                       /* why it stopped by itself */
+	struct deadlines limits;
+	int error; /* why it stopped by itself */
 };
 
 /* To be prepared, and then marked. */

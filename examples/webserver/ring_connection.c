@@ -15,11 +15,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#define KEPT 4096 /* bytes of a buffer that waits with its connection */
+
 struct connection {
 	struct server *server;
-	struct connection *next, *previous;
-	uint64_t deadline; /* 0: none, and not in the queue */
-	uint64_t step;     /* of the session, that the deadline is for */
 	int fd;
 	bool receiving, sending;
 	bool lingering;       /* all is said; waiting for the client to close */
@@ -30,30 +29,24 @@ struct connection {
 	struct session session;
 };
 
-static void deadline_clear(struct connection *connection)
+static struct connection *connection_of(struct session *session)
 {
-	struct server *server = connection->server;
-	if (connection->deadline == 0)
-		return;
-	connection->deadline = 0;
-	*(connection->previous ? &connection->previous->next : &server->first) = connection->next;
-	*(connection->next ? &connection->next->previous : &server->last) = connection->previous;
+	return (struct connection *)((char *)session - offsetof(struct connection, session));
 }
 
-static void deadline_set(struct connection *connection)
+static void limit_start(struct connection *connection)
 {
-	struct server *server = connection->server;
-	deadline_clear(connection);
-	connection->deadline = server->now_ms + server->timeout_ms;
-	connection->next = NULL;
-	connection->previous = server->last;
-	*(server->last ? &server->last->next : &server->first) = connection;
-	server->last = connection;
+	deadline_set(&connection->server->limits, &connection->session.deadline);
+}
+
+static void limit_stop(struct connection *connection)
+{
+	deadline_clear(&connection->server->limits, &connection->session.deadline);
 }
 
 static void connection_close(struct connection *connection)
 {
-	deadline_clear(connection);
+	limit_stop(connection);
 	connection->closing = true;
 	if (connection->receiving || connection->sending)
 		shutdown(connection->fd, SHUT_RDWR);
@@ -113,7 +106,7 @@ static void connection_flush(struct connection *connection)
 		connection_close(connection);
 	} else if (!connection->closing && !connection->sending && output->length > 0) {
 		buffer_swap(&connection->unsent, output);
-		deadline_set(connection);
+		limit_start(connection);
 		connection_send(connection);
 	}
 	buffer_clear(output);
@@ -128,7 +121,7 @@ static void connection_finish(struct connection *connection)
 		connection_close(connection);
 		return;
 	}
-	deadline_set(connection);
+	limit_start(connection);
 	connection_receive(connection);
 }
 
@@ -148,13 +141,11 @@ static void connection_serve(struct connection *connection)
 		break;
 	case SESSION_WAIT:
 		if (!connection->sending)
-			deadline_clear(connection);
+			limit_stop(connection);
 		break;
 	case SESSION_READ:
-		if (connection->deadline == 0 || connection->step != session_step(session)) {
-			connection->step = session_step(session);
-			deadline_set(connection);
-		}
+		if (!connection->sending)
+			session_expect(session, &connection->server->limits);
 		connection_receive(connection);
 		break;
 	case SESSION_CLOSE:
@@ -168,8 +159,7 @@ static void on_answered(struct exchange *exchange)
 {
 	struct session *session =
 		(struct session *)((char *)exchange - offsetof(struct session, exchange));
-	struct connection *connection =
-		(struct connection *)((char *)session - offsetof(struct connection, session));
+	struct connection *connection = connection_of(session);
 	connection_serve(connection);
 	connection_free_if_over(connection);
 }
@@ -198,6 +188,8 @@ static void on_sent(struct connection *connection, int result)
 	if (connection->sent == unsent->length) {
 		connection->sent = 0;
 		buffer_clear(unsent);
+		if (unsent->capacity > KEPT)
+			buffer_free(unsent);
 		buffer_swap(unsent, &connection->behind);
 	}
 	if (unsent->length > 0)
@@ -238,21 +230,22 @@ static void connection_expire(struct connection *connection)
 
 void connections_expire(struct server *server)
 {
-	while (server->first && server->first->deadline <= server->now_ms)
-		connection_expire(server->first);
+	struct deadline *due;
+	while ((due = deadline_due(&server->limits)))
+		connection_expire(connection_of((struct session *)due));
 }
 
 void connections_close_idle(struct server *server)
 {
-	struct connection *connection = server->first;
-	while (connection) {
-		struct connection *next = connection->next;
+	struct deadline *deadline = server->limits.first;
+	while (deadline) {
+		struct connection *connection = connection_of((struct session *)deadline);
+		deadline = deadline->next;
 		bool busy = connection->sending || connection->lingering;
 		if (!busy && session_idle(&connection->session)) {
 			connection_close(connection);
 			connection_free_if_over(connection);
 		}
-		connection = next;
 	}
 }
 

@@ -3,7 +3,7 @@
  * The server on a libev loop: sockets, time limits and signals. Which backend it is LIBEV_FLAGS
  * decides, as in any program of libev's.
  *
- * A connection has one io watcher, for reading or for writing, and one timer. The watcher is
+ * A connection has one io watcher, for reading or for writing. The watcher is
  * changed or stopped only in its own callback, or where it has been stopped already: libev's
  * io_uring backend asks for it. So a connection that is to be closed while its watcher waits has
  * its socket shut down, which makes the watcher fire.
@@ -26,7 +26,6 @@
 #include <unistd.h>
 
 #define ACCEPTS     64  /* in one turn */
-#define TICK        0.1 /* seconds */
 #define PARDON_TIME 0.5 /* until there may be descriptors again */
 
 struct server {
@@ -36,18 +35,15 @@ struct server {
 	ev_io arrivals;
 	ev_timer pardon;
 	ev_signal interrupt, terminate;
-	ev_timer tick; /* while it is stopping */
-	double timeout;
-	struct connection *connections;
+	ev_prepare turn;
+	ev_timer tick; /* while there are connections */
+	struct deadlines limits;
 	int error; /* why it stopped by itself */
 };
 
 struct connection {
 	ev_io io;
-	ev_timer limit;
 	struct server *server;
-	struct connection *next, **link;
-	uint64_t step; /* of the session, that the limit is for */
 	struct buffer unsent;
 	size_t sent;
 	bool lingering; /* all is said; waiting for the client to close */
@@ -56,6 +52,21 @@ struct connection {
 	struct session session;
 };
 
+static struct connection *connection_of(struct session *session)
+{
+	return (struct connection *)((char *)session - offsetof(struct connection, session));
+}
+
+static void limit_start(struct connection *connection)
+{
+	deadline_set(&connection->server->limits, &connection->session.deadline);
+}
+
+static void limit_stop(struct connection *connection)
+{
+	deadline_clear(&connection->server->limits, &connection->session.deadline);
+}
+
 static bool is_sending(const struct connection *connection)
 {
 	return connection->unsent.length > 0;
@@ -63,17 +74,16 @@ static bool is_sending(const struct connection *connection)
 
 static void connection_free(struct connection *connection)
 {
-	connection->server->site.connections_open--;
-	if (connection->next)
-		connection->next->link = connection->link;
-	*connection->link = connection->next;
+	struct server *server = connection->server;
+	if (--server->site.connections_open == 0)
+		ev_timer_stop(server->loop, &server->tick);
 	buffer_free(&connection->unsent);
 	free(connection);
 }
 
 static void connection_close(struct connection *connection)
 {
-	ev_timer_stop(connection->server->loop, &connection->limit);
+	limit_stop(connection);
 	connection->closing = true;
 	if (ev_is_active(&connection->io)) {
 		shutdown(connection->io.fd, SHUT_RDWR);
@@ -88,11 +98,6 @@ static void connection_free_if_closed(struct connection *connection)
 {
 	if (connection->closed && !connection->session.exchange.pending)
 		connection_free(connection);
-}
-
-static void limit_start(struct connection *connection)
-{
-	ev_timer_again(connection->server->loop, &connection->limit);
 }
 
 static void io_start(struct connection *connection, int events)
@@ -175,14 +180,10 @@ static void connection_serve(struct connection *connection)
 	switch (next) {
 	case SESSION_FLUSH:
 	case SESSION_WAIT:
-		ev_timer_stop(connection->server->loop, &connection->limit);
+		limit_stop(connection);
 		break;
 	case SESSION_READ:
-		if (!ev_is_active(&connection->limit) ||
-			connection->step != session_step(session)) {
-			connection->step = session_step(session);
-			limit_start(connection);
-		}
+		session_expect(session, &connection->server->limits);
 		io_start(connection, EV_READ);
 		break;
 	case SESSION_CLOSE:
@@ -195,8 +196,7 @@ static void on_answered(struct exchange *exchange)
 {
 	struct session *session =
 		(struct session *)((char *)exchange - offsetof(struct session, exchange));
-	struct connection *connection =
-		(struct connection *)((char *)session - offsetof(struct connection, session));
+	struct connection *connection = connection_of(session);
 	connection_serve(connection);
 	connection_free_if_closed(connection);
 }
@@ -255,12 +255,9 @@ static void on_io(struct ev_loop *loop, ev_io *io, int events)
 }
 
 /* A client that has begun a request is told before its connection is closed. */
-static void on_limit(struct ev_loop *loop, ev_timer *limit, int events)
+static void connection_expire(struct connection *connection)
 {
-	struct connection *connection = limit->data;
 	struct session *session = &connection->session;
-	(void)loop;
-	(void)events;
 	connection->server->site.connections_timed_out += !connection->lingering;
 	if (session_idle(session) || is_sending(connection) || connection->lingering) {
 		connection_close(connection);
@@ -272,23 +269,30 @@ static void on_limit(struct ev_loop *loop, ev_timer *limit, int events)
 }
 
 /* On a tick and not by the signal itself: a request may have come in together with it. */
-static void on_tick(struct ev_loop *loop, ev_timer *tick, int events)
+static void close_idle(struct server *server)
 {
-	struct server *server = tick->data;
-	(void)events;
-	struct connection *connection = server->connections;
-	while (connection) {
-		struct connection *next = connection->next;
-		bool busy = is_sending(connection) || connection->lingering ||
-			connection->session.exchange.pending;
+	struct deadline *deadline = server->limits.first;
+	while (deadline) {
+		struct connection *connection = connection_of((struct session *)deadline);
+		deadline = deadline->next;
+		bool busy = is_sending(connection) || connection->lingering;
 		if (!busy && session_idle(&connection->session)) {
 			connection_close(connection);
 			connection_free_if_closed(connection);
 		}
-		connection = next;
 	}
-	if (server->connections == NULL)
-		ev_timer_stop(loop, tick);
+}
+
+static void on_tick(struct ev_loop *loop, ev_timer *tick, int events)
+{
+	struct server *server = tick->data;
+	struct deadline *due;
+	(void)loop;
+	(void)events;
+	while ((due = deadline_due(&server->limits)))
+		connection_expire(connection_of((struct session *)due));
+	if (server->site.stopping)
+		close_idle(server);
 }
 
 /* Ends the loop when the last connection has gone. */
@@ -298,7 +302,6 @@ static void server_stop(struct server *server)
 	ev_signal_stop(server->loop, &server->interrupt);
 	ev_signal_stop(server->loop, &server->terminate);
 	ev_timer_stop(server->loop, &server->pardon);
-	ev_timer_again(server->loop, &server->tick);
 	shutdown(server->listener.fd, SHUT_RDWR); /* its watcher fires, if it waits */
 }
 
@@ -322,15 +325,10 @@ static void connection_open(struct server *server, int fd)
 	connection->server = server;
 	session_init(&connection->session, &server->site, on_answered);
 	ev_io_init(&connection->io, on_io, fd, EV_READ);
-	ev_timer_init(&connection->limit, on_limit, 0., server->timeout);
-	connection->io.data = connection->limit.data = connection;
-	connection->next = server->connections;
-	connection->link = &server->connections;
-	if (connection->next)
-		connection->next->link = &connection->next;
-	server->connections = connection;
+	connection->io.data = connection;
 	server->site.connections_accepted++;
-	server->site.connections_open++;
+	if (server->site.connections_open++ == 0)
+		ev_timer_again(server->loop, &server->tick);
 	connection_serve(connection);
 	connection_free_if_closed(connection);
 }
@@ -364,6 +362,15 @@ static void on_pardon(struct ev_loop *loop, ev_timer *pardon, int events)
 	ev_io_start(loop, &server->arrivals);
 }
 
+/* A worker that is called before all is given to it may take the processor from the loop. */
+static void on_turn(struct ev_loop *loop, ev_prepare *turn, int events)
+{
+	struct server *server = turn->data;
+	(void)loop;
+	(void)events;
+	work_begin(server->site.pool);
+}
+
 static int server_listen(struct server *server, const struct server_options *options)
 {
 	int error = listener_open(&server->listener, &options->address, SOCK_NONBLOCK);
@@ -371,11 +378,15 @@ static int server_listen(struct server *server, const struct server_options *opt
 		return error;
 	ev_io_init(&server->arrivals, on_connection, server->listener.fd, EV_READ);
 	ev_timer_init(&server->pardon, on_pardon, 0., PARDON_TIME);
-	ev_timer_init(&server->tick, on_tick, 0., TICK);
+	ev_timer_init(&server->tick, on_tick, 0., TICK_MS / 1000.);
 	ev_signal_init(&server->interrupt, on_signal, SIGINT);
 	ev_signal_init(&server->terminate, on_signal, SIGTERM);
 	server->arrivals.data = server->pardon.data = server->tick.data = server;
 	server->interrupt.data = server->terminate.data = server;
+	ev_prepare_init(&server->turn, on_turn);
+	server->turn.data = server;
+	ev_prepare_start(server->loop, &server->turn);
+	ev_unref(server->loop);
 	ev_io_start(server->loop, &server->arrivals);
 	ev_signal_start(server->loop, &server->interrupt);
 	ev_signal_start(server->loop, &server->terminate);
@@ -402,7 +413,7 @@ static int server_serve(struct server *server, const struct server_options *opti
 int server_run(const struct server_options *options,
 	void (*ready)(const struct sockaddr_storage *address, const char *path))
 {
-	struct server server = {.timeout = options->timeout};
+	struct server server = {.limits.length_ms = UINT64_C(1000) * options->timeout};
 	char name[32];
 	snprintf(name, sizeof(name), "libev %d.%d", ev_version_major(), ev_version_minor());
 	server.site.loop = name;

@@ -21,7 +21,6 @@
 
 #define ENTRIES 1024 /* requests of one turn; with more, some are submitted early */
 #define SHEDS   64   /* clients in one turn */
-#define TICK_MS 100
 
 /*
  * One thread submits, and the kernel does its part of the work when that thread waits. The last
@@ -180,13 +179,6 @@ static void take_completions(struct server *server)
 	io_uring_cq_advance(&server->ring, seen);
 }
 
-static uint64_t clock_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* In this order: digests that end while completions are taken are answered in the same turn. The
  * workers begin when all has been given to them: one that is called before may take the processor.
  */
@@ -196,10 +188,10 @@ static void server_loop(struct server *server)
 		/* Armed: sleep. Not armed: digests have ended, so only submit. */
 		io_uring_submit_and_wait(&server->ring, ringwake_arm(server->target) ? 1 : 0);
 		ringwake_disarm(server->target);
-		server->now_ms = clock_ms();
 		take_completions(server);
 		work_begin(server->site.pool);
 		ringwake_dispatch(server->target, 0);
+		work_begin(server->site.pool); /* for requests that waited for those digests */
 	}
 }
 
@@ -259,7 +251,7 @@ int server_run(const struct server_options *options,
 	void (*ready)(const struct sockaddr_storage *address, const char *path))
 {
 	struct server server = {
-		.timeout_ms = UINT64_C(1000) * options->timeout,
+		.limits.length_ms = UINT64_C(1000) * options->timeout,
 		.listener.fd = -1,
 		.signals = -1,
 	};

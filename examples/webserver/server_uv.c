@@ -20,7 +20,6 @@
 #include <string.h>
 
 #define BACKLOG 511
-#define TICK_MS 100
 
 struct server {
 	struct site site;
@@ -29,19 +28,15 @@ struct server {
 	uv_signal_t interrupt, terminate;
 	uv_timer_t tick;
 	uv_prepare_t turn;
-	uint64_t timeout_ms;
-	struct connection *first, *last; /* those with a deadline, the next one due first */
-	int error;                       /* why it stopped by itself */
+	struct deadlines limits;
+	int error; /* why it stopped by itself */
 };
 
 struct connection {
 	uv_tcp_t tcp; /* first: the handle is the connection */
 	uv_shutdown_t shutdown;
 	struct server *server;
-	struct connection *next, *previous;
-	uint64_t deadline; /* 0: none, and not in the queue */
-	uint64_t step;     /* of the session, that the deadline is for */
-	unsigned writes;   /* that are under way */
+	unsigned writes; /* that are under way */
 	bool reading;
 	bool lingering; /* all is said; waiting for the client to close */
 	bool closed;    /* the handle is */
@@ -54,25 +49,19 @@ struct unsent {
 	char bytes[];
 };
 
-static void deadline_clear(struct connection *connection)
+static struct connection *connection_of(struct session *session)
 {
-	struct server *server = connection->server;
-	if (connection->deadline == 0)
-		return;
-	connection->deadline = 0;
-	*(connection->previous ? &connection->previous->next : &server->first) = connection->next;
-	*(connection->next ? &connection->next->previous : &server->last) = connection->previous;
+	return (struct connection *)((char *)session - offsetof(struct connection, session));
 }
 
-static void deadline_set(struct connection *connection)
+static void limit_start(struct connection *connection)
 {
-	struct server *server = connection->server;
-	deadline_clear(connection);
-	connection->deadline = uv_now(&server->loop) + server->timeout_ms;
-	connection->next = NULL;
-	connection->previous = server->last;
-	*(server->last ? &server->last->next : &server->first) = connection;
-	server->last = connection;
+	deadline_set(&connection->server->limits, &connection->session.deadline);
+}
+
+static void limit_stop(struct connection *connection)
+{
+	deadline_clear(&connection->server->limits, &connection->session.deadline);
 }
 
 static void connection_free(struct connection *connection)
@@ -96,7 +85,7 @@ static void connection_close(struct connection *connection)
 	uv_handle_t *handle = (uv_handle_t *)&connection->tcp;
 	if (uv_is_closing(handle))
 		return;
-	deadline_clear(connection);
+	limit_stop(connection);
 	uv_close(handle, on_closed);
 }
 
@@ -169,7 +158,7 @@ static bool write_later(struct connection *connection, const char *bytes, size_t
 		return false;
 	}
 	connection->writes++;
-	deadline_set(connection);
+	limit_start(connection);
 	return true;
 }
 
@@ -210,7 +199,7 @@ static void connection_finish(struct connection *connection)
 		connection_close(connection);
 		return;
 	}
-	deadline_set(connection);
+	limit_start(connection);
 	connection_read(connection);
 }
 
@@ -231,13 +220,10 @@ static void connection_serve(struct connection *connection)
 	switch (next) {
 	case SESSION_FLUSH:
 	case SESSION_WAIT:
-		deadline_clear(connection);
+		limit_stop(connection);
 		break;
 	case SESSION_READ:
-		if (connection->deadline == 0 || connection->step != session_step(session)) {
-			connection->step = session_step(session);
-			deadline_set(connection);
-		}
+		session_expect(session, &connection->server->limits);
 		connection_read(connection);
 		break;
 	case SESSION_CLOSE:
@@ -250,8 +236,7 @@ static void on_answered(struct exchange *exchange)
 {
 	struct session *session =
 		(struct session *)((char *)exchange - offsetof(struct session, exchange));
-	struct connection *connection =
-		(struct connection *)((char *)session - offsetof(struct connection, session));
+	struct connection *connection = connection_of(session);
 	connection_serve(connection);
 	if (connection->closed)
 		connection_free(connection);
@@ -273,22 +258,22 @@ static void connection_expire(struct connection *connection)
 /* On a tick and not by the signal itself: a request may have come in together with it. */
 static void close_idle(struct server *server)
 {
-	struct connection *connection = server->first;
-	while (connection) {
-		struct connection *next = connection->next;
+	struct deadline *deadline = server->limits.first;
+	while (deadline) {
+		struct connection *connection = connection_of((struct session *)deadline);
+		deadline = deadline->next;
 		bool busy = connection->writes > 0 || connection->lingering;
 		if (!busy && session_idle(&connection->session))
 			connection_close(connection);
-		connection = next;
 	}
 }
 
 static void on_tick(uv_timer_t *tick)
 {
 	struct server *server = tick->data;
-	uint64_t now = uv_now(&server->loop);
-	while (server->first && server->first->deadline <= now)
-		connection_expire(server->first);
+	struct deadline *due;
+	while ((due = deadline_due(&server->limits)))
+		connection_expire(connection_of((struct session *)due));
 	if (server->site.stopping)
 		close_idle(server);
 }
@@ -400,7 +385,7 @@ static int server_close(struct server *server)
 int server_run(const struct server_options *options,
 	void (*ready)(const struct sockaddr_storage *address, const char *path))
 {
-	struct server server = {.timeout_ms = UINT64_C(1000) * options->timeout};
+	struct server server = {.limits.length_ms = UINT64_C(1000) * options->timeout};
 	char name[32];
 	snprintf(name, sizeof(name), "libuv %s", uv_version_string());
 	server.site.loop = name;

@@ -69,7 +69,11 @@ bool session_idle(const struct session *session)
 	return http_reader_idle(&session->reader);
 }
 
-uint64_t session_step(const struct session *session)
+void session_expect(struct session *session, struct deadlines *queue)
 {
-	return 2 * session->answered + !session_idle(session);
+	uint64_t step = 2 * session->answered + !session_idle(session);
+	if (session->deadline.at_ms > 0 && session->step == step)
+		return;
+	session->step = step;
+	deadline_set(queue, &session->deadline);
 }

@@ -7,15 +7,18 @@
 #ifndef WEBSERVER_SESSION_H
 #define WEBSERVER_SESSION_H
 
+#include "deadline.h"
 #include "handlers.h"
 
 #define SESSION_INPUT_SIZE 8192
 
 struct session {
+	struct deadline deadline; /* first: the session is in the server's queue by it */
 	struct exchange exchange;
 	struct http_reader reader;
 	bool ended; /* the client sends no more; for the server to set */
 	uint64_t answered;
+	uint64_t step;     /* that the deadline is for */
 	size_t begin, end; /* what was received and not yet read */
 	char input[SESSION_INPUT_SIZE];
 };
@@ -44,9 +47,9 @@ void session_refuse(struct session *session, int status);
 bool session_idle(const struct session *session);
 
 /*
- * A number that changes with each step of the client's: a request begun, a request answered. Time
- * limits are for a step as a whole, whatever trickles in meanwhile.
+ * It is the client's turn. Time limits are for a step of its as a whole, a request or the pause
+ * before it, whatever trickles in meanwhile.
  */
-uint64_t session_step(const struct session *session);
+void session_expect(struct session *session, struct deadlines *queue);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Work on other threads whose end is announced on the loop. A program links one of these:
- * work_ringwake.c, work_ringwake_ev.c, and work_uv.c with what libuv brings along.
+ * work_ringwake.c, and work_uv.c with what libuv brings along.
  */
 #ifndef WEBSERVER_WORK_H
 #define WEBSERVER_WORK_H

@@ -113,6 +113,40 @@ else
 	ok "and ends as ever" stop TERM
 fi
 
+resident_kib() {
+	awk '/^VmRSS/ { print $2 }' "/proc/$server/status"
+}
+keeps_little() {
+	before=$(resident_kib)
+	perl -MIO::Socket::INET -e '
+		my @clients = map { IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $ARGV[0]) } 1 .. 200;
+		$SIG{TERM} = sub { exit };
+		$| = 1;
+		for my $client (@clients) {
+			syswrite($client, "GET / HTTP/1.1\r\nHost: x\r\n\r\n" x 100);
+			my ($pages, $all) = (0, "");
+			while ($pages < 100 && sysread($client, $all, 65536, length $all)) {
+				$pages++ while $all =~ s/^.*?<\/html>//s;
+			}
+		}
+		print "idle\n";
+		sleep 60;' "$port" >"$work/crowd" &
+	crowd=$!
+	within 60 grep -q idle "$work/crowd" || return 1
+	each=$((($(resident_kib) - before) / 200))
+	kill "$crowd"
+	wait "$crowd" || :
+	echo "KiB for each idle connection: $each"
+	[ "$each" -lt 64 ]
+}
+if [ -n "$wrapper" ] || [ -n "${WEBSERVER_SANITIZED:-}" ]; then
+	skip "an idle connection keeps little memory" "a sanitizer or $wrapper has memory of its own"
+else
+	start
+	ok "an idle connection keeps little memory" keeps_little
+	ok "and the server ends with many" stop TERM
+fi
+
 if grep -q '^0\{31\}1 ' /proc/net/if_inet6 2>/dev/null; then
 	start --bind ::1
 	ok "it listens on IPv6" grep '^listening on http://\[::1\]:' "$work/stdout"

@@ -75,6 +75,11 @@ head_request() {
 ok "HEAD has the head of GET and no body" head_request
 
 x='Host: x\r\n'
+garbage_after_head() {
+	perl "$here/client.pl" "$port" "HEAD / HTTP/1.1\\r\\n$x\\r\\n" '\0\0\0\0' >"$work/answer" &&
+		is "$(tail -n 1 "$work/answer")" "400 Bad Request"
+}
+ok "400 has a body, also behind HEAD" garbage_after_head
 ok "400 for what is no request" answers 400 'what is this\r\n\r\n'
 ok "400 for a TLS hello" answers 400 '\0\0\0\0\0\0\0\0\0\0\0'
 ok "400 for a request without Host" answers 400 'GET / HTTP/1.1\r\n\r\n'
