@@ -97,20 +97,24 @@ static void run_on_one_core(const void *what, long under_way, double *values)
 #define RINGWAKE "ringwake_pool"
 #define SPIN     "ringwake_pool, spin_ns 50,000"
 #define ATTACHED "ringwake_uv_queue_work"
+#define UV_SPIN  "ringwake_uv_queue_work, on the ring, spin_ns 50,000"
 #define UV       "uv_queue_work"
 
-/* With one core there is nothing to spin beside: the last one, and the last two of what is to be
+/* With one core there is nothing to spin beside: the last two, and the last four of what is to be
  * reached, are for two. */
 static const struct variant variants[] = {{.name = RINGWAKE, .what = &workers_ringwake},
 	{.name = ATTACHED, .what = &workers_uv_attached}, {.name = UV, .what = &workers_uv},
-	{.name = SPIN, .what = &workers_ringwake_spin}};
+	{.name = SPIN, .what = &workers_ringwake_spin},
+	{.name = UV_SPIN, .what = &workers_uv_spin}};
 static const struct metric metrics[] = {
 	{"rate", "jobs/s", true}, {"p50", "us", false}, {"p99", "us", false}};
 static const struct reach reaches[] = {
 	{.subject = RINGWAKE, .peer = UV, .metric = 0, .comparison = AT_LEAST, .limit = 3},
 	{.subject = RINGWAKE, .peer = UV, .metric = 2, .comparison = AT_MOST, .limit = 1},
 	{.subject = SPIN, .peer = UV, .metric = 0, .comparison = AT_LEAST, .limit = 3},
-	{.subject = SPIN, .peer = UV, .metric = 2, .comparison = AT_MOST, .limit = 1}};
+	{.subject = SPIN, .peer = UV, .metric = 2, .comparison = AT_MOST, .limit = 1},
+	{.subject = UV_SPIN, .peer = UV, .metric = 0, .comparison = AT_LEAST, .limit = 3},
+	{.subject = UV_SPIN, .peer = UV, .metric = 2, .comparison = AT_MOST, .limit = 1}};
 static const long points[] = {1, 1000};
 
 #define JOBS(id, letter, where, function, without)                                                 \
@@ -123,10 +127,10 @@ static const long points[] = {1, 1000};
 		.metrics = metrics,                                                                \
 		.metric_count = COUNT(metrics),                                                    \
 		.variants = variants,                                                              \
-		.variant_count = COUNT(variants) - (without),                                      \
+		.variant_count = COUNT(variants) - 2 * (without),                                  \
 		.run = function,                                                                   \
 		.reaches = reaches,                                                                \
-		.reach_count = COUNT(reaches) - 2 * (without)}
+		.reach_count = COUNT(reaches) - 4 * (without)}
 
 JOBS(jobs, "H", "all threads on two cores, SCHED_IDLE spinners on both", run_on_two_cores, 0);
 JOBS(jobs_one_core, "H1", "all threads pinned to one core", run_on_one_core, 1);

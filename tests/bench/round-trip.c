@@ -99,6 +99,7 @@ static const long one_point[] = {1};
 #define SPIN           "ringwake, spin_ns 50,000"
 #define UV             "uv_async"
 #define UV_RING        "ringwake, libuv on the ring"
+#define UV_RING_SPIN   "ringwake, libuv on the ring, spin_ns 50,000"
 #define EV_RING_EDGES  "ringwake, libev on io_uring"
 #define EV_RING        "ev_async, libev on io_uring"
 #define EV_EPOLL_EDGES "ringwake, libev on epoll"
@@ -145,8 +146,9 @@ static const struct reach reaches_d[] = {
 ROUND_TRIP(ev, "D", "Blocked round trip, libev", ONE_CORE, variants_d, reaches_d, run_on_one_core);
 
 static const struct variant variants_j[] = {{.name = SPIN, .what = &way_ringwake_spin},
+	{.name = UV_RING_SPIN, .what = &way_uv_ring_spin},
 	{.name = RINGWAKE, .what = &way_ringwake}, {.name = LINE, .what = &way_cache_line},
-	{.name = FUTEX, .what = &way_futex},
+	{.name = UV, .what = &way_uv}, {.name = FUTEX, .what = &way_futex},
 	{.name = "eventfd + epoll, edge-triggered", .what = &way_eventfd_edge},
 	{.name = READ, .what = &way_ring_read}};
 static const struct reach reaches_j[] = {

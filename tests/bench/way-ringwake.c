@@ -39,7 +39,7 @@ static void *open_sleeping(woken_function woken, void *owner)
 
 static void *open_spinning(woken_function woken, void *owner)
 {
-	return open_target(woken, owner, 50000);
+	return open_target(woken, owner, SPIN_NS);
 }
 
 static void run(void *argument)

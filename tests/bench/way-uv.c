@@ -76,13 +76,24 @@ static void ringwake_arrived(ringwake_uv_async_t *async)
 	loop->woken(loop->owner);
 }
 
-static void *open_attached(woken_function woken, void *owner)
+static void *attach(woken_function woken, void *owner, uint64_t spin_ns)
 {
 	struct loop *loop = open_loop(woken, owner);
-	must(ringwake_uv_attach(&loop->attached, &loop->uv, NULL), "ringwake_uv_attach");
+	struct ringwake_params params = {.spin_ns = spin_ns};
+	must(ringwake_uv_attach(&loop->attached, &loop->uv, &params), "ringwake_uv_attach");
 	must(ringwake_uv_async_init(loop->attached, &loop->ringwake_async, ringwake_arrived),
 		"ringwake_uv_async_init");
 	return loop;
+}
+
+static void *open_attached(woken_function woken, void *owner)
+{
+	return attach(woken, owner, 0);
+}
+
+static void *open_spinning(woken_function woken, void *owner)
+{
+	return attach(woken, owner, SPIN_NS);
 }
 
 static void close_attached(void *argument)
@@ -110,3 +121,5 @@ static void run_on_ring(void *argument)
 }
 
 const struct way way_uv_ring = {open_attached, run_on_ring, stop, close_attached, wake_attached};
+const struct way way_uv_ring_spin = {
+	open_spinning, run_on_ring, stop, close_attached, wake_attached};

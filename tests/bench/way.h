@@ -6,6 +6,8 @@
 #ifndef WAY_H
 #define WAY_H
 
+#define SPIN_NS 50000 /* of the ways that spin */
+
 typedef void (*woken_function)(void *owner);
 
 struct way {
@@ -24,7 +26,7 @@ extern const struct way way_pipe;
 extern const struct way way_eventfd_level, way_eventfd_edge;
 extern const struct way way_ring_read, way_ring_futex, way_ring_async, way_ring_sync;
 extern const struct way way_ringwake, way_ringwake_spin;
-extern const struct way way_uv, way_uv_attached, way_uv_ring;
+extern const struct way way_uv, way_uv_attached, way_uv_ring, way_uv_ring_spin;
 extern const struct way way_ev_epoll, way_ev_ring;
 extern const struct way way_ringwake_ev_epoll, way_ringwake_ev_ring;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* uv_queue_work() and ringwake_uv_queue_work(): the same requests and callbacks. */
+#include <ringwake/pool.h>
 #include <ringwake/uv.h>
 #include <stdlib.h>
 
@@ -9,6 +10,7 @@
 struct loop {
 	uv_loop_t uv;
 	struct ringwake_uv *attached;
+	struct ringwake_pool *pool; /* its own, or NULL */
 	job_function done;
 	uv_async_t alive; /* keeps the loop alive while no work is queued */
 	uv_work_t requests[];
@@ -66,6 +68,8 @@ static void close_uv(void *argument)
 	struct loop *loop = argument;
 	uv_close((uv_handle_t *)&loop->alive, NULL);
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
+	if (loop->pool)
+		ringwake_pool_close(loop->pool, RINGWAKE_POOL_FINISH);
 	if (loop->attached)
 		must(ringwake_uv_detach(loop->attached), "ringwake_uv_detach");
 	must(uv_loop_close(&loop->uv), "uv_loop_close");
@@ -90,3 +94,23 @@ static void submit_attached(void *argument, long index, void *job)
 }
 
 const struct workers workers_uv_attached = {open_attached, submit_attached, run, stop, close_uv};
+
+static void *open_spinning(job_function done, long jobs)
+{
+	struct loop *loop = open_loop(done, jobs);
+	struct ringwake_params params = {.spin_ns = WORKERS_SPIN_NS};
+	must(ringwake_uv_attach(&loop->attached, &loop->uv, &params), "ringwake_uv_attach");
+	must(ringwake_pool_open(&loop->pool, WORKERS), "ringwake_pool_open");
+	ringwake_pool_spin(loop->pool, WORKERS_SPIN_NS);
+	must(ringwake_uv_use_pool(loop->attached, loop->pool), "ringwake_uv_use_pool");
+	return loop;
+}
+
+static void run_on_ring(void *argument)
+{
+	struct loop *loop = argument;
+	ringwake_uv_run(loop->attached, UV_RUN_DEFAULT);
+}
+
+const struct workers workers_uv_spin = {
+	open_spinning, submit_attached, run_on_ring, stop, close_uv};
