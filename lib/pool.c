@@ -67,6 +67,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "process.h"
 #include "spin.h"
@@ -268,12 +269,16 @@ static void *run_worker(void *argument)
 	return NULL;
 }
 
+/* That this thread may run on; all, on a machine with more than a cpu_set_t has room for. */
 static unsigned processors(void)
 {
 	cpu_set_t set;
-	if (sched_getaffinity(0, sizeof set, &set) != 0)
+	if (sched_getaffinity(0, sizeof set, &set) == 0)
+		return (unsigned)CPU_COUNT(&set);
+	long online = sysconf(_SC_NPROCESSORS_ONLN);
+	if (online < 1)
 		return 1;
-	return (unsigned)CPU_COUNT(&set);
+	return online < RINGWAKE_POOL_MAX_THREADS ? (unsigned)online : RINGWAKE_POOL_MAX_THREADS;
 }
 
 static void refuse_work(struct ringwake_pool *pool)

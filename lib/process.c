@@ -2,7 +2,6 @@
 #include "process.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -84,28 +83,37 @@ void ringwake_wiped_free(void *memory)
 	atomic_fetch_and_explicit(&page->used, ~(1ull << piece), memory_order_release);
 }
 
-_Atomic uint32_t *ringwake_process_word;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+_Atomic(_Atomic uint32_t *) ringwake_process_word;
 static _Atomic uint32_t last_number; /* not wiped: a child counts on from its parent's */
 
-static void take_word(void)
+static _Atomic uint32_t *take_word(void)
 {
-	ringwake_process_word = ringwake_wiped_new();
+	_Atomic uint32_t *word = atomic_load_explicit(&ringwake_process_word, memory_order_relaxed);
+	if (word)
+		return word;
+	_Atomic uint32_t *fresh = ringwake_wiped_new();
+	/* Relaxed, as all about the word: it was zeroed by the kernel, or before it was freed. */
+	if (fresh == NULL ||
+		atomic_compare_exchange_strong_explicit(&ringwake_process_word, &word, fresh,
+			memory_order_relaxed, memory_order_relaxed))
+		return fresh;
+	ringwake_wiped_free(fresh);
+	return word;
 }
 
 int64_t ringwake_process_number(void)
 {
-	pthread_once(&once, take_word);
-	if (ringwake_process_word == NULL)
+	_Atomic uint32_t *word = take_word();
+	if (word == NULL)
 		return -ENOMEM;
 	/* Relaxed throughout: the number orders nothing, and of two threads that meet one's CAS
 	 * wins. */
-	uint32_t number = atomic_load_explicit(ringwake_process_word, memory_order_relaxed);
+	uint32_t number = atomic_load_explicit(word, memory_order_relaxed);
 	if (number != 0)
 		return number;
 	uint32_t fresh = atomic_fetch_add_explicit(&last_number, 1, memory_order_relaxed) + 1;
-	if (atomic_compare_exchange_strong_explicit(ringwake_process_word, &number, fresh,
-		    memory_order_relaxed, memory_order_relaxed))
+	if (atomic_compare_exchange_strong_explicit(
+		    word, &number, fresh, memory_order_relaxed, memory_order_relaxed))
 		return fresh;
 	return number;
 }

@@ -22,13 +22,14 @@ void ringwake_wiped_free(void *memory);
 /* This process's number, never 0, or -ENOMEM. */
 int64_t ringwake_process_number(void);
 
-extern _Atomic uint32_t *ringwake_process_word;
+extern _Atomic(_Atomic uint32_t *) ringwake_process_word;
 
 /* For numbers that ringwake_process_number() has returned. */
 static inline bool ringwake_process_is(uint32_t number)
 {
 	/* Relaxed: only fork() changes it, before the child's first instruction. */
-	return atomic_load_explicit(ringwake_process_word, memory_order_relaxed) == number;
+	_Atomic uint32_t *word = atomic_load_explicit(&ringwake_process_word, memory_order_relaxed);
+	return atomic_load_explicit(word, memory_order_relaxed) == number;
 }
 
 #endif

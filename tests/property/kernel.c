@@ -111,6 +111,7 @@ static void map_ring(struct io_uring *ring, unsigned entries)
 {
 	static unsigned completion_mask, submission_mask = SUBMISSIONS - 1;
 	static unsigned submission_entries = SUBMISSIONS;
+	static unsigned flags; /* there is no backlog here */
 	completion_mask = entries - 1;
 	memset(ring, 0, sizeof *ring);
 	kernel.entries = entries;
@@ -127,6 +128,7 @@ static void map_ring(struct io_uring *ring, unsigned entries)
 	ring->sq.ktail = &kernel.submit_tail;
 	ring->sq.kring_mask = &submission_mask;
 	ring->sq.kring_entries = &submission_entries;
+	ring->sq.kflags = &flags;
 	ring->sq.sqes = kernel.submissions;
 	ring->sq.ring_mask = submission_mask;
 	ring->sq.ring_entries = submission_entries;

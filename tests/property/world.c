@@ -81,7 +81,8 @@ static bool is_within(const volatile void *address, const volatile void *start, 
 void before_atomic(const volatile void *address)
 {
 	const struct ringwake *target = world.target;
-	if (target == NULL || address == ringwake_process_word)
+	const void *word = atomic_load_explicit(&ringwake_process_word, memory_order_relaxed);
+	if (target == NULL || address == word || address == &ringwake_process_word)
 		return;
 	require(!world.freed || !is_within(address, target, sizeof *target),
 		"the target is used after it was freed");

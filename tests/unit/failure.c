@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Promise 5: a failed doorbell is never a lost wake. */
+#include <sys/resource.h>
+#include <sys/wait.h>
+
 #include "hooks.h"
 
 static void *send_one(void *argument)
@@ -8,6 +11,33 @@ static void *send_one(void *argument)
 	static struct counted message = {.msg.fn = count_message};
 	ringwake_send(*target, &message.msg);
 	return NULL;
+}
+
+/* The first open of a process finds no memory; the second does. Must be this program's first test.
+ */
+static void test_open_without_memory_is_not_for_ever(void **state)
+{
+	(void)state;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	print_message("a sanitizer does not bear a limit of its memory\n");
+	skip();
+#endif
+	pid_t child = fork();
+	if (child == 0) {
+		struct ringwake_params params = {.path = RINGWAKE_PATH_EVENTFD};
+		struct ringwake *target;
+		struct rlimit before, none;
+		getrlimit(RLIMIT_AS, &before);
+		none = (struct rlimit){0, before.rlim_max};
+		setrlimit(RLIMIT_AS, &none);
+		int first = ringwake_open(&target, NULL, &params);
+		setrlimit(RLIMIT_AS, &before);
+		int second = ringwake_open(&target, NULL, &params);
+		_exit(first != -ENOMEM || second != 0);
+	}
+	int status;
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
 }
 
 static void test_failure_is_reported_and_the_next_send_rings(void **state)
@@ -200,6 +230,7 @@ static void test_failing_sleep_leaves_the_target_usable(void **state)
 int main(void)
 {
 	const struct CMUnitTest failure_tests[] = {
+		cmocka_unit_test(test_open_without_memory_is_not_for_ever),
 		ON_BOTH_PATHS(test_failure_is_reported_and_the_next_send_rings),
 		ON_BOTH_PATHS(test_failed_wake_rings_again),
 		ON_BOTH_PATHS(test_event_beside_an_unrung_message),
