@@ -140,7 +140,7 @@ keeps_little() {
 	[ "$each" -lt 64 ]
 }
 if [ -n "$wrapper" ] || [ -n "${WEBSERVER_SANITIZED:-}" ]; then
-	skip "an idle connection keeps little memory" "a sanitizer or $wrapper has memory of its own"
+	skip "an idle connection keeps little memory" "not under ${wrapper:-a sanitizer}"
 else
 	start
 	ok "an idle connection keeps little memory" keeps_little
