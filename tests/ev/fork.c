@@ -362,7 +362,7 @@ static void test_child_of_a_raw_system_call_that_detaches(void **state)
 	ev_timer_start(loop, &timer);
 	unsigned before = ev_iteration(loop);
 	ev_run(loop, 0);
-	assert_in_range(ev_iteration(loop) - before, 1, 10);
+	assert_true(ev_iteration(loop) - before <= 10);
 	check_parent();
 	close_all();
 }
