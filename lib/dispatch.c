@@ -120,8 +120,7 @@ static bool remove_ready(struct ringwake *target, const struct ringwake_msg *msg
 	return false;
 }
 
-/* A loop of the application's that was about to sleep may sleep on, if it is woken for what came.
- */
+/* The loop was about to sleep, and will: it has to be woken for what came meanwhile. */
 static void arm_again(struct ringwake *target)
 {
 	ringwake_doorbell_prepare(&target->doorbell);
@@ -154,7 +153,7 @@ static bool take_back(struct ringwake *target, const struct ringwake_msg *msg)
 
 bool ringwake_target_withdraw(struct ringwake *target, const struct ringwake_msg *msg)
 {
-	bool armed = ringwake_target_is_asleep(target);
+	bool armed = ringwake_target_is_asleep(target) && ringwake_process_is(target->process);
 	bool found = take_back(target, msg);
 	if (armed)
 		arm_again(target);

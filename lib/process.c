@@ -88,14 +88,15 @@ static _Atomic uint32_t last_number; /* not wiped: a child counts on from its pa
 
 static _Atomic uint32_t *take_word(void)
 {
-	_Atomic uint32_t *word = atomic_load_explicit(&ringwake_process_word, memory_order_relaxed);
+	/* Acquire, here and below: pairs with the release of the thread that was first. */
+	_Atomic uint32_t *word = atomic_load_explicit(&ringwake_process_word, memory_order_acquire);
 	if (word)
 		return word;
 	_Atomic uint32_t *fresh = ringwake_wiped_new();
-	/* Relaxed, as all about the word: it was zeroed by the kernel, or before it was freed. */
+	/* Release: others find the word zeroed. */
 	if (fresh == NULL ||
 		atomic_compare_exchange_strong_explicit(&ringwake_process_word, &word, fresh,
-			memory_order_relaxed, memory_order_relaxed))
+			memory_order_release, memory_order_acquire))
 		return fresh;
 	ringwake_wiped_free(fresh);
 	return word;

@@ -27,7 +27,8 @@ extern _Atomic(_Atomic uint32_t *) ringwake_process_word;
 /* For numbers that ringwake_process_number() has returned. */
 static inline bool ringwake_process_is(uint32_t number)
 {
-	/* Relaxed: only fork() changes it, before the child's first instruction. */
+	/* Relaxed: whoever has such a number was given it after the word was there, and only fork()
+	 * changes what is in it, before the child's first instruction. */
 	_Atomic uint32_t *word = atomic_load_explicit(&ringwake_process_word, memory_order_relaxed);
 	return atomic_load_explicit(word, memory_order_relaxed) == number;
 }

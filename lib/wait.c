@@ -8,7 +8,7 @@
 
 static bool has_nothing_to_do(const struct ringwake *target)
 {
-	return ringwake_target_is_idle(target) && !target->closed &&
+	return ringwake_target_is_idle(target) &&
 		ringwake_doorbell_completions(&target->doorbell) == 0;
 }
 

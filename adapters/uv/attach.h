@@ -39,7 +39,7 @@ struct ringwake_uv {
 	unsigned outstanding; /* work, requests, and closings that wait for a message */
 	struct ringwake_uv_signal *closings;
 	struct ringwake_pool *pool; /* that runs the loop's work; NULL: none yet */
-	pid_t shares_workers;       /* with other loops of this process; 0: it does not */
+	pid_t workers_process;      /* whose shared workers it uses; 0: none */
 };
 
 /* One lock for what loops share; fork() waits for it. */

@@ -129,7 +129,7 @@ bool ringwake_uv_sleep_on_ring(struct ringwake_uv *attached)
 		} else if (io_uring_sq_ready(&attached->ring) > 0) {
 			io_uring_submit(&attached->ring);
 		}
-		/* It could go on sleeping, unless it was for a message or a wake that it woke. */
+		/* Still armed, it was not woken by a message or a wake. */
 		woken = timeout != 0 && !ringwake_arm(attached->target);
 		ringwake_disarm(attached->target);
 		uv_update_time(loop);

@@ -55,7 +55,7 @@ static int join_workers(struct ringwake_uv *attached)
 	}
 	if (error == 0) {
 		workers_users++;
-		attached->shares_workers = workers_process;
+		attached->workers_process = workers_process;
 		attached->pool = workers;
 	}
 	ringwake_uv_unlock();
@@ -65,16 +65,16 @@ static int join_workers(struct ringwake_uv *attached)
 void ringwake_uv_leave_workers(struct ringwake_uv *attached)
 {
 	struct ringwake_pool *unused = NULL;
-	if (attached->shares_workers) {
+	if (attached->workers_process) {
 		ringwake_uv_lock();
 		forget_workers_of_parent();
-		if (attached->shares_workers == getpid() && --workers_users == 0) {
+		if (attached->workers_process == getpid() && --workers_users == 0) {
 			unused = workers;
 			workers = NULL;
 		}
 		ringwake_uv_unlock();
 	}
-	attached->shares_workers = 0;
+	attached->workers_process = 0;
 	attached->pool = NULL;
 	if (unused)
 		ringwake_pool_close(unused, RINGWAKE_POOL_FINISH);

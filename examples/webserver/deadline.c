@@ -11,8 +11,9 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-void deadline_clear(struct deadlines *queue, struct deadline *deadline)
+void deadline_clear(struct deadline *deadline)
 {
+	struct deadlines *queue = deadline->queue;
 	if (deadline->at_ms == 0)
 		return;
 	deadline->at_ms = 0;
@@ -20,9 +21,10 @@ void deadline_clear(struct deadlines *queue, struct deadline *deadline)
 	*(deadline->next ? &deadline->next->previous : &queue->last) = deadline->previous;
 }
 
-void deadline_set(struct deadlines *queue, struct deadline *deadline)
+void deadline_set(struct deadline *deadline)
 {
-	deadline_clear(queue, deadline);
+	struct deadlines *queue = deadline->queue;
+	deadline_clear(deadline);
 	deadline->at_ms = now_ms() + queue->length_ms;
 	deadline->next = NULL;
 	deadline->previous = queue->last;

@@ -10,20 +10,21 @@
 
 #define TICK_MS 100 /* how often to look */
 
-/* Zero is none. */
-struct deadline {
-	struct deadline *next, *previous;
-	uint64_t at_ms; /* 0: not in the queue */
-};
-
 /* Zero but for its length is an empty queue. */
 struct deadlines {
 	struct deadline *first, *last; /* the next one due first */
 	uint64_t length_ms;
 };
 
-void deadline_set(struct deadlines *queue, struct deadline *deadline);
-void deadline_clear(struct deadlines *queue, struct deadline *deadline);
+/* Zero but for its queue is none. */
+struct deadline {
+	struct deadlines *queue;
+	struct deadline *next, *previous;
+	uint64_t at_ms; /* 0: not in the queue */
+};
+
+void deadline_set(struct deadline *deadline);
+void deadline_clear(struct deadline *deadline);
 
 /* One that is over, or NULL. It stays in the queue. */
 struct deadline *deadline_due(const struct deadlines *queue);

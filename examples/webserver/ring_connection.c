@@ -34,19 +34,9 @@ static struct connection *connection_of(struct session *session)
 	return (struct connection *)((char *)session - offsetof(struct connection, session));
 }
 
-static void limit_start(struct connection *connection)
-{
-	deadline_set(&connection->server->limits, &connection->session.deadline);
-}
-
-static void limit_stop(struct connection *connection)
-{
-	deadline_clear(&connection->server->limits, &connection->session.deadline);
-}
-
 static void connection_close(struct connection *connection)
 {
-	limit_stop(connection);
+	deadline_clear(&connection->session.deadline);
 	connection->closing = true;
 	if (connection->receiving || connection->sending)
 		shutdown(connection->fd, SHUT_RDWR);
@@ -106,7 +96,7 @@ static void connection_flush(struct connection *connection)
 		connection_close(connection);
 	} else if (!connection->closing && !connection->sending && output->length > 0) {
 		buffer_swap(&connection->unsent, output);
-		limit_start(connection);
+		deadline_set(&connection->session.deadline);
 		connection_send(connection);
 	}
 	buffer_clear(output);
@@ -121,7 +111,7 @@ static void connection_finish(struct connection *connection)
 		connection_close(connection);
 		return;
 	}
-	limit_start(connection);
+	deadline_set(&connection->session.deadline);
 	connection_receive(connection);
 }
 
@@ -141,11 +131,11 @@ static void connection_serve(struct connection *connection)
 		break;
 	case SESSION_WAIT:
 		if (!connection->sending)
-			limit_stop(connection);
+			deadline_clear(&connection->session.deadline);
 		break;
 	case SESSION_READ:
 		if (!connection->sending)
-			session_expect(session, &connection->server->limits);
+			session_expect(session);
 		connection_receive(connection);
 		break;
 	case SESSION_CLOSE:
@@ -259,7 +249,7 @@ bool connection_open(struct server *server, int fd)
 	memset(connection, 0, offsetof(struct connection, session));
 	connection->server = server;
 	connection->fd = fd;
-	session_init(&connection->session, &server->site, on_answered);
+	session_init(&connection->session, &server->site, &server->limits, on_answered);
 	server->site.connections_accepted++;
 	server->site.connections_open++;
 	connection_serve(connection);

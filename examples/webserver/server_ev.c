@@ -57,16 +57,6 @@ static struct connection *connection_of(struct session *session)
 	return (struct connection *)((char *)session - offsetof(struct connection, session));
 }
 
-static void limit_start(struct connection *connection)
-{
-	deadline_set(&connection->server->limits, &connection->session.deadline);
-}
-
-static void limit_stop(struct connection *connection)
-{
-	deadline_clear(&connection->server->limits, &connection->session.deadline);
-}
-
 static bool is_sending(const struct connection *connection)
 {
 	return connection->unsent.length > 0;
@@ -83,7 +73,7 @@ static void connection_free(struct connection *connection)
 
 static void connection_close(struct connection *connection)
 {
-	limit_stop(connection);
+	deadline_clear(&connection->session.deadline);
 	connection->closing = true;
 	if (ev_is_active(&connection->io)) {
 		shutdown(connection->io.fd, SHUT_RDWR);
@@ -137,7 +127,7 @@ static void connection_send(struct connection *connection, const char *bytes, si
 	unsent_append(connection, bytes + done, length - done);
 	if (connection->closing)
 		return;
-	limit_start(connection);
+	deadline_set(&connection->session.deadline);
 	io_start(connection, EV_WRITE);
 }
 
@@ -161,7 +151,7 @@ static void connection_finish(struct connection *connection)
 		connection_close(connection);
 		return;
 	}
-	limit_start(connection);
+	deadline_set(&connection->session.deadline);
 	io_start(connection, EV_READ);
 }
 
@@ -180,10 +170,10 @@ static void connection_serve(struct connection *connection)
 	switch (next) {
 	case SESSION_FLUSH:
 	case SESSION_WAIT:
-		limit_stop(connection);
+		deadline_clear(&connection->session.deadline);
 		break;
 	case SESSION_READ:
-		session_expect(session, &connection->server->limits);
+		session_expect(session);
 		io_start(connection, EV_READ);
 		break;
 	case SESSION_CLOSE:
@@ -323,7 +313,7 @@ static void connection_open(struct server *server, int fd)
 	}
 	memset(connection, 0, offsetof(struct connection, session));
 	connection->server = server;
-	session_init(&connection->session, &server->site, on_answered);
+	session_init(&connection->session, &server->site, &server->limits, on_answered);
 	ev_io_init(&connection->io, on_io, fd, EV_READ);
 	connection->io.data = connection;
 	server->site.connections_accepted++;

@@ -54,16 +54,6 @@ static struct connection *connection_of(struct session *session)
 	return (struct connection *)((char *)session - offsetof(struct connection, session));
 }
 
-static void limit_start(struct connection *connection)
-{
-	deadline_set(&connection->server->limits, &connection->session.deadline);
-}
-
-static void limit_stop(struct connection *connection)
-{
-	deadline_clear(&connection->server->limits, &connection->session.deadline);
-}
-
 static void connection_free(struct connection *connection)
 {
 	struct server *server = connection->server;
@@ -85,7 +75,7 @@ static void connection_close(struct connection *connection)
 	uv_handle_t *handle = (uv_handle_t *)&connection->tcp;
 	if (uv_is_closing(handle))
 		return;
-	limit_stop(connection);
+	deadline_clear(&connection->session.deadline);
 	uv_close(handle, on_closed);
 }
 
@@ -158,7 +148,7 @@ static bool write_later(struct connection *connection, const char *bytes, size_t
 		return false;
 	}
 	connection->writes++;
-	limit_start(connection);
+	deadline_set(&connection->session.deadline);
 	return true;
 }
 
@@ -199,7 +189,7 @@ static void connection_finish(struct connection *connection)
 		connection_close(connection);
 		return;
 	}
-	limit_start(connection);
+	deadline_set(&connection->session.deadline);
 	connection_read(connection);
 }
 
@@ -220,10 +210,10 @@ static void connection_serve(struct connection *connection)
 	switch (next) {
 	case SESSION_FLUSH:
 	case SESSION_WAIT:
-		limit_stop(connection);
+		deadline_clear(&connection->session.deadline);
 		break;
 	case SESSION_READ:
-		session_expect(session, &connection->server->limits);
+		session_expect(session);
 		connection_read(connection);
 		break;
 	case SESSION_CLOSE:
@@ -306,7 +296,7 @@ static void on_connection(uv_stream_t *listener, int status)
 	}
 	memset(connection, 0, offsetof(struct connection, session));
 	connection->server = server;
-	session_init(&connection->session, &server->site, on_answered);
+	session_init(&connection->session, &server->site, &server->limits, on_answered);
 	uv_tcp_init(&server->loop, &connection->tcp);
 	server->site.connections_accepted++;
 	if (server->site.connections_open++ == 0)

@@ -6,10 +6,11 @@
 /* Responses to requests sent in a row leave together, up to about this many bytes. */
 #define OUTPUT_ENOUGH 65536
 
-void session_init(
-	struct session *session, struct site *site, void (*answered)(struct exchange *exchange))
+void session_init(struct session *session, struct site *site, struct deadlines *limits,
+	void (*answered)(struct exchange *exchange))
 {
 	memset(session, 0, offsetof(struct session, input));
+	session->deadline.queue = limits;
 	http_reader_init(&session->reader);
 	session->exchange.site = site;
 	session->exchange.request = &session->reader.request;
@@ -69,11 +70,11 @@ bool session_idle(const struct session *session)
 	return http_reader_idle(&session->reader);
 }
 
-void session_expect(struct session *session, struct deadlines *queue)
+void session_expect(struct session *session)
 {
 	uint64_t step = 2 * session->answered + !session_idle(session);
 	if (session->deadline.at_ms > 0 && session->step == step)
 		return;
 	session->step = step;
-	deadline_set(queue, &session->deadline);
+	deadline_set(&session->deadline);
 }

@@ -24,8 +24,8 @@ struct session {
 };
 
 /* answered(&session->exchange) tells that a digest has been answered; serve the session again. */
-void session_init(
-	struct session *session, struct site *site, void (*answered)(struct exchange *exchange));
+void session_init(struct session *session, struct site *site, struct deadlines *limits,
+	void (*answered)(struct exchange *exchange));
 
 /* Where to put what is received next; no room is left if *size is 0. */
 char *session_room(struct session *session, size_t *size);
@@ -50,6 +50,6 @@ bool session_idle(const struct session *session);
  * It is the client's turn. Time limits are for a step of its as a whole, a request or the pause
  * before it, whatever trickles in meanwhile.
  */
-void session_expect(struct session *session, struct deadlines *queue);
+void session_expect(struct session *session);
 
 #endif

@@ -77,6 +77,8 @@ struct question {
 /* How much work a sample does: count, or a tenth of it with --quick. */
 long amount(long count);
 
+#define SPIN_NS 50000 /* of the variants that spin; F has its own */
+
 /* Ends the program with a message if a variant has not done its work. */
 void check(bool condition, const char *what);
 

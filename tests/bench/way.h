@@ -6,8 +6,6 @@
 #ifndef WAY_H
 #define WAY_H
 
-#define SPIN_NS 50000 /* of the ways that spin */
-
 typedef void (*woken_function)(void *owner);
 
 struct way {

@@ -38,7 +38,7 @@ static void *open_sleeping(job_function done, long jobs)
 
 static void *open_spinning(job_function done, long jobs)
 {
-	return open_pool(done, jobs, WORKERS_SPIN_NS);
+	return open_pool(done, jobs, SPIN_NS);
 }
 
 static void on_worker(struct ringwake_work *work)

@@ -98,10 +98,10 @@ const struct workers workers_uv_attached = {open_attached, submit_attached, run,
 static void *open_spinning(job_function done, long jobs)
 {
 	struct loop *loop = open_loop(done, jobs);
-	struct ringwake_params params = {.spin_ns = WORKERS_SPIN_NS};
+	struct ringwake_params params = {.spin_ns = SPIN_NS};
 	must(ringwake_uv_attach(&loop->attached, &loop->uv, &params), "ringwake_uv_attach");
 	must(ringwake_pool_open(&loop->pool, WORKERS), "ringwake_pool_open");
-	ringwake_pool_spin(loop->pool, WORKERS_SPIN_NS);
+	ringwake_pool_spin(loop->pool, SPIN_NS);
 	must(ringwake_uv_use_pool(loop->attached, loop->pool), "ringwake_uv_use_pool");
 	return loop;
 }

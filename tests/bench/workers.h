@@ -19,8 +19,6 @@ struct workers {
 extern const struct workers workers_ringwake, workers_ringwake_spin, workers_uv_attached,
 	workers_uv_spin, workers_uv;
 
-#define WORKERS_SPIN_NS 50000 /* of those that spin */
-
 /* Called on the worker; it counts. */
 void run_job(void *job);
 
