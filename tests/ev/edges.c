@@ -46,8 +46,8 @@ static void attach_and_send(struct ev_loop *in, ev_prepare *prepare, int revents
 static void test_attach_in_a_prepare_callback(void **state)
 {
 	ev_prepare prepare;
-	open_loop(state); /* skips */
-	assert_int_equal(ringwake_ev_detach(attached), 0);
+	/* No ring was closed before: the kernel's tidying up after it would end the sleep. */
+	loop = make_loop(*state, 0);
 	ev_prepare_init(&prepare, attach_and_send);
 	prepare.data = *state;
 	ev_prepare_start(loop, &prepare);

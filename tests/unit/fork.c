@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "../../lib/target.h"
 #include "hooks.h"
 
 static void assert_child_succeeds(pid_t child)
@@ -217,6 +218,39 @@ static void test_application_ring_in_the_child(void **state)
 	io_uring_queue_exit(&ring);
 }
 
+/* The sender that was to push its message, and a doorbell that came late, are the parent's. */
+static int child_closes_an_event(struct ringwake *target)
+{
+	struct ringwake_event event;
+	ringwake_event_init(&event, target, NULL);
+	event.state = 1; /* QUEUED */
+	CHILD_EXPECT(ringwake_event_close(&event) == 0);
+	return 0;
+}
+
+static void test_event_closed_in_the_child(void **state)
+{
+	(void)state;
+	struct io_uring ring;
+	struct io_uring_cqe *completion;
+	assert_int_equal(io_uring_queue_init(8, &ring, 0), 0);
+	struct ringwake *target = open_target(&ring);
+	assert_true(ringwake_arm(target));
+	assert_int_equal(ringwake_doorbell_ring(&target->doorbell), 0);
+	assert_int_equal(io_uring_wait_cqe(&ring, &completion), 0);
+	unsigned submitted = *ring.sq.ktail;
+	pid_t child = fork();
+	if (child == 0) {
+		alarm(10);
+		_exit(child_closes_an_event(target));
+	}
+	assert_child_succeeds(child);
+	assert_int_equal(*ring.sq.ktail, submitted);
+	ringwake_disarm(target);
+	ringwake_close(target);
+	io_uring_queue_exit(&ring);
+}
+
 int main(void)
 {
 	const struct CMUnitTest fork_tests[] = {
@@ -226,6 +260,7 @@ int main(void)
 		ON_BOTH_PATHS(test_child_with_messages_on_the_way),
 		ON_BOTH_PATHS(test_fork_at_every_step_of_a_send),
 		ON_BOTH_PATHS(test_application_ring_in_the_child),
+		ON_BOTH_PATHS(test_event_closed_in_the_child),
 	};
 	return RUN_BOUNDED(fork_tests, 60);
 }

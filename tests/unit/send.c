@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Promise 2, sends and what a wait returns; the design's "a busy loop is never rung". */
 #include <poll.h>
-#include <sched.h>
-#include <signal.h>
 
 #include "../../lib/target.h"
 #include "hooks.h"
@@ -265,42 +263,43 @@ static void test_late_doorbells_leave_nothing_behind(void **state)
 	ringwake_close(target);
 }
 
-/* Its wake came with the signal, so the sleep was not ended for nothing. */
-static struct ringwake *signalled;
-static _Atomic bool no_more_signals;
+/* A signal handler interrupts the sleep, and its wake is what the sleep ends for. */
+static struct ringwake *interrupted;
+static unsigned interruptions;
 
-static void wake_in_handler(int signal)
+static int interrupt(void)
 {
-	(void)signal;
-	ringwake_wake(signalled);
+	interruptions++;
+	assert_int_equal(ringwake_wake(interrupted), 0);
+	return -EINTR;
 }
 
-static void *send_signals(void *argument)
+static int interrupted_enter(
+	int fd, unsigned min_complete, unsigned flags, const void *arg, size_t size)
 {
-	pthread_t *thread = argument;
-	for (int i = 0; i < 2000; i++) {
-		pthread_kill(*thread, SIGUSR1);
-		sched_yield();
-	}
-	no_more_signals = true;
-	ringwake_wake(signalled);
-	return NULL;
+	(void)fd, (void)min_complete, (void)flags, (void)arg, (void)size;
+	return interrupt();
+}
+
+static int interrupted_poll(struct pollfd *entry, const struct timespec *timeout)
+{
+	(void)entry, (void)timeout;
+	return interrupt();
 }
 
 static void test_wake_by_a_signal_handler(void **state)
 {
 	(void)state;
-	struct sigaction action = {.sa_handler = wake_in_handler}, before;
-	pthread_t self = pthread_self();
-	signalled = open_target(NULL);
-	no_more_signals = false;
-	sigaction(SIGUSR1, &action, &before);
-	pthread_t thread = start(send_signals, &self);
-	while (!no_more_signals)
-		assert_int_equal(ringwake_wait(signalled, -1), 0);
-	join(thread);
-	sigaction(SIGUSR1, &before, NULL);
-	ringwake_close(signalled);
+	struct ringwake_system system = ringwake_system;
+	interrupted = open_target(NULL);
+	interruptions = 0;
+	ringwake_system.enter = interrupted_enter;
+	ringwake_system.poll = interrupted_poll;
+	assert_int_equal(ringwake_wait(interrupted, -1), 0);
+	ringwake_system = system;
+	assert_int_equal(interruptions, 1);
+	assert_int_equal(ringwake_wait(interrupted, 0), -ETIME);
+	ringwake_close(interrupted);
 }
 
 static void test_errno_is_left_alone(void **state)
