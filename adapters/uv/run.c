@@ -126,11 +126,13 @@ bool ringwake_uv_sleep_on_ring(struct ringwake_uv *attached)
 			int result = sleep_on(&attached->ring, timeout);
 			if (result < 0 && result != -ETIME && result != -EINTR && result != -EBADR)
 				return false;
-		} else if (io_uring_sq_ready(&attached->ring) > 0) {
-			io_uring_submit(&attached->ring);
+			/* Still armed, it was not woken by a message or a wake. */
+			woken = !ringwake_arm(attached->target);
+		} else {
+			woken = timeout != 0;
+			if (io_uring_sq_ready(&attached->ring) > 0)
+				io_uring_submit(&attached->ring);
 		}
-		/* Still armed, it was not woken by a message or a wake. */
-		woken = timeout != 0 && !ringwake_arm(attached->target);
 		ringwake_disarm(attached->target);
 		uv_update_time(loop);
 		delivered += ringwake_uv_deliver(attached);
