@@ -153,7 +153,7 @@ static bool take_back(struct ringwake *target, const struct ringwake_msg *msg)
 
 bool ringwake_target_withdraw(struct ringwake *target, const struct ringwake_msg *msg)
 {
-	bool armed = ringwake_target_is_asleep(target) && ringwake_process_is(target->process);
+	bool armed = ringwake_target_is_armed(target) && ringwake_process_is(target->process);
 	bool found = take_back(target, msg);
 	if (armed)
 		arm_again(target);

@@ -248,11 +248,6 @@ bool ringwake_target_is_quiet(const struct ringwake *target)
 	return (atomic_load_explicit(&target->word, memory_order_relaxed) & ~ASLEEP) == 0;
 }
 
-bool ringwake_target_is_asleep(const struct ringwake *target)
-{
-	return atomic_load_explicit(&target->word, memory_order_relaxed) & ASLEEP;
-}
-
 /* Relaxed: the word alone decides, and nothing is published by going to sleep. */
 bool ringwake_target_fall_asleep(struct ringwake *target)
 {

@@ -67,8 +67,11 @@ void ringwake_target_gather(struct ringwake *target);
 /* Nothing was sent that has not been taken. */
 bool ringwake_target_is_quiet(const struct ringwake *target);
 
-/* Armed: the next send rings. */
-bool ringwake_target_is_asleep(const struct ringwake *target);
+/* Loop thread. It has armed the target and not disarmed it since; it may have been rung. */
+static inline bool ringwake_target_is_armed(const struct ringwake *target)
+{
+	return target->owed != target->heard;
+}
 
 /* Nor is anything that was taken left to run. */
 static inline bool ringwake_target_is_idle(const struct ringwake *target)

@@ -180,42 +180,57 @@ static void test_close_while_a_sender_rings(void **state)
 	ringwake_close(target);
 }
 
-/* A sender that was stopped between its two steps: it has taken on to push, and does so now. */
-struct halfway {
+/* A sender that was stopped between its two steps, and goes on when the loop sleeps for it. */
+static struct halfway {
 	struct ringwake *target;
-	struct tally *tally;
-	struct counted *before;
-};
+	struct ringwake_msg *messages[2];
+} halfway;
 
-static void *finish_send(void *argument)
+static void finish_send(void)
 {
-	struct halfway *sender = argument;
-	if (sender->before && ringwake_send(sender->target, &sender->before->msg) != 0)
-		abort();
-	if (ringwake_send(sender->target, &sender->tally->event.msg) != 0)
-		abort();
-	return NULL;
+	for (int i = 0; i < 2; i++)
+		if (halfway.messages[i])
+			assert_int_equal(ringwake_send(halfway.target, halfway.messages[i]), 0);
+	memset(halfway.messages, 0, sizeof halfway.messages);
+}
+
+static int send_then_enter(
+	int fd, unsigned min_complete, unsigned flags, const void *arg, size_t size)
+{
+	finish_send();
+	return real_system.enter(fd, min_complete, flags, arg, size);
+}
+
+static int send_then_poll(struct pollfd *entry, const struct timespec *timeout)
+{
+	finish_send();
+	return real_system.poll(entry, timeout);
 }
 
 /* An armed loop that closes an event, as a prepare callback may, is still rung in its sleep. */
-static void close_while_armed(bool beside_another)
+static void close_while_armed(bool before, bool meanwhile)
 {
 	struct ringwake *target = open_target(NULL);
 	struct tally tally = {0};
 	struct counted other = {.msg.fn = count_message};
-	struct halfway sender = {target, &tally, beside_another ? &other : NULL};
 	struct pollfd entry = {.fd = ringwake_fd(target), .events = POLLIN};
 	ringwake_event_init(&tally.event, target, on_tally);
 	tally.event.state = 1; /* QUEUED */
+	halfway = (struct halfway){target, {meanwhile ? &other.msg : NULL, &tally.event.msg}};
+	hook_doorbell();
+	ringwake_system.enter = send_then_enter;
+	ringwake_system.poll = send_then_poll;
 	assert_true(ringwake_arm(target));
-	pthread_t thread = start(finish_send, &sender);
-	assert_int_equal(ringwake_event_close(&tally.event), 0);
-	join(thread);
-	if (!beside_another) {
-		uint64_t rung = stats_of(target).wakes_rung;
+	if (before)
 		assert_int_equal(ringwake_send(target, &other.msg), 0);
-		assert_int_equal(stats_of(target).wakes_rung, rung + 1);
+	assert_int_equal(ringwake_event_close(&tally.event), 0);
+	assert_null(halfway.messages[1]);
+	if (!before && !meanwhile) {
+		doorbell_calls = 0;
+		assert_int_equal(ringwake_send(target, &other.msg), 0);
+		assert_int_equal(doorbell_calls, 1);
 	}
+	unhook();
 	assert_int_equal(poll(&entry, 1, 0), 1);
 	ringwake_disarm(target);
 	assert_int_equal(ringwake_dispatch(target, 0), 1);
@@ -227,13 +242,19 @@ static void close_while_armed(bool beside_another)
 static void test_close_while_armed(void **state)
 {
 	(void)state;
-	close_while_armed(false);
+	close_while_armed(false, false);
+}
+
+static void test_close_while_armed_and_rung(void **state)
+{
+	(void)state;
+	close_while_armed(true, false);
 }
 
 static void test_close_while_armed_beside_a_message(void **state)
 {
 	(void)state;
-	close_while_armed(true);
+	close_while_armed(false, true);
 }
 
 static _Atomic bool stop;
@@ -306,6 +327,7 @@ int main(void)
 		ON_BOTH_PATHS(test_close_later_while_the_target_closes),
 		ON_BOTH_PATHS(test_close_while_a_sender_rings),
 		ON_BOTH_PATHS(test_close_while_armed),
+		ON_BOTH_PATHS(test_close_while_armed_and_rung),
 		ON_BOTH_PATHS(test_close_while_armed_beside_a_message),
 		ON_BOTH_PATHS(test_close_while_senders_run),
 		ON_BOTH_PATHS(test_close_swallows_no_wake),
