@@ -13,16 +13,16 @@
 
 /* Of linux/io_uring.h, newer than the headers that liburing 2.3 brings. */
 #define REGISTER_SEND_MSG_RING 31
+#define MSG_RING_FLAGS_PASS    (1U << 1)
 #define SETUP_CQE_MIXED        (1U << 18)
+#define FEAT_NO_IOWAIT         (1U << 17)
+#define ENTER_NO_IOWAIT        (1U << 7)
 
 /* Enough for doorbells of senders that stalled and rang late; more go to the kernel's backlog. */
 #define OWN_COMPLETIONS 32
 
-/* A ring by a thread whose system call was interrupted or refused for the moment is tried again. */
+/* A system call that was interrupted or refused for the moment is tried again. */
 #define ATTEMPTS 16
-
-/* So many in a row are no signals, but a system call that is denied in this way. */
-#define MANY_INTERRUPTIONS 10000
 
 static void prepare_msg_ring(struct io_uring_sqe *sqe, int fd, uint64_t user_data, int32_t result)
 {
@@ -33,9 +33,25 @@ static void prepare_msg_ring(struct io_uring_sqe *sqe, int fd, uint64_t user_dat
 	sqe->off = user_data;
 }
 
+static bool is_momentary(int result)
+{
+	return result == -EINTR || result == -EAGAIN;
+}
+
 static int send_msg_ring(const struct io_uring_sqe *sqe)
 {
-	return ringwake_system.register_ring(-1, REGISTER_SEND_MSG_RING, sqe, 1);
+	int result = -EAGAIN;
+	for (int attempt = 0; is_momentary(result) && attempt < ATTEMPTS; attempt++)
+		result = ringwake_system.register_ring(-1, REGISTER_SEND_MSG_RING, sqe, 1);
+	return result;
+}
+
+static int write_eventfd(int fd, const uint64_t *value)
+{
+	int result = -EAGAIN;
+	for (int attempt = 0; is_momentary(result) && attempt < ATTEMPTS; attempt++)
+		result = ringwake_system.write(fd, value);
+	return result < 0 ? result : 0;
 }
 
 /* A kernel that knows sync MSG_RING tries to read the request first; any other answer is its
@@ -78,10 +94,8 @@ static int open_msg_ring(struct doorbell *doorbell)
 
 static int open_eventfd(struct doorbell *doorbell)
 {
-	/* A READ on a ring waits only on a blocking one; without a ring the loop must never block.
-	 */
-	int flags = doorbell->ring ? EFD_CLOEXEC : EFD_CLOEXEC | EFD_NONBLOCK;
-	int fd = ringwake_system.eventfd(flags);
+	/* A watched eventfd is readable from the start: watch.c says why. */
+	int fd = ringwake_system.eventfd(doorbell->ring ? 1 : 0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (fd < 0)
 		return fd;
 	doorbell->path = RINGWAKE_PATH_EVENTFD;
@@ -141,16 +155,9 @@ int ringwake_doorbell_open(struct doorbell *doorbell, struct io_uring *ring,
 
 int ringwake_doorbell_ring(const struct doorbell *doorbell)
 {
-	int result = 0;
-	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-		if (doorbell->path == RINGWAKE_PATH_MSG_RING)
-			result = send_msg_ring(doorbell->request);
-		else
-			result = ringwake_system.write(doorbell->fd, doorbell->request);
-		if (result != -EINTR && result != -EAGAIN)
-			break;
-	}
-	return result < 0 ? result : 0;
+	if (doorbell->path == RINGWAKE_PATH_MSG_RING)
+		return send_msg_ring(doorbell->request);
+	return write_eventfd(doorbell->fd, doorbell->request);
 }
 
 int ringwake_doorbell_post(const struct doorbell *doorbell, uint64_t user_data, int32_t result)
@@ -162,29 +169,16 @@ int ringwake_doorbell_post(const struct doorbell *doorbell, uint64_t user_data, 
 	return send_msg_ring(&sqe);
 }
 
-/*
- * For a request that is the last in the application's queue. The ring may refuse for now, or take
- * fewer than all; the request stays there then, and can be tried again. A kernel thread takes all,
- * late.
- */
-static int submit_last(struct doorbell *doorbell)
+int ringwake_doorbell_repost(const struct doorbell *doorbell, const struct io_uring_cqe *completion)
 {
-	int result = ringwake_system.submit(doorbell->ring);
-	if (result < 0)
-		return result;
-	bool is_taken = doorbell->ring->flags & IORING_SETUP_SQPOLL ||
-		io_uring_sq_ready(doorbell->ring) == 0;
-	return is_taken ? 0 : -EAGAIN;
+	struct io_uring_sqe sqe;
+	prepare_msg_ring(&sqe, doorbell->ring->ring_fd, completion->user_data, completion->res);
+	sqe.file_index = completion->flags;
+	sqe.rw_flags = MSG_RING_FLAGS_PASS;
+	return send_msg_ring(&sqe);
 }
 
-static int submit_read(struct doorbell *doorbell)
-{
-	int error = submit_last(doorbell);
-	doorbell->read_submitted = error == 0;
-	return error;
-}
-
-static int get_request(struct doorbell *doorbell, struct io_uring_sqe **sqe)
+int ringwake_doorbell_get_request(struct doorbell *doorbell, struct io_uring_sqe **sqe)
 {
 	*sqe = io_uring_get_sqe(doorbell->ring);
 	if (*sqe)
@@ -196,34 +190,18 @@ static int get_request(struct doorbell *doorbell, struct io_uring_sqe **sqe)
 	return error < 0 ? error : -EBUSY;
 }
 
-static int prepare_read(struct doorbell *doorbell)
-{
-	struct io_uring_sqe *sqe;
-	int error = get_request(doorbell, &sqe);
-	if (error < 0)
-		return error;
-	/* Relaxed: the submission that follows hands the buffer to the kernel. */
-	atomic_store_explicit(&doorbell->read_value, 0, memory_order_relaxed);
-	io_uring_prep_read(sqe, doorbell->fd, &doorbell->read_value, sizeof(uint64_t), 0);
-	io_uring_sqe_set_data64(sqe, doorbell->user_data);
-	doorbell->read_request = sqe;
-	doorbell->read_submitted = false;
-	doorbell->read_by = ringwake_thread_number();
-	return submit_read(doorbell);
-}
-
-/* Only a READ has to be prepared. A thread's requests end with it: another thread submits anew. */
 int ringwake_doorbell_prepare(struct doorbell *doorbell)
 {
-	if (doorbell->path == RINGWAKE_PATH_MSG_RING || doorbell->ring == NULL)
-		return 0;
-	if (doorbell->read_request && !doorbell->read_submitted)
-		return submit_read(doorbell);
-	/* Acquire: the READ that wrote it is over, so its buffer may be used again. */
-	uint64_t value = atomic_load_explicit(&doorbell->read_value, memory_order_acquire);
-	if (doorbell->read_request && value == 0 && doorbell->read_by == ringwake_thread_number())
-		return 0;
-	return prepare_read(doorbell);
+	return ringwake_doorbell_is_watched(doorbell) ? ringwake_watch_prepare(doorbell) : 1;
+}
+
+bool ringwake_doorbell_recognise(struct doorbell *doorbell, const struct io_uring_cqe *completion)
+{
+	if (completion->user_data != doorbell->user_data)
+		return false;
+	if (ringwake_doorbell_is_watched(doorbell))
+		ringwake_watch_note(&doorbell->watch, completion);
+	return true;
 }
 
 /* The descriptor to enter the ring by, and the flag that goes with it. */
@@ -255,12 +233,19 @@ static void unregister_own(struct doorbell *doorbell)
 	ringwake_system.register_ring(doorbell->fd, IORING_UNREGISTER_RING_FDS, &update, 1);
 }
 
-static int sleep_in_ring(struct doorbell *doorbell, unsigned completions, int64_t timeout_ns)
+/* The processor is idle while the loop blocks, also if requests of the application are pending. */
+static unsigned wait_flags(const struct io_uring *ring)
+{
+	return IORING_ENTER_GETEVENTS | (ring->features & FEAT_NO_IOWAIT ? ENTER_NO_IOWAIT : 0);
+}
+
+int ringwake_doorbell_sleep_in_ring(
+	struct doorbell *doorbell, unsigned completions, int64_t timeout_ns)
 {
 	struct __kernel_timespec timeout = {
 		.tv_sec = timeout_ns / 1000000000, .tv_nsec = timeout_ns % 1000000000};
 	struct io_uring_getevents_arg arg = {.ts = (uintptr_t)&timeout};
-	unsigned flags = IORING_ENTER_GETEVENTS;
+	unsigned flags = wait_flags(doorbell->ring);
 	int fd = enter_fd(doorbell, &flags);
 	if (timeout_ns < 0)
 		return ringwake_system.enter(fd, completions, flags, NULL, 0);
@@ -268,11 +253,11 @@ static int sleep_in_ring(struct doorbell *doorbell, unsigned completions, int64_
 	return ringwake_system.enter(fd, completions, flags, &arg, sizeof arg);
 }
 
-static int sleep_in_poll(struct doorbell *doorbell, int64_t timeout_ns)
+static int sleep_in_poll(int fd, int64_t timeout_ns)
 {
 	struct timespec timeout = {
 		.tv_sec = timeout_ns / 1000000000, .tv_nsec = timeout_ns % 1000000000};
-	struct pollfd entry = {.fd = doorbell->fd, .events = POLLIN};
+	struct pollfd entry = {.fd = fd, .events = POLLIN};
 	int ready = ringwake_system.poll(&entry, timeout_ns < 0 ? NULL : &timeout);
 	return ready == 0 ? -ETIME : ready;
 }
@@ -288,32 +273,37 @@ int ringwake_doorbell_submit(struct doorbell *doorbell)
 	return has_submissions(doorbell) ? ringwake_system.submit(doorbell->ring) : 0;
 }
 
-int ringwake_doorbell_sleep(struct doorbell *doorbell, unsigned completions, int64_t timeout_ns)
+static int unless_dropped(int result)
 {
-	int result;
-	if (doorbell->ring == NULL) {
-		result = sleep_in_poll(doorbell, timeout_ns);
-	} else if (has_submissions(doorbell) && timeout_ns < 0 && completions == 1) {
-		result = ringwake_system.submit_and_wait(doorbell->ring);
-	} else {
-		result = ringwake_doorbell_submit(doorbell);
-		if (result >= 0)
-			result = sleep_in_ring(doorbell, completions, timeout_ns);
-	}
 	/* -EBADR: the kernel had to drop completions. The loop must look, so it counts as awake. */
 	return result < 0 && result != -EBADR ? result : 0;
 }
 
-static int get_posted(const struct doorbell *doorbell)
+int ringwake_doorbell_sleep(struct doorbell *doorbell, unsigned completions, int64_t timeout_ns)
+{
+	if (doorbell->ring == NULL)
+		return unless_dropped(sleep_in_poll(doorbell->fd, timeout_ns));
+	int result = ringwake_doorbell_submit(doorbell);
+	if (result >= 0)
+		result = ringwake_doorbell_sleep_in_ring(doorbell, completions, timeout_ns);
+	return unless_dropped(result);
+}
+
+void ringwake_doorbell_nap(int64_t time_ns)
+{
+	sleep_in_poll(-1, time_ns);
+}
+
+int ringwake_doorbell_run_ring(const struct doorbell *doorbell)
 {
 	return ringwake_system.enter(doorbell->ring->ring_fd, 0, IORING_ENTER_GETEVENTS, NULL, 0);
 }
 
-void ringwake_doorbell_let_post(struct doorbell *doorbell)
+void ringwake_doorbell_run_task_work(struct doorbell *doorbell)
 {
 	if (!ringwake_doorbell_is_private(doorbell) &&
 		doorbell->ring->flags & (IORING_SETUP_COOP_TASKRUN | IORING_SETUP_DEFER_TASKRUN))
-		get_posted(doorbell);
+		ringwake_doorbell_run_ring(doorbell);
 }
 
 int ringwake_doorbell_flush(struct doorbell *doorbell)
@@ -322,8 +312,8 @@ int ringwake_doorbell_flush(struct doorbell *doorbell)
 		return 0;
 	int result = ringwake_doorbell_submit(doorbell);
 	if (result >= 0)
-		result = get_posted(doorbell);
-	return result < 0 && result != -EBADR ? result : 0;
+		result = ringwake_doorbell_run_ring(doorbell);
+	return unless_dropped(result);
 }
 
 uint64_t ringwake_doorbell_reap(struct doorbell *doorbell)
@@ -337,14 +327,14 @@ uint64_t ringwake_doorbell_reap(struct doorbell *doorbell)
 	unsigned head;
 	io_uring_for_each_cqe(doorbell->ring, head, completion)
 	{
-		if (completion->user_data != doorbell->user_data)
+		if (!ringwake_doorbell_recognise(doorbell, completion))
 			break;
 		count++;
 	}
 	io_uring_cq_advance(doorbell->ring, (unsigned)count);
 	/* Many came late and are in the backlog, which keeps the descriptor readable. */
 	if (doorbell->ring == &doorbell->own && io_uring_cq_has_overflow(doorbell->ring))
-		get_posted(doorbell);
+		ringwake_doorbell_run_ring(doorbell);
 	return count;
 }
 
@@ -353,148 +343,17 @@ unsigned ringwake_doorbell_completions(const struct doorbell *doorbell)
 	return doorbell->ring ? io_uring_cq_ready(doorbell->ring) : 0;
 }
 
-/* Moves the application's completions together at the tail of the queue; their order stays. The
- * number of those that are gone. */
-static unsigned remove_from_queue(struct io_uring *ring, uint64_t user_data)
+void ringwake_doorbell_close(struct doorbell *doorbell)
 {
-	struct io_uring_cq *queue = &ring->cq;
-	unsigned shift = ring->flags & IORING_SETUP_CQE32 ? 1 : 0;
-	unsigned head = *queue->khead;
-	unsigned tail = io_uring_smp_load_acquire(queue->ktail);
-	unsigned kept = tail;
-	for (unsigned i = tail; i != head;) {
-		i--;
-		const struct io_uring_cqe *completion =
-			&queue->cqes[(i & queue->ring_mask) << shift];
-		if (completion->user_data == user_data)
-			continue;
-		kept--;
-		memmove(&queue->cqes[(kept & queue->ring_mask) << shift], completion,
-			sizeof *completion << shift);
-	}
-	io_uring_cq_advance(ring, kept - head);
-	return kept - head;
-}
-
-/* What is not taken in the end must not be taken when the target is gone. */
-static int submit_or_drop(struct doorbell *doorbell, struct io_uring_sqe *sqe)
-{
-	int error = submit_last(doorbell);
-	for (int attempt = 1; error < 0 && attempt < ATTEMPTS; attempt++)
-		error = submit_last(doorbell);
-	if (error < 0) {
-		io_uring_prep_nop(sqe);
-		sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
-	}
-	return error;
-}
-
-/* For a thread that must not write, by a filter, but may use the ring. */
-static int ring_by_request(struct doorbell *doorbell)
-{
-	struct io_uring_sqe *sqe;
-	int error = get_request(doorbell, &sqe);
-	if (error < 0)
-		return error;
-	io_uring_prep_write(sqe, doorbell->fd, doorbell->request, sizeof(uint64_t), 0);
-	sqe->flags = IOSQE_CQE_SKIP_SUCCESS; /* its completion could come after close */
-	io_uring_sqe_set_data64(sqe, doorbell->user_data);
-	return submit_or_drop(doorbell, sqe);
-}
-
-/* False if the system refuses to wait. */
-static bool await_read(struct doorbell *doorbell)
-{
-	for (unsigned interruptions = 0; interruptions < MANY_INTERRUPTIONS;) {
-		/* Counted before the look: a READ that ends in between must not be waited for
-		 * again. */
-		unsigned completions = ringwake_doorbell_completions(doorbell) + 1;
-		/* Acquire: pairs with the kernel's write; the buffer may go away after it. */
-		if (atomic_load_explicit(&doorbell->read_value, memory_order_acquire) != 0)
-			return true;
-		int result = sleep_in_ring(doorbell, completions, -1);
-		if (result == -EINTR)
-			interruptions++;
-		else if (result < 0 && result != -EBADR)
-			return false;
-	}
-	return false;
-}
-
-/* A NOP gives 0; a READ gives the size of the value, or an error. */
-static bool barrier_is_passed(const struct doorbell *doorbell)
-{
-	struct io_uring_cqe *completion;
-	unsigned head;
-	io_uring_for_each_cqe(doorbell->ring, head, completion)
-	{
-		if (completion->user_data == doorbell->user_data && completion->res == 0)
-			return true;
-	}
-	return false;
-}
-
-/*
- * A kernel thread that serves the ring writes the buffer some time before it posts the completion,
- * which must not come after close. It completes in order, so a NOP's completion is waited for; not
- * in a queue that is full of the application's, where it has no place.
- */
-static void pass_barrier(struct doorbell *doorbell)
-{
-	struct io_uring_sqe *sqe;
-	if (!(doorbell->ring->flags & IORING_SETUP_SQPOLL) || get_request(doorbell, &sqe) < 0)
-		return;
-	io_uring_prep_nop(sqe);
-	io_uring_sqe_set_data64(sqe, doorbell->user_data);
-	if (submit_or_drop(doorbell, sqe) < 0)
-		return;
-	for (;;) {
-		/* Counted before the look, as above. */
-		unsigned completions = ringwake_doorbell_completions(doorbell);
-		if (barrier_is_passed(doorbell))
-			return;
-		if (completions == doorbell->ring->cq.ring_entries) {
-			if (remove_from_queue(doorbell->ring, doorbell->user_data) == 0)
-				return;
-			continue;
-		}
-		int result = sleep_in_ring(doorbell, completions + 1, -1);
-		if (result < 0 && result != -EINTR && result != -EBADR)
-			return;
-	}
-}
-
-/*
- * Ends the READ by ringing it; nothing else gives its buffer back on every kernel. False if the
- * system refuses all that could end it: the buffer is the kernel's then.
- */
-static bool finish_read(struct doorbell *doorbell)
-{
-	if (doorbell->read_request == NULL || doorbell->read_by != ringwake_thread_number())
-		return true;
-	if (!doorbell->read_submitted && submit_or_drop(doorbell, doorbell->read_request) < 0)
-		return true;
-	if (ringwake_doorbell_ring(doorbell) < 0 && ring_by_request(doorbell) < 0)
-		return false;
-	if (!await_read(doorbell))
-		return false;
-	pass_barrier(doorbell);
-	return true;
-}
-
-bool ringwake_doorbell_close(struct doorbell *doorbell)
-{
-	bool is_over = true;
 	if (!ringwake_doorbell_is_private(doorbell)) {
-		if (doorbell->path == RINGWAKE_PATH_EVENTFD)
-			is_over = finish_read(doorbell);
-		ringwake_doorbell_flush(doorbell);
-		remove_from_queue(doorbell->ring, doorbell->user_data);
+		if (ringwake_doorbell_is_watched(doorbell))
+			ringwake_watch_close(doorbell);
+		ringwake_doorbell_submit(doorbell);
+		ringwake_doorbell_purge(doorbell);
 	}
 	if (doorbell->ring == &doorbell->own)
 		unregister_own(doorbell);
 	ringwake_doorbell_abandon(doorbell);
-	return is_over;
 }
 
 void ringwake_doorbell_abandon(struct doorbell *doorbell)

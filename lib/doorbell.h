@@ -1,18 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The doorbell: how a thread that sleeps is woken by another. It has three forms, chosen at open:
+ * The doorbell wakes the loop's thread from another thread. It has three forms, chosen at open:
  *
- *   MSG_RING            one completion posted straight into the loop's ring
- *   eventfd on a ring   a READ of the eventfd waits on the application's ring
- *   eventfd alone       the loop sleeps in ppoll(2) on it; no io_uring is needed
+ *   MSG_RING            the sender posts one completion straight into the loop's ring
+ *   eventfd on a ring   a poll request on the application's ring watches the eventfd
+ *   eventfd alone       the loop blocks in ppoll(2) on the eventfd; no io_uring is needed
  *
- * It keeps no state about who has to ring: that is the target's word.
+ * The doorbell does not know which sender must ring: the target's word decides that.
  */
 #ifndef RINGWAKE_DOORBELL_H
 #define RINGWAKE_DOORBELL_H
 
 #include <liburing.h>
 #include <ringwake/ringwake.h>
+
+/* The poll request of the second form: watch.c. */
+struct watch {
+	enum { WATCH_NONE, WATCH_PREPARED, WATCH_LIVE } state;
+	unsigned position;    /* the submission queue's tail behind the request */
+	unsigned completions; /* the completion queue's tail before the request */
+	uint64_t thread;      /* number of the thread that prepared it */
+};
 
 struct doorbell {
 	/* Written at open, read by every sender. */
@@ -26,12 +34,8 @@ struct doorbell {
 	struct io_uring own;
 	bool registered; /* own is registered with the thread that waits, which saves a look-up */
 	int registered_index;
-	uint64_t registered_by; /* number of a thread, as read_by */
-	/* The READ of the eventfd on the application's ring: prepared, and known to the kernel. */
-	struct io_uring_sqe *read_request;
-	bool read_submitted;
-	uint64_t read_by;
-	_Atomic uint64_t read_value; /* 0 until that READ has completed; the kernel writes it */
+	uint64_t registered_by; /* number of a thread */
+	struct watch watch;
 };
 
 int ringwake_doorbell_open(struct doorbell *doorbell, struct io_uring *ring,
@@ -49,32 +53,68 @@ static inline bool ringwake_doorbell_is_private(const struct doorbell *doorbell)
 	return doorbell->ring == NULL || doorbell->ring == &doorbell->own;
 }
 
-/* The rest is the loop thread's. Before each sleep. */
+/* The loop's ring is the application's, and the doorbell is an eventfd. */
+static inline bool ringwake_doorbell_is_watched(const struct doorbell *doorbell)
+{
+	return doorbell->path == RINGWAKE_PATH_EVENTFD && doorbell->ring != NULL;
+}
+
+/*
+ * All functions below are for the loop's thread.
+ *
+ * Call before each sleep. 1: a ring will end the sleep; 0: the loop must not sleep, completions
+ * wait in the queue; or a negative error number.
+ */
 int ringwake_doorbell_prepare(struct doorbell *doorbell);
 
-/* Sleeps until the completion queue holds completions, or the eventfd was written. */
+/* Blocks until the completion queue holds this many completions, or the eventfd was written. */
 int ringwake_doorbell_sleep(struct doorbell *doorbell, unsigned completions, int64_t timeout_ns);
+
+/* Blocks for that time, whatever rings. */
+void ringwake_doorbell_nap(int64_t time_ns);
 
 /* Submits what the application has prepared. */
 int ringwake_doorbell_submit(struct doorbell *doorbell);
 
-/* For a loop that is awake: some rings post completions only when their owner comes by. */
-void ringwake_doorbell_let_post(struct doorbell *doorbell);
+/* Some rings post completions only when their owner enters them; for a loop that is awake. */
+void ringwake_doorbell_run_task_work(struct doorbell *doorbell);
 
-/* Submits what is prepared, and lets the kernel post what is due, without sleeping. */
+/* Submits what is prepared, and lets the kernel post what is due, without blocking. */
 int ringwake_doorbell_flush(struct doorbell *doorbell);
 
-/* Takes doorbells that have arrived off the front of the queue; returns how many rings they stand
- * for. */
+/* Takes doorbells off the front of the queue. Returns how many rings they stand for. */
 uint64_t ringwake_doorbell_reap(struct doorbell *doorbell);
 
-/* How many completions wait in the ring's queue. */
+/* The number of completions in the ring's queue. */
 unsigned ringwake_doorbell_completions(const struct doorbell *doorbell);
 
-/* Nobody may be in ringwake_doorbell_ring(). False if the kernel may still write to read_value. */
-bool ringwake_doorbell_close(struct doorbell *doorbell);
+/* True if the completion is the doorbell's. Each completion must be shown once, when it is taken.
+ */
+bool ringwake_doorbell_recognise(struct doorbell *doorbell, const struct io_uring_cqe *completion);
 
-/* As close, in a forked child: lets go of the child's copies, does nothing to the ring itself. */
+/* No thread may be in ringwake_doorbell_ring(), nor enter it again. */
+void ringwake_doorbell_close(struct doorbell *doorbell);
+
+/* Close for a forked child: releases the child's copies and leaves the ring itself alone. */
 void ringwake_doorbell_abandon(struct doorbell *doorbell);
+
+/* For the files of the doorbell alone. */
+int ringwake_doorbell_get_request(struct doorbell *doorbell, struct io_uring_sqe **sqe);
+int ringwake_doorbell_sleep_in_ring(
+	struct doorbell *doorbell, unsigned completions, int64_t timeout_ns);
+int ringwake_doorbell_run_ring(const struct doorbell *doorbell);
+int ringwake_doorbell_repost(
+	const struct doorbell *doorbell, const struct io_uring_cqe *completion);
+
+/* watch.c */
+int ringwake_watch_prepare(struct doorbell *doorbell);
+void ringwake_watch_note(struct watch *watch, const struct io_uring_cqe *completion);
+void ringwake_watch_close(struct doorbell *doorbell);
+
+/*
+ * purge.c: takes all doorbells out of the application's queue, and out of the kernel's backlog.
+ * Returns how many completions it left in the queue.
+ */
+unsigned ringwake_doorbell_purge(struct doorbell *doorbell);
 
 #endif

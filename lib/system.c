@@ -63,14 +63,6 @@ static int submit(struct io_uring *ring)
 	return result;
 }
 
-static int submit_and_wait(struct io_uring *ring)
-{
-	int saved = errno;
-	int result = io_uring_submit_and_wait(ring, 1);
-	errno = saved;
-	return result;
-}
-
 static int enter(int fd, unsigned min_complete, unsigned flags, const void *arg, size_t size)
 {
 	return call(SYS_io_uring_enter, fd, 0, min_complete, flags, (long)arg, (long)size);
@@ -81,9 +73,9 @@ static int register_ring(int fd, unsigned opcode, const void *arg, unsigned coun
 	return call(SYS_io_uring_register, fd, opcode, (long)arg, count, 0, 0);
 }
 
-static int new_eventfd(int flags)
+static int new_eventfd(unsigned count, int flags)
 {
-	return call(SYS_eventfd2, 0, flags, 0, 0, 0, 0);
+	return call(SYS_eventfd2, count, flags, 0, 0, 0, 0);
 }
 
 static int close_fd(int fd)
@@ -124,7 +116,6 @@ struct ringwake_system ringwake_system = {
 	.queue_init = queue_init,
 	.queue_exit = queue_exit,
 	.submit = submit,
-	.submit_and_wait = submit_and_wait,
 	.enter = enter,
 	.register_ring = register_ring,
 	.eventfd = new_eventfd,

@@ -18,10 +18,9 @@ struct ringwake_system {
 	int (*queue_init)(struct io_uring *ring, unsigned entries, unsigned completions);
 	void (*queue_exit)(struct io_uring *ring);
 	int (*submit)(struct io_uring *ring);
-	int (*submit_and_wait)(struct io_uring *ring);
 	int (*enter)(int fd, unsigned min_complete, unsigned flags, const void *arg, size_t size);
 	int (*register_ring)(int fd, unsigned opcode, const void *arg, unsigned count);
-	int (*eventfd)(int flags);
+	int (*eventfd)(unsigned count, int flags);
 	int (*close)(int fd);
 	int (*read)(int fd, uint64_t *value);
 	int (*write)(int fd, const uint64_t *value);

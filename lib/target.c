@@ -263,9 +263,9 @@ int ringwake_target_arm(struct ringwake *target)
 {
 	if (target->closed || target->notified || target->first || target->taken)
 		return 0;
-	int error = ringwake_doorbell_prepare(&target->doorbell);
-	if (error < 0)
-		return error;
+	int ready = ringwake_doorbell_prepare(&target->doorbell);
+	if (ready <= 0)
+		return ready;
 	return ringwake_target_fall_asleep(target);
 }
 
@@ -331,15 +331,15 @@ void ringwake_close(struct ringwake *target)
 	ringwake_target_gather(target);
 	while (target->first)
 		ringwake_dispatch(target, 0);
-	if (!ringwake_doorbell_close(&target->doorbell))
-		ringwake_ref(target); /* for ever: the kernel may yet write to it */
+	ringwake_doorbell_close(&target->doorbell);
 	if (--target->depth == 0)
 		ringwake_unref(target);
 }
 
 bool ringwake_is_doorbell(const struct ringwake *target, const struct io_uring_cqe *cqe)
 {
-	return cqe->user_data == target->doorbell.user_data;
+	/* Only the loop's thread takes completions, so the note that this makes is its own. */
+	return ringwake_doorbell_recognise((struct doorbell *)&target->doorbell, cqe);
 }
 
 int ringwake_fd(const struct ringwake *target)

@@ -28,7 +28,7 @@ int64_t ringwake_spin(struct ringwake *target, int64_t timeout_ns)
 				return timeout_ns;
 			ringwake_relax();
 		}
-		ringwake_doorbell_let_post(&target->doorbell);
+		ringwake_doorbell_run_task_work(&target->doorbell);
 	} while (ringwake_now_ns() < end);
 	return timeout_ns < 0 ? timeout_ns : timeout_ns - (int64_t)limit;
 }

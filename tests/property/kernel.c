@@ -11,6 +11,7 @@
 #include "system.h"
 
 #define REGISTER_SEND_MSG_RING 31
+#define MSG_RING_FLAGS_PASS    (1U << 1)
 
 #define RING_DESCRIPTOR  1000
 #define EVENT_DESCRIPTOR 1001
@@ -22,6 +23,7 @@ static struct {
 	unsigned faults, faults_left;
 	unsigned early_timeouts; /* that are still to come */
 	bool ring_open, event_open, ring_is_own, ring_is_served, rings_forbidden;
+	bool sleeps_timed, naps;
 	unsigned parks;
 
 	unsigned head, tail, entries;
@@ -34,8 +36,10 @@ static struct {
 	unsigned due_count;
 
 	uint64_t event_count;
-	bool reading;
-	struct io_uring_sqe read; /* the READ of the eventfd that waits */
+	enum { NOT_WATCHING, HELD, WATCHING } watching; /* the poll request of the eventfd */
+	bool watch_fires;                               /* its completion is due */
+	uint64_t watch_user_data;
+	unsigned flags; /* of the submission queue, for the application */
 
 	const _Atomic uint32_t *futex; /* on which a thread is parked */
 
@@ -57,11 +61,11 @@ static unsigned ready_count(void)
 	return kernel.tail - kernel.head;
 }
 
-static void post(uint64_t user_data, int32_t result)
+static void post(uint64_t user_data, int32_t result, unsigned flags)
 {
 	require(kernel.due_count < MAX_ENTRIES, "too many completions");
 	kernel.due[kernel.due_count++] =
-		(struct io_uring_cqe){.user_data = user_data, .res = result};
+		(struct io_uring_cqe){.user_data = user_data, .res = result, .flags = flags};
 }
 
 static bool can_post(void)
@@ -83,14 +87,27 @@ static void post_all(void)
 		post_one();
 }
 
-static bool can_read(void)
+static bool can_watch(void)
 {
-	return kernel.reading && kernel.event_count > 0;
+	return kernel.watching == WATCHING && kernel.watch_fires;
+}
+
+static void watch(void)
+{
+	kernel.watch_fires = false;
+	post(kernel.watch_user_data, POLLIN, IORING_CQE_F_MORE);
+	trace("the kernel sees the eventfd");
+}
+
+static void end_watch(int32_t result)
+{
+	kernel.watching = NOT_WATCHING;
+	post(kernel.watch_user_data, result, 0);
 }
 
 bool kernel_can_step(void)
 {
-	return can_post() || can_read();
+	return can_post() || can_watch();
 }
 
 void kernel_step(void)
@@ -100,18 +117,22 @@ void kernel_step(void)
 		trace("the kernel posts a completion");
 		return;
 	}
-	memcpy((void *)(uintptr_t)kernel.read.addr, &kernel.event_count, sizeof(uint64_t));
-	kernel.event_count = 0;
-	kernel.reading = false;
-	post(kernel.read.user_data, sizeof(uint64_t));
-	trace("the kernel reads the eventfd");
+	watch();
+}
+
+void kernel_cancel(void)
+{
+	if (kernel.watching != WATCHING)
+		return;
+	trace("the application cancels its requests");
+	end_watch(-ECANCELED);
+	post_all();
 }
 
 static void map_ring(struct io_uring *ring, unsigned entries)
 {
 	static unsigned completion_mask, submission_mask = SUBMISSIONS - 1;
 	static unsigned submission_entries = SUBMISSIONS;
-	static unsigned flags; /* there is no backlog here */
 	completion_mask = entries - 1;
 	memset(ring, 0, sizeof *ring);
 	kernel.entries = entries;
@@ -128,7 +149,7 @@ static void map_ring(struct io_uring *ring, unsigned entries)
 	ring->sq.ktail = &kernel.submit_tail;
 	ring->sq.kring_mask = &submission_mask;
 	ring->sq.kring_entries = &submission_entries;
-	ring->sq.kflags = &flags;
+	ring->sq.kflags = &kernel.flags;
 	ring->sq.sqes = kernel.submissions;
 	ring->sq.ring_mask = submission_mask;
 	ring->sq.ring_entries = submission_entries;
@@ -151,26 +172,27 @@ struct io_uring *kernel_ring(unsigned completions, bool is_served)
 	return &application_ring;
 }
 
-/* What the library may ask of the ring: to wait for the eventfd, and when it closes, two more. */
+/* The library asks the ring to watch the eventfd, and may replace that by a request that does
+ * nothing. */
 static void take_request(const struct io_uring_sqe *request)
 {
 	switch (request->opcode) {
-	case IORING_OP_READ:
-		require(request->fd == EVENT_DESCRIPTOR, "reads something else");
-		require(!kernel.reading, "two READs wait");
-		kernel.read = *request;
-		kernel.reading = true;
-		trace("submit: a READ");
-		return;
-	case IORING_OP_WRITE:
-		require(request->fd == EVENT_DESCRIPTOR, "writes something else");
-		require(request->flags & IOSQE_CQE_SKIP_SUCCESS, "a WRITE completes at any time");
-		kernel.event_count += *(const uint64_t *)(uintptr_t)request->addr;
-		trace("submit: a WRITE");
+	case IORING_OP_POLL_ADD:
+		require(request->fd == EVENT_DESCRIPTOR, "watches something else");
+		require(request->len & IORING_POLL_ADD_MULTI, "the watch is not multishot");
+		require(kernel.watching == NOT_WATCHING, "the eventfd is watched twice");
+		kernel.watch_user_data = request->user_data;
+		if (happens(FAULT_RESTRICTED)) {
+			trace("submit: the watch is refused");
+			end_watch(-EACCES);
+			return;
+		}
+		kernel.watching = happens(FAULT_HELD) ? HELD : WATCHING;
+		kernel.watch_fires = kernel.event_count > 0;
+		trace("submit: a watch%s", kernel.watching == HELD ? ", which is held back" : "");
 		return;
 	case IORING_OP_NOP:
-		if (!(request->flags & IOSQE_CQE_SKIP_SUCCESS))
-			post(request->user_data, 0);
+		require(request->flags & IOSQE_CQE_SKIP_SUCCESS, "a NOP completes");
 		trace("submit: a NOP");
 		return;
 	}
@@ -205,6 +227,7 @@ static bool always(const void *argument)
 /* A timeout comes when nothing else happens; a few come at any time. */
 static void sleep_until(bool (*ready)(const void *), const void *argument, bool timed)
 {
+	kernel.sleeps_timed = timed;
 	bool early = timed && kernel.early_timeouts > 0 && choose(2) == 1;
 	kernel.early_timeouts -= early;
 	if (early)
@@ -231,6 +254,17 @@ static int sleep_in_ring(unsigned wanted, bool timed)
 	return has_completions(&wanted) ? 0 : -ETIME;
 }
 
+/* The kernel's backlog is moved to the queue; what is due by another thread comes in its own time.
+ */
+static void run_ring(void)
+{
+	if (!kernel.ring_is_served && can_watch())
+		watch();
+	if (!kernel.ring_is_served || kernel.flags)
+		post_all();
+	kernel.flags = kernel.due_count > 0 && !can_post() ? IORING_SQ_CQ_OVERFLOW : 0;
+}
+
 static int enter(int fd, unsigned min_complete, unsigned flags, const void *arg, size_t size)
 {
 	(void)size;
@@ -238,15 +272,9 @@ static int enter(int fd, unsigned min_complete, unsigned flags, const void *arg,
 	require(fd == (flags & IORING_ENTER_REGISTERED_RING ? 0 : RING_DESCRIPTOR),
 		"enters another ring");
 	switch_point();
-	if (flags & IORING_ENTER_GETEVENTS && !kernel.ring_is_served)
-		post_all();
+	if (flags & IORING_ENTER_GETEVENTS)
+		run_ring();
 	return min_complete == 0 ? 0 : sleep_in_ring(min_complete, arg != NULL);
-}
-
-static int submit_and_wait(struct io_uring *ring)
-{
-	int result = submit(ring);
-	return result < 0 ? result : enter(ring->ring_fd, 1, IORING_ENTER_GETEVENTS, NULL, 0);
 }
 
 /* What may go wrong with any doorbell; 0: nothing. */
@@ -267,19 +295,34 @@ static int send_msg_ring(const struct io_uring_sqe *request)
 		return -EFAULT;
 	switch_point();
 	require(request->fd == RING_DESCRIPTOR && kernel.ring_open, "rings a ring that is closed");
+	bool is_again = request->rw_flags & MSG_RING_FLAGS_PASS;
 	int result = doorbell_fault();
-	if (result == 0 && ready_count() == kernel.entries && happens(FAULT_OVERFLOW))
+	if (result == 0 && !is_again && ready_count() == kernel.entries && happens(FAULT_OVERFLOW))
 		result = -EOVERFLOW;
-	trace("rings the ring: %s", result ? strerror(-result) : "accepted");
+	trace("%s: %s", is_again ? "posts again" : "rings the ring",
+		result ? strerror(-result) : "accepted");
 	if (result == 0) {
-		post(request->off, (int32_t)request->len);
-		if (happens(FAULT_DUPLICATED))
-			post(request->off, (int32_t)request->len);
+		post(request->off, (int32_t)request->len, is_again ? request->file_index : 0);
+		if (!is_again && happens(FAULT_DUPLICATED))
+			post(request->off, (int32_t)request->len, 0);
 		if (!happens(FAULT_DELAYED))
 			post_all();
 	}
 	switch_point();
 	return result;
+}
+
+static int cancel(const struct io_uring_sync_cancel_reg *request)
+{
+	switch_point();
+	require(request->addr == kernel.watch_user_data, "cancels something else");
+	if (kernel.faults & FAULT_FILTERED)
+		return -EPERM;
+	if (kernel.watching != WATCHING)
+		return 0;
+	trace("cancels the watch");
+	end_watch(-ECANCELED);
+	return 1;
 }
 
 static int register_ring(int fd, unsigned opcode, const void *arg, unsigned count)
@@ -293,15 +336,18 @@ static int register_ring(int fd, unsigned opcode, const void *arg, unsigned coun
 		return (int)count;
 	case IORING_UNREGISTER_RING_FDS:
 		return (int)count;
+	case IORING_REGISTER_SYNC_CANCEL:
+		require(fd == RING_DESCRIPTOR && kernel.ring_open, "cancels on another ring");
+		return cancel(arg);
 	}
 	fail_schedule("registers something unknown");
 }
 
-static int new_eventfd(int flags)
+static int new_eventfd(unsigned count, int flags)
 {
 	(void)flags;
 	kernel.event_open = true;
-	kernel.event_count = 0;
+	kernel.event_count = count;
 	return EVENT_DESCRIPTOR;
 }
 
@@ -321,11 +367,13 @@ static int write_eventfd(int fd, const uint64_t *value)
 {
 	switch_point();
 	require(fd == EVENT_DESCRIPTOR && kernel.event_open, "writes a descriptor that is closed");
-	bool is_filtered = this_thread() == LOOP && kernel.faults & FAULT_FILTERED;
-	int result = is_filtered ? -EPERM : doorbell_fault();
+	require(this_thread() != LOOP, "the loop rings itself");
+	int result = doorbell_fault();
 	trace("rings the eventfd: %s", result ? strerror(-result) : "accepted");
-	if (result == 0)
+	if (result == 0) {
 		kernel.event_count += *value;
+		kernel.watch_fires = true;
+	}
 	switch_point();
 	return result < 0 ? result : (int)sizeof *value;
 }
@@ -345,9 +393,22 @@ void kernel_poll(int descriptor)
 	trace("poll: wakes");
 }
 
+static bool never(const void *argument)
+{
+	(void)argument;
+	return false;
+}
+
 static int poll_one(struct pollfd *entry, const struct timespec *timeout)
 {
 	switch_point();
+	kernel.naps = entry->fd == -1;
+	if (kernel.naps) {
+		trace("poll: naps");
+		wait_until_timeout(never, NULL);
+		kernel.naps = false;
+		return 0;
+	}
 	require(entry->fd == EVENT_DESCRIPTOR && kernel.event_open, "polls another descriptor");
 	if (!is_readable(&entry->fd) && happens(FAULT_INTERRUPTED)) {
 		trace("poll: -EINTR");
@@ -408,7 +469,8 @@ static void queue_exit(struct io_uring *ring)
 static int close_eventfd(int fd)
 {
 	require(fd == EVENT_DESCRIPTOR && kernel.event_open, "closes another descriptor");
-	require(!kernel.reading, "closes the eventfd under a READ");
+	require(kernel.watching != WATCHING || kernel.faults & FAULT_FILTERED,
+		"closes an eventfd that is watched");
 	expect_no_more_rings();
 	kernel.event_open = false;
 	return 0;
@@ -424,7 +486,6 @@ void kernel_start(unsigned faults, unsigned limit)
 	ringwake_system.queue_init = queue_init;
 	ringwake_system.queue_exit = queue_exit;
 	ringwake_system.submit = submit;
-	ringwake_system.submit_and_wait = submit_and_wait;
 	ringwake_system.enter = enter;
 	ringwake_system.register_ring = register_ring;
 	ringwake_system.eventfd = new_eventfd;
@@ -438,7 +499,7 @@ void kernel_start(unsigned faults, unsigned limit)
 
 void kernel_behave(void)
 {
-	kernel.faults = 0;
+	kernel.faults &= FAULT_FILTERED;
 }
 
 void kernel_forbid_rings(void)
@@ -446,9 +507,25 @@ void kernel_forbid_rings(void)
 	kernel.rings_forbidden = true;
 }
 
+void kernel_for_each_due(void (*look)(const struct io_uring_cqe *completion))
+{
+	for (unsigned i = 0; i < kernel.due_count; i++)
+		look(&kernel.due[i]);
+}
+
 bool kernel_is_clean(void)
 {
-	return !kernel.event_open && !kernel.reading && !(kernel.ring_is_own && kernel.ring_open);
+	return !kernel.event_open && !(kernel.ring_is_own && kernel.ring_open);
+}
+
+bool kernel_sleeps_timed(void)
+{
+	return kernel.sleeps_timed;
+}
+
+bool kernel_naps(void)
+{
+	return kernel.naps;
 }
 
 unsigned kernel_parks(void)

@@ -165,19 +165,21 @@ static struct note *new_note(unsigned sender, char kind)
 	return note;
 }
 
-/*
- * Close has taken all doorbells out of the queue, and those that wait in the kernel, unless the
- * queue is full of what is the application's.
- */
+static void require_no_doorbell(const struct io_uring_cqe *completion)
+{
+	require(completion->user_data != DOORBELL, "close leaves a doorbell");
+}
+
+/* Close has taken all doorbells out of the queue, and those that wait in the kernel. */
 static void look_for_doorbells(void)
 {
 	struct io_uring_cqe *completion;
 	unsigned head;
 	while (kernel_can_step())
 		kernel_step();
+	kernel_for_each_due(require_no_doorbell);
 	if (world.ring)
-		io_uring_for_each_cqe(world.ring, head, completion)
-			require(completion->user_data != DOORBELL, "close leaves a doorbell");
+		io_uring_for_each_cqe(world.ring, head, completion) require_no_doorbell(completion);
 }
 
 static void close_target(void)
@@ -192,6 +194,13 @@ static void close_target(void)
 	world.freed = world.script->no_references;
 	kernel_forbid_rings();
 	world.place = AWAKE;
+}
+
+static void end_event(void)
+{
+	trace("closes the event");
+	require(ringwake_event_close(&world.event) == 0, "the event's close fails");
+	world.event_closed = true;
 }
 
 static void on_note(struct ringwake_msg *msg)
@@ -211,6 +220,8 @@ static void on_note(struct ringwake_msg *msg)
 		send_note(note);
 	if (note->kind == 'x' && !world.closing)
 		close_target();
+	if (note->kind == 'y' && !world.event_closed)
+		end_event();
 }
 
 static void wake(unsigned sender)
@@ -243,6 +254,7 @@ static void post_completion(void)
 	trace("ringwake_post");
 	int result = ringwake_post(world.target, POSTED + world.posted, 0);
 	trace("result %d", result);
+	require(result != -EINTR && result != -EAGAIN, "a post is not tried again");
 	if (was_closed)
 		require(result == -ECANCELED, "is posted after close");
 	else if (world.form != FORM_MSG_RING)
@@ -278,6 +290,12 @@ static void run_sender(void *argument)
 /* When nobody else can go on: is somebody waiting for what has been promised? */
 static void judge_idle(void)
 {
+	/* Here the loop has to give the kernel some time. */
+	if (world.form > FORM_EVENTFD && world.script->faults & (FAULT_FILTERED | FAULT_HELD) &&
+		kernel_sleeps_timed())
+		return;
+	if (kernel_naps())
+		return;
 	require(world.place != IN_CLOSE, "ringwake_close waits for ever");
 	if (world.excused || world.place == AT_END)
 		return;
@@ -303,7 +321,8 @@ static void run_last(void *argument)
 	judge_idle();
 	kernel_behave();
 	if (world.place != AT_END)
-		require(send_note(new_note(MAX_SENDERS, 's')) == 0, "the last send fails");
+		require(send_note(new_note(MAX_SENDERS, 's')) == 0 || world.closing,
+			"the last send fails");
 }
 
 /* The loop. */
@@ -317,10 +336,9 @@ static void take_completions(void)
 	io_uring_for_each_cqe(world.ring, head, completion)
 	{
 		count++;
-		if (completion->user_data >= POSTED)
-			world.received++;
-		else
-			require(completion->user_data == DOORBELL, "an unknown completion");
+		bool is_doorbell = !world.closed && ringwake_is_doorbell(world.target, completion);
+		require(is_doorbell || completion->user_data >= POSTED, "an unknown completion");
+		world.received += !is_doorbell;
 	}
 	io_uring_cq_advance(world.ring, count);
 }
@@ -338,16 +356,22 @@ static void turn(int64_t timeout)
 	step();
 	world.place = IN_WAIT;
 	int result = ringwake_wait(world.target, timeout);
-	require(result >= 0 || result == -ETIME || result == -EINTR || result == -EBUSY,
+	require(result >= 0 || result == -ETIME || result == -EINTR || result == -EBUSY ||
+			(result == -EACCES && world.script->faults & FAULT_RESTRICTED),
 		"the wait fails");
 	end_turn();
 }
 
-static void armed_turn(void)
+static void armed_turn(bool closes_event)
 {
 	step();
+	bool armed = ringwake_arm(world.target);
+	if (closes_event) {
+		world.place = IN_EVENT_CLOSE;
+		end_event();
+	}
 	world.place = IN_WAIT;
-	if (ringwake_arm(world.target))
+	if (armed)
 		kernel_poll(ringwake_fd(world.target));
 	take_completions();
 	ringwake_disarm(world.target);
@@ -409,7 +433,7 @@ static void take_step(char letter)
 		break;
 	case 'A':
 		while (!world.stopped && !world.closed)
-			armed_turn();
+			armed_turn(false);
 		break;
 	case 'D':
 		while (world.delivered < count_notes())
@@ -425,7 +449,21 @@ static void take_step(char letter)
 		turn(0);
 		break;
 	case 'a':
-		armed_turn();
+		armed_turn(false);
+		break;
+	case 'b':
+		armed_turn(true);
+		break;
+	case 'f':
+		step();
+		ringwake_arm(world.target);
+		step();
+		ringwake_disarm(world.target);
+		ringwake_dispatch(world.target, 0);
+		break;
+	case 'c':
+		step();
+		kernel_cancel();
 		break;
 	case 'd':
 		step();
@@ -436,6 +474,11 @@ static void take_step(char letter)
 		break;
 	case 'L':
 		close_event(true);
+		break;
+	case 'B':
+		step();
+		ringwake_arm(world.target);
+		close_target();
 		break;
 	case 'C':
 		step();

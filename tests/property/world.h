@@ -13,21 +13,37 @@ enum form {
 	FORM_MSG_RING, /* on the application's ring */
 	FORM_OWN_RING,
 	FORM_EVENTFD, /* on the eventfd alone */
-	FORM_READ,    /* on the application's ring, by a READ of the eventfd */
+	FORM_WATCHED, /* on the application's ring, by a poll request of the eventfd */
 	FORM_SERVED,  /* the same, and a thread of the kernel serves the ring */
 	FORM_COUNT,
 };
 
 /*
  * A sender's letters:
- *   s  sends a message    r  one whose callback sends it again, once    x  one that closes the
- * target w  wakes              e  sends the event                            p  posts a completion
+ *   s  sends a message
+ *   r  sends a message whose callback sends it again, once
+ *   x  sends a message whose callback closes the target
+ *   y  sends a message whose callback closes the event
+ *   w  wakes
+ *   e  sends the event
+ *   p  posts a completion
  *
  * The loop's:
- *   W  waits until nothing is left to do    w  waits once     t  the same, with a timeout
- *   A  the same, with a wait of its own     a  once           n  polls
- *   D  waits until all messages have come   d  dispatches
- *   E  closes the event    L  closes it later, and waits until it is gone    C  closes the target
+ *   W  waits until nothing is left to do
+ *   A  the same, with a wait of its own
+ *   D  waits until all messages have come
+ *   w  waits once
+ *   t  waits once, with a timeout
+ *   n  polls
+ *   a  waits once, with a wait of its own
+ *   b  the same, and closes the event after it has armed the target
+ *   f  arms, disarms and dispatches, without a wait
+ *   d  dispatches
+ *   E  closes the event
+ *   L  closes the event later, and waits until it is gone
+ *   c  cancels every request on its ring
+ *   C  closes the target
+ *   B  arms the target and closes it
  * At the end it closes the target if it has not yet.
  */
 struct script {

@@ -21,9 +21,9 @@ static int answering_queue_init(struct io_uring *ring, unsigned entries, unsigne
 }
 
 static int eventfd_answer;
-static int answering_eventfd(int flags)
+static int answering_eventfd(unsigned count, int flags)
 {
-	return eventfd_answer ? eventfd_answer : real_system.eventfd(flags);
+	return eventfd_answer ? eventfd_answer : real_system.eventfd(count, flags);
 }
 
 static int set_up(void **state)

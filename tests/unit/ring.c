@@ -154,7 +154,9 @@ static void test_overflowing_queue(void **state)
 		submit_nop(&ring, ++submitted);
 		assert_int_equal(io_uring_submit(&ring), 1);
 	}
-	assert_true(ringwake_arm(target));
+	/* The watch of an eventfd starts when the queue has room; the loop must not sleep anyway.
+	 */
+	assert_int_equal(ringwake_arm(target), test_path == RINGWAKE_PATH_MSG_RING);
 	assert_int_equal(ringwake_send(target, &message.msg), 0);
 	unsigned own = 0, ran = 0;
 	while (own < COUNT || ran < 1) {
@@ -180,6 +182,8 @@ static void test_close_leaves_no_doorbell(void **state)
 		struct ringwake *target = open_target(&ring);
 		struct counted message = {.msg.fn = count_message};
 		uint64_t submitted = 0, next = 1;
+		assert_true(ringwake_arm(target));
+		ringwake_disarm(target);
 		for (int i = 0; i < 3; i++) {
 			submit_nop(&ring, ++submitted);
 			io_uring_submit(&ring);

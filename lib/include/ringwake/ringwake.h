@@ -137,6 +137,8 @@ int ringwake_post(struct ringwake *target, uint64_t user_data, int32_t res);
  * -EINTR       a signal handler ran and nothing came
  * -ECANCELED   a callback has closed the target, and the caller holds a reference
  * -EOWNERDEAD  this process is a fork of the one that opened the target
+ * -EBUSY       eventfd path: the application's ring holds the target's poll request back, for a
+ *              request with IOSQE_IO_DRAIN or IOSQE_IO_LINK
  * or what io_uring_enter(2) or ppoll(2) answered; the target is left usable. -EBADR, the kernel's
  * word that it had to drop completions, counts as awake and is not returned.
  */
@@ -165,7 +167,11 @@ void ringwake_disarm(struct ringwake *target);
  */
 int64_t ringwake_spin(struct ringwake *target, int64_t timeout_ns);
 
-/* Any thread. True if this completion is the target's doorbell: mark it as seen, pass over it. */
+/*
+ * Loop thread, for each completion that it takes out of its ring. True if the completion is the
+ * target's doorbell: mark it as seen and pass over it. On the eventfd path it also notices that the
+ * target's poll request has ended, so that the next ringwake_arm() starts another.
+ */
 bool ringwake_is_doorbell(const struct ringwake *target, const struct io_uring_cqe *cqe);
 
 /*
