@@ -8,15 +8,10 @@
 #include "target.h"
 
 #include <limits.h>
-#include <sched.h>
 
 #include "probes.h"
-#include "process.h"
 
 #define TURN_LIMIT 4096
-
-/* How long close sleeps for a message whose sender's doorbell failed, before it looks by itself. */
-#define WITHDRAW_NS 10000000
 
 /* Brings taken messages to the end of the ready ones, touching at most limit of them. */
 static void turn(struct ringwake *target, unsigned limit)
@@ -101,61 +96,4 @@ int ringwake_dispatch(struct ringwake *target, unsigned max)
 	if (--target->depth == 0 && target->closed)
 		ringwake_unref(target); /* a callback closed it */
 	return (int)ran;
-}
-
-static bool remove_ready(struct ringwake *target, const struct ringwake_msg *msg)
-{
-	struct ringwake_msg *before = NULL;
-	for (struct ringwake_msg *i = target->first; i; before = i, i = i->next) {
-		if (i != msg)
-			continue;
-		if (before)
-			before->next = i->next;
-		else
-			target->first = i->next;
-		if (target->last == i)
-			target->last = before;
-		return true;
-	}
-	return false;
-}
-
-/* The loop was about to sleep, and will: it has to be woken for what came meanwhile. */
-static void arm_again(struct ringwake *target)
-{
-	ringwake_doorbell_prepare(&target->doorbell);
-	while (!ringwake_target_fall_asleep(target))
-		ringwake_target_gather(target);
-	if (target->first || target->notified)
-		ringwake_wake(target);
-}
-
-static bool take_back(struct ringwake *target, const struct ringwake_msg *msg)
-{
-	for (;;) {
-		ringwake_target_gather(target);
-		if (remove_ready(target, msg))
-			return true;
-		if (target->closed || !ringwake_process_is(target->process))
-			return false;
-		/*
-		 * Its sender has not pushed it yet. Other completions must not end the sleep; they
-		 * are counted first, since from ASLEEP on the doorbell may be among them.
-		 */
-		unsigned completions = ringwake_doorbell_completions(&target->doorbell) + 1;
-		if (ringwake_doorbell_prepare(&target->doorbell) < 0)
-			sched_yield();
-		else if (ringwake_target_fall_asleep(target))
-			ringwake_doorbell_sleep(&target->doorbell, completions, WITHDRAW_NS);
-		ringwake_disarm(target);
-	}
-}
-
-bool ringwake_target_withdraw(struct ringwake *target, const struct ringwake_msg *msg)
-{
-	bool armed = ringwake_target_is_armed(target) && ringwake_process_is(target->process);
-	bool found = take_back(target, msg);
-	if (armed)
-		arm_again(target);
-	return found;
 }

@@ -6,21 +6,33 @@
  * read-modify-write, so the sender's question "is the loop asleep?" and the loop's question "is
  * there a message?" are answered by one total order, that of the changes to the word.
  *
- *   0                       awake, nothing sent
- *   message                 awake, or rung: the newest message, linked to older ones
- *   message|0  + NOTIFIED   the same, and ringwake_wake() was called
- *   ASLEEP                  the loop sleeps, or is about to, and nobody has rung
- *   message + ASLEEP        the same, after a doorbell failed: the next send rings
- *   CLOSED                  for good
+ *   messages  the newest message, linked to older ones; 0: none
+ *   NOTIFIED  ringwake_wake() was called, or a doorbell has failed
+ *   ASLEEP    the loop sleeps, or is about to: the next sender rings
+ *   CLOSED    for good
  *
- *   who     change                            function
- *   loop    0 -> ASLEEP                       ringwake_arm: fails if anything was sent
- *   loop    any but CLOSED, - ASLEEP          ringwake_disarm
- *   loop    any but CLOSED -> 0               ringwake_target_take: the messages are the loop's now
- *   loop    any -> CLOSED                     ringwake_close
- *   sender  any but CLOSED: + message, - ASLEEP   ringwake_send
- *   sender  any but CLOSED: + NOTIFIED, - ASLEEP  ringwake_wake
- *   sender  any but CLOSED: + ASLEEP          give_back: its doorbell failed
+ * The first three combine, so these are the states of the word:
+ *
+ *   messages  NOTIFIED  ASLEEP
+ *      -         -        -     the loop is awake, and nothing was sent
+ *      x         -        -     the loop is awake, or a sender rings
+ *      -         x        -     the same
+ *      x         x        -     the same
+ *      -         -        x     the loop sleeps, and no sender rings
+ *      -         x        x     the loop may sleep beside something that was sent: the doorbell
+ *      x         x        x       failed, its sender was told, and the next sender rings
+ *      x         -        x     never
+ *   CLOSED
+ *
+ *   thread  change                                        function
+ *   loop    0 -> ASLEEP                                   ringwake_arm: fails if anything was sent
+ *   loop    any but CLOSED, - ASLEEP                      ringwake_disarm
+ *   loop    any but CLOSED -> 0                           ringwake_target_take
+ *   loop    - messages, + NOTIFIED if ASLEEP stays        ringwake_target_take, while armed
+ *   loop    any -> CLOSED                                 ringwake_close
+ *   sender  any but CLOSED: + message, - ASLEEP           ringwake_send
+ *   sender  any but CLOSED: + NOTIFIED, - ASLEEP          ringwake_wake
+ *   sender  any but CLOSED: + NOTIFIED, + ASLEEP          give_back: its doorbell failed
  *
  * Why no wake is lost. Take a send whose change comes before the loop's next ringwake_arm in the
  * order: the arm finds the word not 0 and fails, so the loop looks at its messages. Take one that
@@ -28,6 +40,11 @@
  * awake. The one sender that cleared it rings. The doorbell is a completion (or an eventfd count),
  * which the kernel keeps: it ends the sleep whether it comes before the loop has gone to sleep or
  * after.
+ *
+ * If the kernel refuses the doorbell, its sender is told. Other senders that came meanwhile were
+ * not: they relied on this one. So the word gets ASLEEP back, and NOTIFIED, which says that
+ * something was sent even if the loop has taken the messages (withdraw.c). The next sender of
+ * anything rings, also one whose event is queued already (ringwake_target_is_unrung).
  *
  * The doorbell and close. A sender that cleared ASLEEP is about to make a system call on the ring;
  * the loop must not give the ring away before. It knows how many such calls were begun, without
@@ -37,9 +54,10 @@
  * and wakes it. A failed doorbell puts ASLEEP back instead of passing the gate, so the loop finds
  * the ASLEEP it set, and the sums stay equal. ringwake_post passes the same gate: in and out.
  *
- * ASLEEP may be given back when the loop has woken up meanwhile. That costs one needless doorbell:
+ * ASLEEP may be given back when the loop has woken up meanwhile. That costs one needless turn:
  * nothing relies on ASLEEP being set only while the loop sleeps, all relies on it not being
- * missing then.
+ * missing then. Whether the loop is about to sleep is a fact of its own (armed): neither the word
+ * nor owed tells.
  *
  * Memory. A message is the sender's until the push succeeds, then the target's, and the caller's
  * again when its callback starts. The target is freed with its last reference. A sender that holds
@@ -68,10 +86,7 @@
 #include "process.h"
 #include "system.h"
 
-#define ASLEEP   ((uintptr_t)1)
-#define NOTIFIED ((uintptr_t)2)
-#define TAGS     (ASLEEP | NOTIFIED)
-#define CLOSED   (UINTPTR_MAX & ~TAGS) /* no message lies at the end of the address space */
+#define CLOSED (UINTPTR_MAX & ~TAGS) /* no message lies at the end of the address space */
 
 /* The gate counts calls in steps of GATE_CALL, modulo 2^32. */
 #define GATE_CLOSING 1u
@@ -163,7 +178,7 @@ static void give_back(struct ringwake *target)
 			return;
 		}
 	} while (!atomic_compare_exchange_weak_explicit(
-		&target->word, &word, word | ASLEEP, memory_order_release, memory_order_relaxed));
+		&target->word, &word, word | TAGS, memory_order_release, memory_order_relaxed));
 }
 
 /* For the one sender that has cleared ASLEEP. */
@@ -240,7 +255,7 @@ int ringwake_post(struct ringwake *target, uint64_t user_data, int32_t result)
 bool ringwake_target_is_unrung(const struct ringwake *target)
 {
 	uintptr_t word = atomic_load_explicit(&target->word, memory_order_relaxed);
-	return word == CLOSED || (word & ASLEEP && word & ~TAGS);
+	return word == CLOSED || (word & ASLEEP && word != ASLEEP);
 }
 
 bool ringwake_target_is_quiet(const struct ringwake *target)
@@ -249,12 +264,12 @@ bool ringwake_target_is_quiet(const struct ringwake *target)
 }
 
 /* Relaxed: the word alone decides, and nothing is published by going to sleep. */
-bool ringwake_target_fall_asleep(struct ringwake *target)
+bool ringwake_target_fall_asleep(struct ringwake *target, uintptr_t ignored)
 {
 	uintptr_t word = 0;
 	if (!atomic_compare_exchange_strong_explicit(
 		    &target->word, &word, ASLEEP, memory_order_relaxed, memory_order_relaxed))
-		return word == ASLEEP;
+		return (word & ~ignored) == ASLEEP;
 	target->owed++;
 	return true;
 }
@@ -266,7 +281,10 @@ int ringwake_target_arm(struct ringwake *target)
 	int ready = ringwake_doorbell_prepare(&target->doorbell);
 	if (ready <= 0)
 		return ready;
-	return ringwake_target_fall_asleep(target);
+	if (!ringwake_target_fall_asleep(target, 0))
+		return 0;
+	target->armed = true;
+	return 1;
 }
 
 bool ringwake_arm(struct ringwake *target)
@@ -274,26 +292,43 @@ bool ringwake_arm(struct ringwake *target)
 	return ringwake_target_arm(target) == 1;
 }
 
+/*
+ * A read(2) of the eventfd is due only if a ring has not been read. A ring that failed leaves
+ * nothing to read: once all that were begun have ended, the eventfd is empty after the read.
+ */
+static void reap_eventfd(struct ringwake *target)
+{
+	if (target->owed == target->reaped)
+		return;
+	/* Acquire: pairs with the release in leave_gate; the write was made before. */
+	uint32_t gate = atomic_load_explicit(&target->gate, memory_order_acquire);
+	bool all_ended = gate + target->owed * GATE_CALL == 0;
+	uint32_t count = (uint32_t)ringwake_doorbell_reap(&target->doorbell);
+	target->reaped = all_ended ? target->owed : target->reaped + count;
+}
+
 void ringwake_disarm(struct ringwake *target)
 {
+	bool woken = target->armed;
+	target->armed = false;
 	/* Relaxed: no message is taken. The load spares the write where a sender has cleared
 	 * ASLEEP. */
 	if (atomic_load_explicit(&target->word, memory_order_relaxed) & ASLEEP) {
 		uintptr_t before =
 			atomic_fetch_and_explicit(&target->word, ~ASLEEP, memory_order_relaxed);
-		if (before & ASLEEP)
+		if (before & ASLEEP) {
 			target->owed--;
+			woken = false;
+		}
 	}
-	if (target->owed != target->heard) {
-		target->heard = target->owed;
+	if (woken)
 		PROBE1(wake, target);
-	}
-	if (target->closed || !ringwake_doorbell_is_private(&target->doorbell))
+	if (target->closed)
 		return;
-	/* To look at a ring costs nothing. To read an eventfd is a system call, so it must be due.
-	 */
-	if (target->doorbell.ring || target->owed != target->reaped)
-		target->reaped += (uint32_t)ringwake_doorbell_reap(&target->doorbell);
+	if (target->doorbell.ring == NULL)
+		reap_eventfd(target);
+	else if (ringwake_doorbell_is_private(&target->doorbell))
+		ringwake_doorbell_reap(&target->doorbell);
 }
 
 static void take_over(struct ringwake *target, uintptr_t word)
@@ -307,8 +342,16 @@ static void take_over(struct ringwake *target, uintptr_t word)
 
 void ringwake_target_take(struct ringwake *target)
 {
-	/* Acquire: pairs with the release of every push and wake that it takes. */
-	take_over(target, atomic_exchange_explicit(&target->word, 0, memory_order_acquire));
+	/* Acquire, here and below: pairs with the release of every push and wake that it takes. */
+	if (!target->armed) {
+		take_over(target, atomic_exchange_explicit(&target->word, 0, memory_order_acquire));
+		return;
+	}
+	uintptr_t word = atomic_load_explicit(&target->word, memory_order_relaxed);
+	while (!atomic_compare_exchange_weak_explicit(&target->word, &word,
+		word & ASLEEP ? TAGS : 0, memory_order_acquire, memory_order_relaxed))
+		;
+	take_over(target, word & ~ASLEEP);
 }
 
 void ringwake_close(struct ringwake *target)
@@ -322,6 +365,7 @@ void ringwake_close(struct ringwake *target)
 			ringwake_unref(target);
 		return;
 	}
+	target->armed = false;
 	ringwake_target_gather(target);
 	/* Acquire: as in ringwake_target_take, and pairs with the release in give_back. */
 	take_over(target, atomic_exchange_explicit(&target->word, CLOSED, memory_order_acquire));

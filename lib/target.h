@@ -10,6 +10,11 @@
 /* One line of memory for each group of members that the same threads write. */
 #define CACHE_LINE 64
 
+/* The tags of the word; target.c explains them. */
+#define ASLEEP   ((uintptr_t)1)
+#define NOTIFIED ((uintptr_t)2)
+#define TAGS     (ASLEEP | NOTIFIED)
+
 struct ringwake {
 	/* The word of the protocol, target.c. Every sender writes it. */
 	alignas(CACHE_LINE) _Atomic uintptr_t word;
@@ -33,9 +38,9 @@ struct ringwake {
 	struct ringwake_msg *turned; /* ... this, whose last message is ... */
 	struct ringwake_msg *turned_last;
 	uint32_t owed;   /* times that a sender has cleared ASLEEP, so that it had to ring */
-	uint32_t heard;  /* owed when the loop last looked */
-	uint32_t reaped; /* rings seen by a private doorbell */
+	uint32_t reaped; /* of those, the ones whose write to the eventfd was read */
 	unsigned depth;  /* of nested dispatches */
+	bool armed;      /* between a ringwake_arm() that returned true and ringwake_disarm() */
 	bool notified;   /* a wake was taken, and the application has not had its turn since */
 	bool closed;
 
@@ -52,13 +57,18 @@ struct ringwake {
  */
 bool ringwake_target_withdraw(struct ringwake *target, const struct ringwake_msg *msg);
 
-/* As arm, but says why not: 1 armed, 0 there is something to do, or a negative errno value. */
+/* ringwake_arm() with the reason: 1 armed, 0 there is something to do, or a negative error number.
+ */
 int ringwake_target_arm(struct ringwake *target);
 
-/* The loop's change of the word alone: false if anything was sent. */
-bool ringwake_target_fall_asleep(struct ringwake *target);
+/* The loop's change of the word alone: false if anything was sent, except for tags in ignored. */
+bool ringwake_target_fall_asleep(struct ringwake *target, uintptr_t ignored);
 
-/* Takes all messages in the word; those taken before must have been turned. */
+/*
+ * Takes all messages in the word; those taken before must have been turned. While the loop is armed
+ * and no sender has rung, ASLEEP stays, with NOTIFIED: the next sender must ring, for the messages
+ * that were taken.
+ */
 void ringwake_target_take(struct ringwake *target);
 
 /* Takes and turns all messages, however many, so that they are ready. */
@@ -66,12 +76,6 @@ void ringwake_target_gather(struct ringwake *target);
 
 /* Nothing was sent that has not been taken. */
 bool ringwake_target_is_quiet(const struct ringwake *target);
-
-/* Loop thread. It has armed the target and not disarmed it since; it may have been rung. */
-static inline bool ringwake_target_is_armed(const struct ringwake *target)
-{
-	return target->owed != target->heard;
-}
 
 /* Nor is anything that was taken left to run. */
 static inline bool ringwake_target_is_idle(const struct ringwake *target)
@@ -81,8 +85,8 @@ static inline bool ringwake_target_is_idle(const struct ringwake *target)
 }
 
 /*
- * The loop sleeps beside messages: a doorbell failed, so nobody is about to ring. Also true of a
- * closed target, so that whoever then calls ringwake_wake() is refused.
+ * The loop may sleep beside something that was sent, and no sender is about to ring: a doorbell was
+ * refused. Also true of a closed target, so that a caller of ringwake_wake() is refused.
  */
 bool ringwake_target_is_unrung(const struct ringwake *target);
 

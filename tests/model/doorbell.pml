@@ -5,24 +5,29 @@
  *   MSG_RING  a completion in the application's ring
  *   OWN_RING  a completion in a ring of the target's own
  *   EVENTFD   an eventfd alone, which the loop polls
- *   READ      an eventfd, and a READ of it that waits on the application's ring
+ *   WATCH     an eventfd, and a poll request on the application's ring that watches it
  *
  * The kernel may refuse a ring (FAILURES times), and posts a completion when it likes, not at once.
  */
 #define MSG_RING 1
 #define OWN_RING 2
 #define EVENTFD  3
-#define READ     4
+#define WATCH    4
 
 #define CAPACITY 2 /* of the completion queue: small, so that it is full at times */
 
 bool descriptor_open = true; /* false: the number may be another file's already */
 byte failures_left = FAILURES;
-byte due;         /* accepted and not posted yet; READ: what the eventfd holds */
+byte due;         /* accepted and not posted yet; WATCH: writes that the request has not seen */
 byte completions; /* in the queue; EVENTFD: what the eventfd holds */
 byte reaped;      /* of a private doorbell: those that the loop has taken off */
-bool reading;     /* a READ was submitted */
-byte read_value;  /* what it has read; 0: it still waits */
+bool watching;    /* the poll request is in the ring */
+bool live;        /* the loop takes it to be there */
+bool ended;       /* its last completion is in the queue */
+#ifndef CANCELS
+#define CANCELS 0
+#endif
+byte cancels_left = CANCELS; /* by the application, at any time */
 
 #if DOORBELL == EVENTFD
 #define ACCEPT_RING     completions++
@@ -42,19 +47,20 @@ inline ringwake_doorbell_ring(failed)
 	atomic {
 		assert(descriptor_open);
 		if
-		:: QUEUE_IS_FULL && DOORBELL != READ -> failed = false
+		:: QUEUE_IS_FULL && DOORBELL != WATCH -> failed = false
 		:: ACCEPT_RING; failed = false
 		:: failures_left > 0 -> failures_left--; failed = true
 		fi
 	}
 }
 
+/* The completion with which the request starts is taken out at once, and counts for nothing. */
 inline ringwake_doorbell_prepare()
 {
-#if DOORBELL == READ
+#if DOORBELL == WATCH
 	if
-	:: reading && read_value == 0
-	:: else -> d_step { read_value = 0; reading = true }
+	:: live
+	:: else -> d_step { watching = true; live = true }
 	fi
 #else
 	skip
@@ -70,51 +76,29 @@ inline ringwake_doorbell_reap()
 	:: else
 	fi
 #else
-	completions = 0
+	d_step {
+		completions = 0;
+#ifndef MUTANT_END_OF_WATCH_IS_NOT_NOTICED
+		live = live && !ended;
 #endif
-}
-
-/* The application's ring outlives the target, so the READ must end before its buffer goes. */
-inline finish_read()
-{
-	ACCEPT_RING; /* a write of an eventfd by its owner does not fail */
-	do
-	:: true ->
-#ifdef MUTANT_FINISH_READ_COUNTS_LATE
-		if
-		:: read_value != 0 -> break
-		:: else
-		fi;
-		wanted = COMPLETIONS + 1;
-#else
-		wanted = COMPLETIONS + 1;
-		if
-		:: read_value != 0 -> break
-		:: else
-		fi;
+		ended = false
+	}
 #endif
-		SLEEP_ENDS(wanted)
-	od
 }
 
 inline ringwake_doorbell_close()
 {
-#if DOORBELL == READ
-	if
-	:: reading -> finish_read()
-	:: else
-	fi;
-#endif
-	descriptor_open = false
+	d_step { watching = false; descriptor_open = false }
 }
 
 active proctype kernel()
 {
 end:
 	do
-#if DOORBELL == READ
-	:: d_step { due > 0 && reading && read_value == 0 -> read_value = due; due = 0 };
-		completions < CAPACITY -> completions++
+#if DOORBELL == WATCH
+	:: d_step { due > 0 && watching && !QUEUE_IS_FULL -> due = 0; completions++ }
+	:: d_step { cancels_left > 0 && watching && !QUEUE_IS_FULL ->
+		cancels_left--; watching = false; ended = true; completions++ }
 #else
 	:: d_step { due > 0 && !QUEUE_IS_FULL -> due--; completions++ }
 	:: d_step { due > 0 && QUEUE_IS_FULL -> due-- }

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A coalescing event: lib/event.c, and ringwake_target_withdraw() of lib/dispatch.c. Two senders
+ * A coalescing event: lib/event.c, and ringwake_target_withdraw() of lib/withdraw.c. Two senders
  * send it, the second sends other messages too; the loop sleeps, and at any moment closes the event,
  * in one of three ways, and the target.
  */
 #define EVENT    1
 #define MESSAGES (1 + OTHERS)
 
+bool unrun; /* others were taken by an armed loop, and their callbacks are still to run */
 bool ready; /* the event is taken off the word, and its callback is still to run */
-#define CALLBACK(m) ready = ready || m == EVENT
+#define CALLBACK(m) ready = ready || m == EVENT; unrun = unrun || (m != EVENT && is_armed)
 
 #include "doorbell.pml"
 #include "target.pml"
@@ -25,7 +26,7 @@ bool pending[2];     /* the sender has written something for fn to see */
 bool close_returned; /* of the event or the target */
 byte interruptions = INTERRUPTIONS;
 
-#define IS_UNRUNG (word != CLOSED && word & ASLEEP && word & ~TAGS & 255)
+#define IS_UNRUNG (word != CLOSED && word & ASLEEP && word != ASLEEP)
 
 inline queue_event()
 {
@@ -143,22 +144,28 @@ inline run_ready()
 	fi
 }
 
-inline turn()
+inline sleep_and_dispatch()
 {
-	ringwake_arm(armed);
 	if
 	:: armed ->
 		if
 		:: SLEEP_ENDS(1)
 		:: interruptions > 0 -> interruptions--
 		:: finished == 2 && undelivered == 0 && wake_seen && !pending[0] && !pending[1] &&
-			!closing -> break
+			!closing && !unrun -> break
 		fi
 	:: else
 	fi;
 	ringwake_disarm();
+	unrun = false;
 	ringwake_dispatch();
 	run_ready()
+}
+
+inline turn()
+{
+	ringwake_arm(armed);
+	sleep_and_dispatch()
 }
 
 inline await_refusal()
@@ -173,6 +180,36 @@ inline await_refusal()
 	od
 }
 
+#define MESSAGE_CAME (word >> 2 != 0)
+
+inline await_message(asleep)
+{
+#ifndef MUTANT_WITHDRAW_COUNTS_LATE
+	wanted = COMPLETIONS + 1;
+#endif
+	if
+	:: is_armed
+	:: else -> ringwake_doorbell_prepare()
+	fi;
+	ringwake_target_fall_asleep(asleep, NOTIFIED);
+#ifdef MUTANT_WITHDRAW_COUNTS_LATE
+	wanted = COMPLETIONS + 1;
+#endif
+	if
+	:: asleep -> SLEEP_ENDS(wanted) /* in C also after a while: nothing relies on it */
+	:: else
+	fi;
+	wanted = 0;
+#ifndef MUTANT_WITHDRAW_DISARMS
+	if
+	:: is_armed
+	:: else -> ringwake_disarm()
+	fi
+#else
+	ringwake_disarm()
+#endif
+}
+
 inline ringwake_target_withdraw(found)
 {
 	do
@@ -183,19 +220,14 @@ inline ringwake_target_withdraw(found)
 		:: found || closed -> break
 		:: else
 		fi;
-#ifndef MUTANT_WITHDRAW_COUNTS_LATE
-		wanted = COMPLETIONS + 1;
-#endif
-		ringwake_arm(armed);
-#ifdef MUTANT_WITHDRAW_COUNTS_LATE
-		wanted = COMPLETIONS + 1;
-#endif
+#if DOORBELL == EVENTFD
 		if
-		:: armed -> SLEEP_ENDS(wanted) /* in C also after a while: nothing relies on it */
-		:: else
-		fi;
-		wanted = 0;
-		ringwake_disarm()
+		:: is_armed -> MESSAGE_CAME /* in C the loop naps, and looks again */
+		:: else -> await_message(asleep)
+		fi
+#else
+		await_message(asleep)
+#endif
 	od
 }
 
@@ -223,13 +255,18 @@ proctype loop()
 {
 	byte seen, result, before, taken, turned, older, wanted;
 	short gate_seen;
-	bool failed, last_out, armed, tested, found, closing, event_closed;
+	bool failed, last_out, armed, asleep, tested, found, closing, event_closed;
 	do
 	:: true -> turn()
 	:: true -> break
 	od;
 	if
 	:: ringwake_event_close()
+	:: ringwake_arm(armed);
+		ringwake_event_close();
+		do
+		:: sleep_and_dispatch(); break
+		od
 	:: mark_closed();
 		if
 		:: before & QUEUED ->

@@ -23,6 +23,7 @@ byte next[MESSAGES + 1]; /* of each message: the older one that it is linked to 
 short gate;
 short owed;
 bool closed; /* the loop's own note of it */
+bool is_armed; /* between an arm that succeeded and the disarm */
 
 /* Not of the protocol, but to judge it by. */
 byte accepted[MESSAGES + 1];
@@ -91,6 +92,13 @@ inline close_gate()
 #endif
 }
 
+/* NOTIFIED: the loop may have taken the messages that nobody rang for. */
+#ifdef MUTANT_GIVES_BACK_ASLEEP_ALONE
+#define GIVEN_BACK ASLEEP
+#else
+#define GIVEN_BACK TAGS
+#endif
+
 inline give_back()
 {
 	seen = word;
@@ -106,7 +114,7 @@ inline give_back()
 #ifdef MUTANT_NO_GIVE_BACK
 					gate = gate - GATE_CALL;
 #else
-					word = word | ASLEEP;
+					word = word | GIVEN_BACK;
 #endif
 #ifdef MUTANT_GIVE_BACK_AND_LEAVE
 					gate = gate - GATE_CALL;
@@ -241,16 +249,16 @@ inline ringwake_post()
 
 /* The loop's changes of the word. */
 
-inline ringwake_target_fall_asleep(armed)
+inline ringwake_target_fall_asleep(asleep, ignored)
 {
 	d_step {
 		if
 #ifdef MUTANT_ARM_DOES_NOT_LOOK
-		:: !(word & ASLEEP) -> word = word | ASLEEP; owed++; armed = true
+		:: !(word & ASLEEP) -> word = word | ASLEEP; owed++; asleep = true
 #else
-		:: word == 0 -> word = ASLEEP; owed++; armed = true
+		:: word == 0 -> word = ASLEEP; owed++; asleep = true
 #endif
-		:: else -> armed = (word == ASLEEP)
+		:: else -> asleep = ((word & ~(ignored) & 255) == ASLEEP)
 		fi
 	}
 }
@@ -258,11 +266,13 @@ inline ringwake_target_fall_asleep(armed)
 inline ringwake_arm(armed)
 {
 	ringwake_doorbell_prepare();
-	ringwake_target_fall_asleep(armed)
+	ringwake_target_fall_asleep(armed, 0);
+	is_armed = armed
 }
 
 inline ringwake_disarm()
 {
+	is_armed = false;
 	if
 	:: word & ASLEEP ->
 #ifdef MUTANT_DISARM_IS_TWO_STEPS
@@ -298,6 +308,24 @@ inline exchange(value)
 	}
 }
 
+/* An armed loop keeps ASLEEP, and tells the next sender to ring for what was taken. */
+inline ringwake_target_take()
+{
+#ifndef MUTANT_TAKE_FORGETS_ARMED
+	if
+	:: is_armed ->
+		d_step {
+			taken = word >> 2;
+			word = (word & ASLEEP -> TAGS : 0);
+			assert(SUMS_ARE_EQUAL)
+		}
+	:: else -> exchange(0)
+	fi
+#else
+	exchange(0)
+#endif
+}
+
 #define IS_QUIET ((word & ~ASLEEP & 255) == 0)
 
 /* In the order sent: the list is turned round first. */
@@ -331,12 +359,13 @@ inline ringwake_dispatch()
 {
 	if
 	:: closed || IS_QUIET
-	:: else -> exchange(0); dispatch_taken()
+	:: else -> ringwake_target_take(); dispatch_taken()
 	fi
 }
 
 inline ringwake_close()
 {
+	is_armed = false;
 	exchange(CLOSED);
 	closed = true;
 	close_gate();

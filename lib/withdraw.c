@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Takes one message back before its callback runs, for an event that is closed. If the message's
+ * sender has not pushed it yet, the loop blocks until it has. No callback runs meanwhile; other
+ * messages become ready and stay so until the next dispatch.
+ *
+ * The loop may be armed: it is about to block, and will not look at its messages before. Then
+ * nothing is taken that would leave it blocked beside a message. As long as the loop is armed, its
+ * doorbell is not consumed, so if a sender has rung, the loop's sleep ends at once. If no sender
+ * has rung, ASLEEP stays set (ringwake_target_take), so the next sender rings.
+ */
+#include "process.h"
+#include "target.h"
+
+/* How long the loop blocks before it looks again: a sender's doorbell may be refused. */
+#define PATIENCE_NS 10000000
+#define NAP_NS      100000
+
+static bool remove_ready(struct ringwake *target, const struct ringwake_msg *msg)
+{
+	struct ringwake_msg *before = NULL;
+	for (struct ringwake_msg *i = target->first; i; before = i, i = i->next) {
+		if (i != msg)
+			continue;
+		if (before)
+			before->next = i->next;
+		else
+			target->first = i->next;
+		if (target->last == i)
+			target->last = before;
+		return true;
+	}
+	return false;
+}
+
+static void await_message(struct ringwake *target)
+{
+	/* The eventfd of an armed loop may be readable already, and has to stay so. */
+	if (target->armed && target->doorbell.ring == NULL) {
+		ringwake_doorbell_nap(NAP_NS);
+		return;
+	}
+	/*
+	 * Other completions must not end the sleep. They are counted first, since from ASLEEP on
+	 * the doorbell may be among them.
+	 */
+	unsigned completions = ringwake_doorbell_completions(&target->doorbell) + 1;
+	bool is_prepared = target->armed || ringwake_doorbell_prepare(&target->doorbell) >= 0;
+	if (!is_prepared)
+		ringwake_doorbell_nap(NAP_NS);
+	else if (ringwake_target_fall_asleep(target, NOTIFIED))
+		ringwake_doorbell_sleep(&target->doorbell, completions, PATIENCE_NS);
+	if (!target->armed)
+		ringwake_disarm(target);
+}
+
+bool ringwake_target_withdraw(struct ringwake *target, const struct ringwake_msg *msg)
+{
+	for (;;) {
+		ringwake_target_gather(target);
+		if (remove_ready(target, msg))
+			return true;
+		if (target->closed || !ringwake_process_is(target->process))
+			return false;
+		await_message(target);
+	}
+}
