@@ -77,6 +77,7 @@ int ringwake_dispatch(struct ringwake *target, unsigned max)
 	unsigned ran = 0;
 	if (target->closed && target->depth == 0)
 		return 0;
+	DEBUG_ENTER(target, "ringwake_dispatch()");
 	if (max == 0)
 		max = target->batch;
 	if (max > INT_MAX)
@@ -86,6 +87,8 @@ int ringwake_dispatch(struct ringwake *target, unsigned max)
 		struct ringwake_msg *msg = target->first;
 		target->first = msg->next;
 		ran++;
+		DEBUG_UNQUEUE(msg);
+		RINGWAKE_ASSERT(msg->fn != NULL, "the callback of a queued message is NULL");
 		msg->fn(msg); /* from here on the memory is the callback's */
 	}
 	target->notified = false; /* it is the application's turn now */
@@ -93,6 +96,7 @@ int ringwake_dispatch(struct ringwake *target, unsigned max)
 		PROBE2(dispatch, target, ran);
 		count_dispatch(target, ran);
 	}
+	DEBUG_LEAVE(target);
 	if (--target->depth == 0 && target->closed)
 		ringwake_unref(target); /* a callback closed it */
 	return (int)ran;

@@ -96,27 +96,35 @@ static unsigned mark_closed(struct ringwake_event *event)
 	return atomic_fetch_or_explicit(&event->state, CLOSED, memory_order_acquire);
 }
 
+/* For an event that is marked closed and QUEUED. */
+static void take_back(struct ringwake_event *event)
+{
+	if (!ringwake_target_withdraw(event->target, &event->msg))
+		await_refusal(event);
+}
+
 int ringwake_event_close(struct ringwake_event *event)
 {
+	DEBUG_ENTER(event->target, "ringwake_event_close()");
 	unsigned before = mark_closed(event);
-	if (before & CLOSED)
-		return -EALREADY;
-	if (before & QUEUED && !ringwake_target_withdraw(event->target, &event->msg))
-		await_refusal(event);
-	return 0;
+	if (before & QUEUED && !(before & CLOSED))
+		take_back(event);
+	DEBUG_LEAVE(event->target);
+	return before & CLOSED ? -EALREADY : 0;
 }
 
 int ringwake_event_close_later(
 	struct ringwake_event *event, void (*closed)(struct ringwake_event *event))
 {
+	if (closed == NULL)
+		return -EINVAL;
 	unsigned before = mark_closed(event);
 	if (before & CLOSED)
 		return -EALREADY;
 	if (!(before & QUEUED))
 		return 0;
 	if (event->target->closed) {
-		if (!ringwake_target_withdraw(event->target, &event->msg))
-			await_refusal(event);
+		take_back(event);
 		return 0;
 	}
 	event->fn = closed;

@@ -82,6 +82,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "debug.h"
 #include "probes.h"
 #include "process.h"
 #include "system.h"
@@ -124,8 +125,14 @@ int ringwake_open(
 	return 0;
 }
 
+/* Of a debug build alone: the memory is kept for a while. */
+#define ASSERT_REFERENCED(target)                                                                  \
+	RINGWAKE_ASSERT(atomic_load_explicit(&(target)->references, memory_order_relaxed) > 0,     \
+		"the target is used after its last reference was dropped")
+
 struct ringwake *ringwake_ref(struct ringwake *target)
 {
+	ASSERT_REFERENCED(target);
 	/* Relaxed: the caller has a reference, which orders all it needs. */
 	atomic_fetch_add_explicit(&target->references, 1, memory_order_relaxed);
 	return target;
@@ -133,9 +140,10 @@ struct ringwake *ringwake_ref(struct ringwake *target)
 
 void ringwake_unref(struct ringwake *target)
 {
+	ASSERT_REFERENCED(target);
 	/* Release and acquire pair with each other: all use of the target comes before the free. */
 	if (atomic_fetch_sub_explicit(&target->references, 1, memory_order_acq_rel) == 1)
-		free(target);
+		DEBUG_FREE(target);
 }
 
 static void leave_gate(struct ringwake *target)
@@ -156,8 +164,18 @@ static bool enter_gate(struct ringwake *target)
 	return false;
 }
 
+/* Each ring and post that was begun and has not ended; more are no threads, but a wrong count. */
+#define MOST_IN_FLIGHT (1u << 20)
+#define ASSERT_SUMS(target)                                                                        \
+	RINGWAKE_ASSERT((atomic_load_explicit(&(target)->gate, memory_order_relaxed) +             \
+				(target)->owed * GATE_CALL) /                                      \
+				GATE_CALL <                                                        \
+			MOST_IN_FLIGHT,                                                            \
+		"more doorbells have ended than were begun")
+
 static void close_gate(struct ringwake *target)
 {
+	ASSERT_SUMS(target);
 	uint32_t add = target->owed * GATE_CALL + GATE_CLOSING;
 	/* Acquire, here and in the loop: pairs with the release in leave_gate. */
 	uint32_t gate = atomic_fetch_add_explicit(&target->gate, add, memory_order_acquire) + add;
@@ -210,11 +228,17 @@ int ringwake_send(struct ringwake *target, struct ringwake_msg *msg)
 {
 	if (!ringwake_process_is(target->process))
 		return -EOWNERDEAD;
+	if (msg->fn == NULL)
+		return -EINVAL;
+	ASSERT_REFERENCED(target);
+	DEBUG_QUEUE(msg, "a message is sent again before its callback has started");
 	uintptr_t word = atomic_load_explicit(&target->word, memory_order_relaxed);
 	uintptr_t pushed;
 	do {
-		if (word == CLOSED)
+		if (word == CLOSED) {
+			DEBUG_UNQUEUE(msg);
 			return -ECANCELED;
+		}
 		msg->next = (struct ringwake_msg *)(word & ~TAGS);
 		pushed = (uintptr_t)msg | (word & NOTIFIED);
 		/* Release: pairs with the acquire in ringwake_target_take. */
@@ -227,6 +251,7 @@ int ringwake_wake(struct ringwake *target)
 {
 	if (!ringwake_process_is(target->process))
 		return -EOWNERDEAD;
+	ASSERT_REFERENCED(target);
 	uintptr_t word = atomic_load_explicit(&target->word, memory_order_relaxed);
 	/*
 	 * The word is changed even if it is NOTIFIED already. Release: pairs with the acquire in
@@ -289,7 +314,10 @@ int ringwake_target_arm(struct ringwake *target)
 
 bool ringwake_arm(struct ringwake *target)
 {
-	return ringwake_target_arm(target) == 1;
+	DEBUG_ENTER(target, "ringwake_arm()");
+	bool armed = ringwake_target_arm(target) == 1;
+	DEBUG_LEAVE(target);
+	return armed;
 }
 
 /*
@@ -307,7 +335,7 @@ static void reap_eventfd(struct ringwake *target)
 	target->reaped = all_ended ? target->owed : target->reaped + count;
 }
 
-void ringwake_disarm(struct ringwake *target)
+static void disarm(struct ringwake *target)
 {
 	bool woken = target->armed;
 	target->armed = false;
@@ -321,6 +349,7 @@ void ringwake_disarm(struct ringwake *target)
 			woken = false;
 		}
 	}
+	ASSERT_SUMS(target);
 	if (woken)
 		PROBE1(wake, target);
 	if (target->closed)
@@ -329,6 +358,13 @@ void ringwake_disarm(struct ringwake *target)
 		reap_eventfd(target);
 	else if (ringwake_doorbell_is_private(&target->doorbell))
 		ringwake_doorbell_reap(&target->doorbell);
+}
+
+void ringwake_disarm(struct ringwake *target)
+{
+	DEBUG_ENTER(target, "ringwake_disarm()");
+	disarm(target);
+	DEBUG_LEAVE(target);
 }
 
 static void take_over(struct ringwake *target, uintptr_t word)
@@ -365,6 +401,8 @@ void ringwake_close(struct ringwake *target)
 			ringwake_unref(target);
 		return;
 	}
+	DEBUG_ENTER(target, "ringwake_close()");
+	RINGWAKE_ASSERT(!target->closed, "a target is closed twice");
 	target->armed = false;
 	ringwake_target_gather(target);
 	/* Acquire: as in ringwake_target_take, and pairs with the release in give_back. */
@@ -376,6 +414,7 @@ void ringwake_close(struct ringwake *target)
 	while (target->first)
 		ringwake_dispatch(target, 0);
 	ringwake_doorbell_close(&target->doorbell);
+	DEBUG_LEAVE(target);
 	if (--target->depth == 0)
 		ringwake_unref(target);
 }

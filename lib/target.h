@@ -5,6 +5,7 @@
 #include <stdalign.h>
 #include <stdatomic.h>
 
+#include "debug.h"
 #include "doorbell.h"
 
 /* One line of memory for each group of members that the same threads write. */
@@ -48,6 +49,10 @@ struct ringwake {
 	_Atomic uint64_t messages;
 	_Atomic uint64_t dispatches;
 	_Atomic uint64_t longest_batch;
+
+#ifdef RINGWAKE_DEBUG
+	struct ringwake_debug debug; /* last: tests look at what is above */
+#endif
 };
 
 /*

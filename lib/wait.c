@@ -40,6 +40,7 @@ int ringwake_wait(struct ringwake *target, int64_t timeout_ns)
 	if (target->closed)
 		return -ECANCELED;
 
+	DEBUG_ENTER(target, "ringwake_wait()");
 	int result = 0;
 	timeout_ns = ringwake_spin(target, timeout_ns);
 	if (timeout_ns != 0)
@@ -52,6 +53,7 @@ int ringwake_wait(struct ringwake *target, int64_t timeout_ns)
 	ringwake_disarm(target);
 	if (!ringwake_doorbell_is_private(&target->doorbell))
 		ringwake_doorbell_reap(&target->doorbell);
+	DEBUG_LEAVE(target);
 	if (result == 0 && timeout_ns == 0 && has_nothing_to_do(target))
 		return -ETIME;
 	if ((result == -EINTR || result == -ETIME) && !ringwake_target_is_idle(target))

@@ -58,8 +58,10 @@ bool ringwake_target_withdraw(struct ringwake *target, const struct ringwake_msg
 {
 	for (;;) {
 		ringwake_target_gather(target);
-		if (remove_ready(target, msg))
+		if (remove_ready(target, msg)) {
+			DEBUG_UNQUEUE(msg);
 			return true;
+		}
 		if (target->closed || !ringwake_process_is(target->process))
 			return false;
 		await_message(target);

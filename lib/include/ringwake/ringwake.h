@@ -99,6 +99,7 @@ void ringwake_unref(struct ringwake *target);
  * sent. What the sender wrote before the call is visible to the callback.
  *
  * 0            accepted: msg->fn will be called exactly once
+ * -EINVAL      msg->fn is NULL; the message remains the caller's
  * -ECANCELED   the target is closed; the message remains the caller's
  * -EOWNERDEAD  this process is a fork of the one that opened it; the message remains the caller's
  * Any other error is the doorbell's own, as the kernel gave it (-ENOMEM, or -EPERM from a filter of
@@ -240,7 +241,7 @@ int ringwake_event_close(struct ringwake_event *event);
 /*
  * Loop thread. The same without waiting or searching. 0: closed, the memory is free to go.
  * 1: closed, but the event's message is on its way; closed(event) runs from a later dispatch, and
- * the memory must stay until then. -EALREADY if it was closed before.
+ * the memory must stay until then. -EALREADY if it was closed before, -EINVAL if closed is NULL.
  */
 int ringwake_event_close_later(
 	struct ringwake_event *event, void (*closed)(struct ringwake_event *event));

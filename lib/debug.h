@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a debug build keeps in mind to notice that a caller breaks a rule. In any other build all of
+ * this is nothing.
+ *
+ * Loop's thread. A target may be handed from thread to thread, but two must not use it at once. A
+ * thread has the target while it is in a function for the loop's thread, and from ringwake_arm()
+ * to ringwake_disarm().
+ *
+ * Queued. A message, or a piece of work, that was handed over and has not come back. A table of
+ * addresses holds them; where it is full, an address is not watched.
+ *
+ * Kept. Memory of targets and channels is not freed at once, so that the count of references of one
+ * that is gone can still be looked at.
+ */
+#ifndef RINGWAKE_LIB_DEBUG_H
+#define RINGWAKE_LIB_DEBUG_H
+
+#include "assertion.h"
+
+#ifdef RINGWAKE_DEBUG
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct ringwake_debug {
+	_Atomic uint64_t thread; /* number of the thread that has the target, or 0 */
+	int thread_id;           /* its kernel's number */
+	unsigned depth;          /* of its calls */
+};
+
+struct ringwake;
+
+/* False if another thread has the target. */
+bool ringwake_debug_enter(struct ringwake *target);
+void ringwake_debug_leave(struct ringwake *target);
+
+/* False if it is queued already. */
+bool ringwake_debug_queue(const void *what);
+void ringwake_debug_unqueue(const void *what);
+
+/* Frees it later. */
+void ringwake_debug_free(void *memory);
+
+#define DEBUG_ENTER(target, function)                                                              \
+	RINGWAKE_ASSERT(ringwake_debug_enter(target),                                              \
+		function " is for the loop's thread: another thread is using the loop's side of "  \
+			 "this target")
+#define DEBUG_LEAVE(target)     ringwake_debug_leave(target)
+#define DEBUG_QUEUE(what, rule) RINGWAKE_ASSERT(ringwake_debug_queue(what), rule)
+#define DEBUG_UNQUEUE(what)     ringwake_debug_unqueue(what)
+#define DEBUG_FREE(memory)      ringwake_debug_free(memory)
+#else
+#define DEBUG_ENTER(target, function) ((void)0)
+#define DEBUG_LEAVE(target)           ((void)0)
+#define DEBUG_QUEUE(what, rule)       ((void)0)
+#define DEBUG_UNQUEUE(what)           ((void)0)
+#define DEBUG_FREE(memory)            free(memory)
+#endif
+
+#endif

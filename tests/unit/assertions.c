@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+/* Each rule that a debug build checks: a child breaks it, and is ended with the rule's words. */
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "../../lib/target.h"
+#include "../common.h"
+
+static char said[1024];
+
+/* What a child that runs this says before it aborts; "" if it does not abort. */
+static const char *last_words(void (*breaks_rule)(void))
+{
+	int ends[2], status;
+	size_t length = 0;
+	ssize_t count;
+	assert_int_equal(pipe(ends), 0);
+	fflush(NULL);
+	pid_t child = fork();
+	if (child == 0) {
+		alarm(20);
+		signal(SIGABRT, SIG_DFL);
+		dup2(ends[1], STDERR_FILENO);
+		close(ends[0]);
+		breaks_rule();
+		_exit(0);
+	}
+	close(ends[1]);
+	while ((count = read(ends[0], said + length, sizeof said - 1 - length)) > 0)
+		length += (size_t)count;
+	said[length] = '\0';
+	close(ends[0]);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT ? said : "";
+}
+
+#define assert_breaks(function, rule) assert_non_null(strstr(last_words(function), rule))
+
+static struct counted message = {.msg.fn = count_message};
+static struct ringwake *target;
+
+static void open_in_child(void)
+{
+	struct ringwake_params params = {.path = test_path};
+	if (ringwake_open(&target, NULL, &params) != 0)
+		_exit(1);
+}
+
+static void send_twice(void)
+{
+	open_in_child();
+	ringwake_send(target, &message.msg);
+	ringwake_send(target, &message.msg);
+}
+
+static void send_event_message(void)
+{
+	struct ringwake_event event;
+	open_in_child();
+	ringwake_event_init(&event, target, NULL);
+	ringwake_event_send(&event);
+	ringwake_send(target, &event.msg);
+}
+
+static void test_queued_message(void **state)
+{
+	(void)state;
+	assert_breaks(send_twice, "sent again before its callback has started");
+	assert_breaks(send_event_message, "sent again before its callback has started");
+}
+
+static void clear_callback(void)
+{
+	open_in_child();
+	ringwake_send(target, &message.msg);
+	message.msg.fn = NULL;
+	ringwake_dispatch(target, 0);
+}
+
+static void test_callback_is_null(void **state)
+{
+	(void)state;
+	assert_breaks(clear_callback, "the callback of a queued message is NULL");
+}
+
+static void drop_too_often(void)
+{
+	open_in_child();
+	ringwake_close(target);
+	ringwake_unref(target);
+}
+
+static void reference_too_late(void)
+{
+	open_in_child();
+	ringwake_close(target);
+	ringwake_ref(target);
+}
+
+static void send_too_late(void)
+{
+	open_in_child();
+	ringwake_close(target);
+	ringwake_send(target, &message.msg);
+}
+
+static void close_twice(void)
+{
+	open_in_child();
+	ringwake_ref(target);
+	ringwake_close(target);
+	ringwake_close(target);
+}
+
+static void test_target_that_is_gone(void **state)
+{
+	(void)state;
+	assert_breaks(drop_too_often, "after its last reference was dropped");
+	assert_breaks(reference_too_late, "after its last reference was dropped");
+	assert_breaks(send_too_late, "after its last reference was dropped");
+	assert_breaks(close_twice, "closed twice");
+}
+
+static void count_wrong(void)
+{
+	open_in_child();
+	ringwake_arm(target);
+	target->owed -= 2;
+	ringwake_disarm(target);
+}
+
+static void test_sums(void **state)
+{
+	(void)state;
+	assert_breaks(count_wrong, "more doorbells have ended than were begun");
+}
+
+static struct ringwake_event event;
+
+static void *close_event(void *unused)
+{
+	ringwake_event_close(&event);
+	return unused;
+}
+
+static void *dispatch(void *unused)
+{
+	ringwake_dispatch(target, 0);
+	return unused;
+}
+
+static void *arm(void *unused)
+{
+	ringwake_arm(target);
+	return unused;
+}
+
+static void *disarm(void *unused)
+{
+	ringwake_disarm(target);
+	return unused;
+}
+
+static void *wait_for_message(void *unused)
+{
+	ringwake_wait(target, -1);
+	return unused;
+}
+
+static void *close_target(void *unused)
+{
+	ringwake_close(target);
+	return unused;
+}
+
+static void *(*foreign)(void *unused);
+
+/* This thread has the target when the other one uses it. */
+static void use_beside_loop(void)
+{
+	open_in_child();
+	ringwake_event_init(&event, target, NULL);
+	ringwake_arm(target);
+	pthread_join(start(foreign, NULL), NULL);
+}
+
+static void test_another_thread(void **state)
+{
+	(void)state;
+	static const struct {
+		void *(*function)(void *unused);
+		const char *rule;
+	} uses[] = {
+		{close_event, "ringwake_event_close() is for the loop's thread"},
+		{dispatch, "ringwake_dispatch() is for the loop's thread"},
+		{arm, "ringwake_arm() is for the loop's thread"},
+		{disarm, "ringwake_disarm() is for the loop's thread"},
+		{wait_for_message, "ringwake_wait() is for the loop's thread"},
+		{close_target, "ringwake_close() is for the loop's thread"},
+	};
+	for (size_t i = 0; i < sizeof uses / sizeof *uses; i++) {
+		foreign = uses[i].function;
+		assert_breaks(use_beside_loop, uses[i].rule);
+	}
+}
+
+/* What looks like the above, and is allowed. */
+static void keep_rules(void)
+{
+	open_in_child();
+	ringwake_event_init(&event, target, NULL);
+	join(start(arm, NULL)); /* ends, and another thread takes its place */
+	ringwake_disarm(target);
+	for (int i = 0; i < 3; i++) {
+		ringwake_send(target, &message.msg);
+		join(start(dispatch, NULL));
+	}
+	ringwake_ref(target);
+	ringwake_close(target);
+	if (ringwake_send(target, &message.msg) != -ECANCELED ||
+		ringwake_send(target, &message.msg) != -ECANCELED)
+		abort();
+	ringwake_unref(target);
+}
+
+static void test_rules_that_are_kept(void **state)
+{
+	(void)state;
+	assert_string_equal(last_words(keep_rules), "");
+}
+
+static void test_missing_callback(void **state)
+{
+	(void)state;
+	struct ringwake_msg without = {0};
+	struct ringwake *opened = open_target(NULL);
+	assert_int_equal(ringwake_send(opened, &without), -EINVAL);
+	ringwake_event_init(&event, opened, NULL);
+	assert_int_equal(ringwake_event_close_later(&event, NULL), -EINVAL);
+	assert_int_equal(ringwake_event_close(&event), 0);
+	assert_int_equal(ringwake_wait(opened, 0), -ETIME);
+	ringwake_close(opened);
+}
+
+int main(void)
+{
+	const struct CMUnitTest assertion_tests[] = {
+		ON_BOTH_PATHS(test_queued_message),
+		ON_BOTH_PATHS(test_callback_is_null),
+		ON_BOTH_PATHS(test_target_that_is_gone),
+		ON_BOTH_PATHS(test_sums),
+		ON_BOTH_PATHS(test_another_thread),
+		ON_BOTH_PATHS(test_rules_that_are_kept),
+		ON_BOTH_PATHS(test_missing_callback),
+	};
+	return RUN_BOUNDED(assertion_tests, 120);
+}
