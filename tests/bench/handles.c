@@ -12,7 +12,7 @@
 
 struct many {
 	long count;
-	long signals;
+	uint32_t signals;
 	uv_loop_t loop;
 	struct ringwake_uv *attached; /* NULL: libuv's own handles */
 	uv_async_t *plain;
@@ -106,7 +106,7 @@ static void run(const void *what, long count, double *values)
 	enum kind kind = *(const enum kind *)what;
 	/* Any pointer but NULL: the kind, until the handles are open. */
 	struct many many = {.count = count, .attached = kind == PLAIN ? NULL : (void *)&many};
-	many.signals = kind == PLAIN && count > 1000 ? amount(100) : amount(20000);
+	many.signals = (uint32_t)(kind == PLAIN && count > 1000 ? amount(100) : amount(20000));
 	pin(0);
 	open_handles(&many);
 	pthread_barrier_init(&many.begin, NULL, 2);
