@@ -2,6 +2,7 @@
 #include "system.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <liburing.h>
 #include <linux/futex.h>
 #include <sys/eventfd.h>
@@ -93,23 +94,78 @@ static int write_value(int fd, const uint64_t *value)
 	return call(SYS_write, fd, (long)value, sizeof *value, 0, 0, 0);
 }
 
+/*
+ * A 32-bit system has two calls for each wait with a timeout. The older call takes two longs, even
+ * where time_t has 64 bits. The newer call takes struct __kernel_timespec; Linux has it since 5.1.
+ * A 64-bit system has one call, which takes either struct: they are the same there.
+ */
+#ifndef SYS_ppoll_time64
+#define SYS_ppoll_time64 SYS_ppoll
+#define SYS_futex_time64 SYS_futex
+_Static_assert(sizeof(struct timespec) == sizeof(struct __kernel_timespec), "the call's struct");
+#endif
+/* Some 32-bit systems are so new that they have only the newer call. */
+#ifndef SYS_ppoll
+#define SYS_ppoll SYS_ppoll_time64
+#define SYS_futex SYS_futex_time64
+#endif
+
+union kernel_time {
+	struct __kernel_timespec time64;
+	struct {
+		long tv_sec, tv_nsec;
+	} longs;
+};
+
+/* Both return the argument for the call, which is 0 if there is no timeout. */
+static long to_time64(union kernel_time *out, const struct timespec *timeout)
+{
+	if (timeout == NULL)
+		return 0;
+	out->time64.tv_sec = timeout->tv_sec;
+	out->time64.tv_nsec = timeout->tv_nsec;
+	return (long)&out->time64;
+}
+
+static long to_longs(union kernel_time *out, const struct timespec *timeout)
+{
+	if (timeout == NULL)
+		return 0;
+	out->longs.tv_sec = timeout->tv_sec > LONG_MAX ? LONG_MAX : (long)timeout->tv_sec;
+	out->longs.tv_nsec = timeout->tv_nsec;
+	return (long)&out->longs;
+}
+
 static int poll_one(struct pollfd *entry, const struct timespec *timeout)
 {
-	struct timespec left; /* the kernel writes back what is left */
-	if (timeout)
-		left = *timeout;
-	return call(SYS_ppoll, (long)entry, 1, (long)(timeout ? &left : NULL), 0, 0, 0);
+	union kernel_time left; /* the kernel writes back what is left */
+	int result = call(SYS_ppoll_time64, (long)entry, 1, to_time64(&left, timeout), 0, 0, 0);
+	if (result == -ENOSYS)
+		result = call(SYS_ppoll, (long)entry, 1, to_longs(&left, timeout), 0, 0, 0);
+	return result;
+}
+
+static int futex(
+	const _Atomic uint32_t *word, int operation, uint32_t value, const struct timespec *timeout)
+{
+	union kernel_time time;
+	int result = call(SYS_futex_time64, (long)word, operation, (long)value,
+		to_time64(&time, timeout), 0, 0);
+	if (result == -ENOSYS)
+		result = call(SYS_futex, (long)word, operation, (long)value,
+			to_longs(&time, timeout), 0, 0);
+	return result;
 }
 
 static int futex_wait(
 	const _Atomic uint32_t *word, uint32_t expected, const struct timespec *timeout)
 {
-	return call(SYS_futex, (long)word, FUTEX_WAIT_PRIVATE, expected, (long)timeout, 0, 0);
+	return futex(word, FUTEX_WAIT_PRIVATE, expected, timeout);
 }
 
 static int futex_wake(const _Atomic uint32_t *word, int count)
 {
-	return call(SYS_futex, (long)word, FUTEX_WAKE_PRIVATE, count, 0, 0, 0);
+	return futex(word, FUTEX_WAKE_PRIVATE, (uint32_t)count, NULL);
 }
 
 struct ringwake_system ringwake_system = {

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A timeout lasts as long as the caller said, whatever structs the system has for it: a 32-bit
+ * system has calls that take 32-bit times and calls that take 64-bit times.
+ */
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <ringwake/channel.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "hooks.h"
+
+/* Has seconds and nanoseconds: a struct that is read wrongly loses one of them. */
+#define LONG_NS  INT64_C(1100000000)
+#define SHORT_NS INT64_C(300000000)
+
+static int64_t now_ns(clockid_t clock)
+{
+	struct timespec now;
+	clock_gettime(clock, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static void expect_wait(int64_t timeout_ns)
+{
+	struct ringwake *target = open_target(NULL);
+	int64_t begin = now_ns(CLOCK_MONOTONIC);
+	assert_int_equal(ringwake_wait(target, timeout_ns), -ETIME);
+	assert_true(now_ns(CLOCK_MONOTONIC) - begin >= timeout_ns);
+	ringwake_close(target);
+}
+
+static void test_wait_lasts(void **state)
+{
+	(void)state;
+	expect_wait(SHORT_NS);
+	expect_wait(LONG_NS);
+}
+
+static void ignore_item(void *context, void *item, int status)
+{
+	(void)context, (void)item, (void)status;
+}
+
+struct timed_send {
+	struct ringwake_channel *channel;
+	int result;
+	int64_t elapsed, processor;
+};
+
+static void *send_to_full(void *argument)
+{
+	struct timed_send *send = argument;
+	int item = 0;
+	if (ringwake_channel_try_send(send->channel, &item) != 0)
+		abort();
+	int64_t begin = now_ns(CLOCK_MONOTONIC), used = now_ns(CLOCK_THREAD_CPUTIME_ID);
+	send->result = ringwake_channel_send(send->channel, &item, SHORT_NS);
+	send->elapsed = now_ns(CLOCK_MONOTONIC) - begin;
+	send->processor = now_ns(CLOCK_THREAD_CPUTIME_ID) - used;
+	return NULL;
+}
+
+static void test_send_parks(void **state)
+{
+	(void)state;
+	struct ringwake *target = open_target(NULL);
+	struct ringwake_channel_params params = {
+		.item_size = sizeof(int), .capacity = 1, .receive = ignore_item};
+	struct timed_send send = {0};
+	assert_int_equal(ringwake_channel_open(&send.channel, target, &params), 0);
+	join(start(send_to_full, &send));
+	assert_int_equal(send.result, -ETIME);
+	assert_true(send.elapsed >= SHORT_NS);
+	assert_true(send.processor < SHORT_NS / 10);
+	assert_int_equal(ringwake_channel_release(send.channel), 0);
+	assert_true(ringwake_dispatch(target, 0) > 0);
+	ringwake_close(target);
+}
+
+/* What the members of the table answer. A child calls it too, where no assertion may fail. */
+static bool calls_last(void)
+{
+	const struct timespec timeout = {.tv_sec = 1, .tv_nsec = LONG_NS - 1000000000};
+	_Atomic uint32_t word = 1;
+	int64_t begin = now_ns(CLOCK_MONOTONIC);
+	bool ok = ringwake_system.futex_wait(&word, 0, &timeout) == -EAGAIN &&
+		ringwake_system.futex_wait(&word, 1, &timeout) == -ETIMEDOUT &&
+		now_ns(CLOCK_MONOTONIC) - begin >= LONG_NS &&
+		ringwake_system.futex_wake(&word, 1) == 0;
+
+	int fd = eventfd(0, EFD_CLOEXEC);
+	struct pollfd entry = {.fd = fd, .events = POLLIN};
+	uint64_t one = 1;
+	begin = now_ns(CLOCK_MONOTONIC);
+	ok = ok && ringwake_system.poll(&entry, &timeout) == 0 &&
+		now_ns(CLOCK_MONOTONIC) - begin >= LONG_NS &&
+		ringwake_system.write(fd, &one) == sizeof one &&
+		ringwake_system.poll(&entry, NULL) == 1;
+	close(fd);
+	return ok;
+}
+
+static void test_each_call(void **state)
+{
+	(void)state;
+	assert_true(calls_last());
+}
+
+/* The newer calls do not exist, as on kernels before 5.1. False if there is no filter here. */
+static bool forbid_newer_calls(unsigned newer_poll, unsigned newer_futex)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, newer_poll, 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, newer_futex, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {.len = sizeof filter / sizeof *filter, .filter = filter};
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+		prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+static void test_kernel_without_newer_calls(void **state)
+{
+	(void)state;
+#if defined(SYS_ppoll_time64) && defined(SYS_ppoll)
+	pid_t child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		alarm(20);
+		if (!forbid_newer_calls(SYS_ppoll_time64, SYS_futex_time64))
+			_exit(77);
+		_exit(calls_last() ? 0 : 1);
+	}
+	int status;
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77) {
+		print_message("no seccomp filter may be set here\n");
+		skip();
+	}
+	assert_int_equal(WEXITSTATUS(status), 0);
+#else
+	(void)forbid_newer_calls;
+	print_message("this system has one call for each wait\n");
+	skip();
+#endif
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ON_BOTH_PATHS(test_wait_lasts),
+		ON_BOTH_PATHS(test_send_parks),
+		cmocka_unit_test(test_each_call),
+		cmocka_unit_test(test_kernel_without_newer_calls),
+	};
+	return RUN_BOUNDED(tests, 60);
+}
