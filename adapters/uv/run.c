@@ -19,6 +19,10 @@
 #define MILLISECOND INT64_C(1000000)
 #define SECOND      INT64_C(1000000000)
 
+/* Of linux/io_uring.h since 6.15. Older headers do not name them. */
+#define FEATURE_NO_IOWAIT (1U << 17)
+#define ENTER_NO_IOWAIT   (1U << 7)
+
 /* UV_LOOP_BLOCK_SIGNAL sets this flag of the loop. */
 #define LOOP_BLOCK_SIGPROF 1u
 
@@ -87,14 +91,24 @@ static bool poll_backend(struct ringwake_uv *attached)
 	return true;
 }
 
-/* Sleeps for timeout nanoseconds, or without limit if that is negative. */
+/*
+ * Blocks for timeout nanoseconds, or without limit if that is negative. It submits first, because
+ * liburing's calls that do both count an idle loop as one that waits for I/O.
+ */
 static int sleep_on(struct io_uring *ring, int64_t timeout)
 {
+	int result = io_uring_submit(ring);
+	if (result < 0 || io_uring_sq_ready(ring) > 0 || io_uring_cq_ready(ring) > 0)
+		return result;
+	unsigned flags = IORING_ENTER_GETEVENTS;
+	if (ring->features & FEATURE_NO_IOWAIT)
+		flags |= ENTER_NO_IOWAIT;
 	if (timeout < 0)
-		return io_uring_submit_and_wait(ring, 1);
+		return io_uring_enter(ring->ring_fd, 0, 1, flags, NULL);
 	struct __kernel_timespec limit = {.tv_sec = timeout / SECOND, .tv_nsec = timeout % SECOND};
-	struct io_uring_cqe *completion;
-	return io_uring_submit_and_wait_timeout(ring, &completion, 1, &limit, NULL);
+	struct io_uring_getevents_arg arg = {.ts = (uintptr_t)&limit};
+	return io_uring_enter2(
+		ring->ring_fd, 0, 1, flags | IORING_ENTER_EXT_ARG, (void *)&arg, sizeof arg);
 }
 
 /* Nobody but us has callbacks at the edges of the wait. */

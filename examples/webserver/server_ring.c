@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The server on an io_uring of its own: the loop, clients that come, and signals. What a turn
- * of the loop has to receive and to send goes to the kernel with the system call that waits, and
- * the workers' completions end the same wait.
+ * of the loop has to receive and to send goes to the kernel with one system call, and the workers'
+ * completions end the wait that follows it.
  */
 #include "attachment.h"
 #include "ring.h"
@@ -28,6 +28,10 @@
  */
 #define RING_FLAGS                                                                                 \
 	(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG)
+
+/* Of linux/io_uring.h since 6.15. Older headers do not name them. */
+#define FEATURE_NO_IOWAIT (1U << 17)
+#define ENTER_NO_IOWAIT   (1U << 7)
 
 struct io_uring_sqe *new_request(struct server *server)
 {
@@ -179,14 +183,27 @@ static void take_completions(struct server *server)
 	io_uring_cq_advance(&server->ring, seen);
 }
 
+/* The flag keeps the kernel from counting an idle server as one that waits for I/O. */
+static void wait_for_completion(struct io_uring *ring)
+{
+	unsigned flags = IORING_ENTER_GETEVENTS;
+	if (ring->features & FEATURE_NO_IOWAIT)
+		flags |= ENTER_NO_IOWAIT;
+	io_uring_enter(ring->ring_fd, 0, 1, flags, NULL);
+}
+
 /* In this order: digests that end while completions are taken are answered in the same turn. The
  * workers begin when all has been given to them: one that is called before may take the processor.
  */
 static void server_loop(struct server *server)
 {
 	while (!server->site.stopping || server->accepting || server->site.connections_open > 0) {
-		/* Armed: sleep. Not armed: digests have ended, so only submit. */
-		io_uring_submit_and_wait(&server->ring, ringwake_arm(server->target) ? 1 : 0);
+		/* Not armed: digests have ended, so the loop must not block. */
+		bool armed = ringwake_arm(server->target);
+		io_uring_submit(&server->ring);
+		if (armed && io_uring_sq_ready(&server->ring) == 0 &&
+			io_uring_cq_ready(&server->ring) == 0)
+			wait_for_completion(&server->ring);
 		ringwake_disarm(server->target);
 		take_completions(server);
 		work_begin(server->site.pool);
