@@ -182,6 +182,35 @@ static int test_path(enum ringwake_path path, const char *name)
 	return lost ? -ETIME : 0;
 }
 
+static bool is_path(const char *name)
+{
+	return *name == '\0' || strcmp(name, "auto") == 0 || strcmp(name, "msg_ring") == 0 ||
+		strcmp(name, "eventfd") == 0;
+}
+
+/* The path of a target that is opened by default; an error if there is none. */
+static int tell_path(void)
+{
+	struct ringwake *target;
+	const char *wanted = getenv("RINGWAKE_PATH");
+	int error = ringwake_open(&target, NULL, NULL);
+	if (error < 0 && wanted && !is_path(wanted))
+		line("path", "none: RINGWAKE_PATH=%s: not a path; use auto, msg_ring or eventfd",
+			wanted);
+	else if (error < 0 && wanted && *wanted)
+		line("path", "none: RINGWAKE_PATH=%s: %s", wanted, strerror(-error));
+	else if (error < 0)
+		line("path", "none: %s", strerror(-error));
+	if (error < 0)
+		return error;
+	line("path", "%s",
+		ringwake_path(target) == RINGWAKE_PATH_MSG_RING
+			? "msg_ring: one completion straight into the loop's ring"
+			: "eventfd: an eventfd that the loop polls");
+	ringwake_close(target);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 1) {
@@ -196,19 +225,9 @@ int main(int argc, char **argv)
 	tell_liburing();
 	tell_calls();
 
-	struct ringwake *target;
-	int error = ringwake_open(&target, NULL, NULL);
-	if (error < 0) {
-		line("path", "none: %s", strerror(-error));
-		return 1;
-	}
-	line("path", "%s",
-		ringwake_path(target) == RINGWAKE_PATH_MSG_RING
-			? "msg_ring: one completion straight into the loop's ring"
-			: "eventfd: an eventfd that the loop polls");
-	ringwake_close(target);
+	int error = tell_path();
 	fflush(stdout);
 	int msg_ring = test_path(RINGWAKE_PATH_MSG_RING, "test of msg_ring");
 	int eventfd = test_path(RINGWAKE_PATH_EVENTFD, "test of eventfd");
-	return msg_ring == -ETIME || eventfd < 0;
+	return error < 0 || msg_ring == -ETIME || eventfd < 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "digest.h"
 #include "server.h"
+#include "work.h"
 
 #include <arpa/inet.h>
 #include <getopt.h>
@@ -130,6 +131,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "Try '%s --help'.\n", argv[0]);
 		return 2;
 	}
+	if (!work_path_is_good(options.path))
+		return EXIT_FAILURE;
 	signal(SIGPIPE, SIG_IGN);
 	if (!digest_open()) {
 		fprintf(stderr, "%s: no SHA-256 in libcrypto\n", argv[0]);

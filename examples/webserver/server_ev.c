@@ -414,7 +414,7 @@ int server_run(const struct server_options *options,
 	}
 	int error = work_pool_open(&server.site.pool, server.loop, options->workers, options->path);
 	if (error) {
-		fprintf(stderr, "workers or --path: %s\n", strerror(-error));
+		fprintf(stderr, "workers, or the path: %s\n", strerror(-error));
 	} else {
 		error = server_serve(&server, options, ready);
 		work_pool_close(server.site.pool);

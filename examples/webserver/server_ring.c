@@ -238,7 +238,7 @@ static int server_open(
 	*failed = "signals";
 	if ((error = signals_open(server)) != 0) /* before the workers, which inherit the mask */
 		return error;
-	*failed = "workers or --path";
+	*failed = "workers, or the path";
 	error = work_pool_open(&server->site.pool, server, options->workers, options->path);
 	if (error)
 		return error;

@@ -338,7 +338,7 @@ static int server_open(
 		return error;
 	server->tick.data = server->interrupt.data = server->terminate.data = server;
 	server->listener.data = server;
-	*failed = "workers or --path";
+	*failed = "workers, or the path";
 	error = work_pool_open(&server->site.pool, loop, options->workers, options->path);
 	if (error)
 		return error;

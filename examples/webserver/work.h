@@ -8,13 +8,20 @@
 
 #include "figure.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct work_pool;
 
 /*
+ * False if --path does not name a path, or the environment variable that decides in its place does
+ * not. The text that names the wrong value is on stderr then.
+ */
+bool work_path_is_good(const char *path);
+
+/*
  * Before the loop runs. loop is the server's, workers the number of threads or 0 for one a
- * processor, path is what --path said. 0 or a negative errno value.
+ * processor, path is what --path said and is good. 0 or a negative errno value.
  */
 int work_pool_open(struct work_pool **out, void *loop, unsigned workers, const char *path);
 

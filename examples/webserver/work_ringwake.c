@@ -6,6 +6,7 @@
 #include <ringwake/pool.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,27 +35,40 @@ static const char *const paths[] = {
 	[RINGWAKE_PATH_EVENTFD] = "eventfd",
 };
 
-static int find_path(const char *name, enum ringwake_path *path)
+static bool find_path(const char *name, enum ringwake_path *path)
 {
 	for (unsigned i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
 		if (strcmp(name, paths[i]) == 0) {
 			*path = (enum ringwake_path)i;
-			return 0;
+			return true;
 		}
 	}
-	return -EINVAL;
+	return false;
+}
+
+bool work_path_is_good(const char *path)
+{
+	enum ringwake_path found;
+	const char *source = "--path";
+	bool good = find_path(path, &found);
+	if (good && found == RINGWAKE_PATH_AUTO) {
+		source = "RINGWAKE_PATH";
+		path = getenv(source);
+		good = path == NULL || *path == '\0' || find_path(path, &found);
+	}
+	if (!good)
+		fprintf(stderr, "%s=%s: not a path; use auto, msg_ring or eventfd\n", source, path);
+	return good;
 }
 
 int work_pool_open(struct work_pool **out, void *loop, unsigned workers, const char *path)
 {
 	struct ringwake_params params = {0};
-	int error = find_path(path, &params.path);
-	if (error)
-		return error;
+	find_path(path, &params.path);
 	struct work_pool *pool = calloc(1, sizeof(*pool));
 	if (!pool)
 		return -ENOMEM;
-	error = attachment_open(&pool->attached, loop, &params);
+	int error = attachment_open(&pool->attached, loop, &params);
 	if (error) {
 		free(pool);
 		return error;

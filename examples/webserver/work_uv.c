@@ -27,10 +27,17 @@ static struct work *work_of(uv_work_t *inner)
 	return (struct work *)((char *)inner - offsetof(struct work, room));
 }
 
+bool work_path_is_good(const char *path)
+{
+	if (strcmp(path, "auto") == 0)
+		return true;
+	fprintf(stderr, "--path=%s: not a path; use auto\n", path);
+	return false;
+}
+
 int work_pool_open(struct work_pool **out, void *loop, unsigned workers, const char *path)
 {
-	if (strcmp(path, "auto") != 0)
-		return -EINVAL; /* there is one path only */
+	(void)path; /* there is one path only */
 	struct work_pool *pool = calloc(1, sizeof(*pool));
 	if (!pool)
 		return -ENOMEM;

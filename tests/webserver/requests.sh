@@ -16,11 +16,17 @@ start
 line="^listening on http://127\\.0\\.0\\.1:[0-9][0-9]* path=$path\$"
 ok "one line tells where it listens" grep -q "$line" "$work/stdout"
 
+# no_such_path TEXT COMMAND...: the server names what is wrong, the value and what would be right
 no_such_path() {
-	timeout 20 "$program" --port 0 --path pigeon >/dev/null 2>"$work/usage" && status=0 || status=$?
-	grep -e --path "$work/usage" && is "$status" 1
+	text=$1
+	shift
+	timeout 20 "$@" --port 0 >/dev/null 2>"$work/usage" && status=0 || status=$?
+	grep -e "^$text=pigeon: not a path; use auto" "$work/usage" && is "$status" 1
 }
-ok "a path that is none is an error" no_such_path
+ok "a path that is none is an error" no_such_path --path "$program" --path pigeon
+if [ "$path" != uv_async ]; then
+	ok "RINGWAKE_PATH that is none is an error" no_such_path RINGWAKE_PATH env RINGWAKE_PATH=pigeon "$program"
+fi
 
 port_in_use() {
 	timeout 20 "$program" --port "$port" >/dev/null 2>"$work/usage" && status=0 || status=$?
