@@ -22,13 +22,20 @@
 #ifndef RINGWAKE_LIBURING_COMPAT_H
 #define RINGWAKE_LIBURING_COMPAT_H
 
-#include <errno.h>
+/* First: it chooses what the system's headers offer. */
 #include <liburing.h>
+
+#include <errno.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #ifdef __cplusplus
 extern "C" {
+#endif
+
+/* glibc hides it in the strict modes of C, where <liburing.h> compiles nevertheless. */
+#if !defined(__cplusplus) && !defined(__USE_MISC)
+long syscall(long number, ...);
 #endif
 
 /* The number is the kernel's; older headers do not name it. */
