@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -90,13 +91,48 @@ static void tell_liburing(void)
 #endif
 }
 
-static void tell_calls(void)
+static int try_ring(void)
 {
 	struct io_uring ring;
 	int error = io_uring_queue_init(1, &ring, 0);
-	line("io_uring_setup", "%s", error < 0 ? strerror(-error) : "works");
 	if (error == 0)
 		io_uring_queue_exit(&ring);
+	return error;
+}
+
+/* Without any memory that it may lock, a process whose rings are charged cannot make one. */
+static bool rings_are_charged(struct rlimit limit)
+{
+	struct rlimit none = {.rlim_cur = 0, .rlim_max = limit.rlim_max};
+	setrlimit(RLIMIT_MEMLOCK, &none);
+	int error = try_ring();
+	setrlimit(RLIMIT_MEMLOCK, &limit);
+	return error == -ENOMEM;
+}
+
+static void tell_locked_memory(void)
+{
+	struct rlimit limit = {0};
+	unsigned long long each = 2 * (unsigned long long)sysconf(_SC_PAGESIZE);
+	getrlimit(RLIMIT_MEMLOCK, &limit);
+	if (!rings_are_charged(limit))
+		line("locked memory", "rings of this process are not charged to RLIMIT_MEMLOCK");
+	else if (limit.rlim_cur == RLIM_INFINITY)
+		line("locked memory", "RLIMIT_MEMLOCK is unlimited");
+	else
+		line("locked memory",
+			"RLIMIT_MEMLOCK is %llu KiB for the user: %llu targets of %llu KiB fit on "
+			"msg_ring; the others get the eventfd",
+			(unsigned long long)limit.rlim_cur / 1024, limit.rlim_cur / each,
+			each / 1024);
+}
+
+static void tell_calls(void)
+{
+	int error = try_ring();
+	line("io_uring_setup", "%s", error < 0 ? strerror(-error) : "works");
+	if (error == 0 || error == -ENOMEM)
+		tell_locked_memory();
 	/* Asked to read its request from nowhere, a kernel that has the call finds the address bad.
 	 */
 	errno = 0;
