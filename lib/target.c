@@ -120,6 +120,8 @@ int ringwake_open(
 	target->process = (uint32_t)process;
 	target->batch = params->batch ? params->batch : DEFAULT_BATCH;
 	target->spin_ns = params->spin_ns;
+	target->fallback = params->fallback;
+	target->fallback_data = params->fallback_data;
 	atomic_init(&target->references, 1);
 	*out = target;
 	return 0;
@@ -199,6 +201,23 @@ static void give_back(struct ringwake *target)
 		&target->word, &word, word | TAGS, memory_order_release, memory_order_relaxed));
 }
 
+static bool is_final(int error)
+{
+	return error == -EPERM || error == -ENOSYS || error == -EACCES;
+}
+
+static int ring_or_fall_back(struct ringwake *target)
+{
+	/* Relaxed, here and below: a sender that does not see it finds out by itself. */
+	if (!atomic_load_explicit(&target->refused, memory_order_relaxed)) {
+		int result = ringwake_doorbell_ring(&target->doorbell);
+		if (target->fallback == NULL || !is_final(result))
+			return result;
+		atomic_store_explicit(&target->refused, true, memory_order_relaxed);
+	}
+	return target->fallback(target->fallback_data);
+}
+
 /* For the one sender that has cleared ASLEEP. */
 static int ring(struct ringwake *target)
 {
@@ -207,7 +226,7 @@ static int ring(struct ringwake *target)
 		return -EOWNERDEAD;
 	atomic_fetch_add_explicit(&target->rung, 1, memory_order_relaxed);
 	PROBE1(ring, target);
-	int result = ringwake_doorbell_ring(&target->doorbell);
+	int result = ring_or_fall_back(target);
 	if (!ringwake_process_is(target->process)) /* a signal handler of this thread has forked */
 		return -EOWNERDEAD;
 	if (result < 0) {
@@ -433,6 +452,11 @@ int ringwake_fd(const struct ringwake *target)
 	if (doorbell->ring->flags & IORING_SETUP_DEFER_TASKRUN)
 		return -EOPNOTSUPP;
 	return doorbell->ring->ring_fd;
+}
+
+bool ringwake_is_inherited(const struct ringwake *target)
+{
+	return !ringwake_process_is(target->process);
 }
 
 enum ringwake_path ringwake_path(const struct ringwake *target)

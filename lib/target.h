@@ -24,6 +24,8 @@ struct ringwake {
 	alignas(CACHE_LINE) uint32_t process;
 	unsigned batch;
 	uint64_t spin_ns;
+	int (*fallback)(void *fallback_data);
+	void *fallback_data;
 	struct doorbell doorbell;
 
 	/* Written by the few senders that ring. */
@@ -31,6 +33,7 @@ struct ringwake {
 	_Atomic uint32_t references;
 	_Atomic uint64_t rung;
 	_Atomic uint64_t failures;
+	_Atomic bool refused; /* for good, so the fallback is called */
 
 	/* The loop thread's. */
 	alignas(CACHE_LINE) struct ringwake_msg *first; /* in the order sent, ready to run */

@@ -227,6 +227,71 @@ static void test_failing_sleep_leaves_the_target_usable(void **state)
 	ringwake_close(target);
 }
 
+static int falls_back(void *count)
+{
+	++*(unsigned *)count;
+	return 0;
+}
+
+static int fails_too(void *count)
+{
+	++*(unsigned *)count;
+	return -EPIPE;
+}
+
+/* Once the kernel has refused for good, the doorbell is not tried again. */
+static void test_fallback(void **state)
+{
+	(void)state;
+	static const int final_errors[] = {-EPERM, -EACCES, -ENOSYS};
+	for (unsigned i = 0; i < sizeof final_errors / sizeof *final_errors; i++) {
+		unsigned calls = 0;
+		struct counted message = {.msg.fn = count_message};
+		struct ringwake *target = open_target_with(NULL,
+			(struct ringwake_params){.fallback = falls_back, .fallback_data = &calls});
+		hook_doorbell();
+		assert_true(ringwake_arm(target));
+		doorbell_error = -ENOMEM;
+		assert_int_equal(ringwake_wake(target), -ENOMEM);
+		assert_int_equal(calls, 0);
+		doorbell_error = final_errors[i];
+		assert_int_equal(ringwake_send(target, &message.msg), 0);
+		assert_int_equal(calls, 1);
+		doorbell_error = 0;
+		doorbell_calls = 0;
+		for (unsigned turn = 1; turn <= 3; turn++) {
+			ringwake_disarm(target);
+			assert_int_equal(ringwake_dispatch(target, 0), 1);
+			assert_int_equal(message.count, turn);
+			assert_true(ringwake_arm(target));
+			assert_int_equal(ringwake_send(target, &message.msg), 0);
+			assert_int_equal(calls, 1 + turn);
+		}
+		assert_int_equal(doorbell_calls, 0);
+		ringwake_close(target);
+		unhook();
+	}
+}
+
+/* Its error is the sender's, and the next send calls it again. */
+static void test_fallback_that_fails(void **state)
+{
+	(void)state;
+	unsigned calls = 0;
+	struct counted message = {.msg.fn = count_message};
+	struct ringwake *target = open_target_with(
+		NULL, (struct ringwake_params){.fallback = fails_too, .fallback_data = &calls});
+	hook_doorbell();
+	doorbell_error = -EPERM;
+	assert_true(ringwake_arm(target));
+	assert_int_equal(ringwake_send(target, &message.msg), -EPIPE);
+	assert_int_equal(ringwake_wake(target), -EPIPE);
+	assert_int_equal(calls, 2);
+	ringwake_close(target);
+	assert_int_equal(message.count, 1);
+	unhook();
+}
+
 int main(void)
 {
 	const struct CMUnitTest failure_tests[] = {
@@ -238,6 +303,8 @@ int main(void)
 		ON_BOTH_PATHS(test_interrupted_doorbell_is_tried_again),
 		ON_BOTH_PATHS(test_failure_after_the_loop_woke),
 		ON_BOTH_PATHS(test_failing_sleep_leaves_the_target_usable),
+		ON_BOTH_PATHS(test_fallback),
+		ON_BOTH_PATHS(test_fallback_that_fails),
 	};
 	return RUN_BOUNDED(failure_tests, 60);
 }

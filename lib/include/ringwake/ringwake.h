@@ -56,6 +56,14 @@ struct ringwake_params {
 	uint64_t spin_ns;
 	/* the most callbacks one ringwake_wait() or ringwake_dispatch(target, 0) runs; 0: 256 */
 	unsigned batch;
+	/*
+	 * Called instead of the doorbell from the moment on that the kernel refuses the doorbell
+	 * for good (-EPERM, -ENOSYS or -EACCES: a filter that the program installed after open). It
+	 * must wake the loop in another way, and return 0 or a negative error number. Any thread,
+	 * any signal handler; never after ringwake_close() has returned. NULL: none.
+	 */
+	int (*fallback)(void *fallback_data);
+	void *fallback_data;
 };
 
 /*
@@ -181,6 +189,12 @@ bool ringwake_is_doorbell(const struct ringwake *target, const struct io_uring_c
  * -EOPNOTSUPP  the application's ring is IORING_SETUP_DEFER_TASKRUN, which loses such wakes
  */
 int ringwake_fd(const struct ringwake *target);
+
+/*
+ * Any thread, any signal handler. True in a forked child of the process that opened the target, and
+ * in another copy of the library: sends return -EOWNERDEAD.
+ */
+bool ringwake_is_inherited(const struct ringwake *target);
 
 /* Any thread. The path chosen at open: RINGWAKE_PATH_MSG_RING or RINGWAKE_PATH_EVENTFD. */
 enum ringwake_path ringwake_path(const struct ringwake *target);
