@@ -30,6 +30,11 @@
  * come by to wake the next. The loop does this when half the slots are free or none is full, so
  * that a sender finds much room when it wakes, not one slot.
  *
+ * A refused doorbell. Its sender learns of it. But other senders of the target can leave the loop
+ * asleep too, and a sender that is parked already could then wait for ever. So no sender parks for
+ * long: each rings before it parks if the loop sleeps beside messages and nobody else is about to
+ * ring, and does the same again after 1 ms, 2 ms, and so on, up to 64 ms.
+ *
  * Ending. references counts the handles, and one for msg while it is on its way or being run. Who
  * drops the last one knows that nobody else can touch the channel, and that nothing is in it: the
  * loop has gone from an AWAITED head. If that is the loop it calls finalize; if it is a sender it
@@ -63,6 +68,7 @@
 #include <time.h>
 
 #include "process.h"
+#include "retry.h"
 #include "spin.h"
 #include "system.h"
 #include "target.h"
@@ -343,6 +349,19 @@ static int call_the_loop(struct ringwake_channel *channel)
 	return error;
 }
 
+/* msg may lie there after a doorbell was refused, with nobody about to ring: this sender has to. */
+static int ring_if_unrung(struct ringwake_channel *channel)
+{
+	return ringwake_target_is_unrung(channel->target) ? ringwake_wake(channel->target) : 0;
+}
+
+/* The channel is full, so the loop must come by. Whether it was rung is for the next look. */
+static int refuse(struct ringwake_channel *channel)
+{
+	int error = ring_if_unrung(channel);
+	return error == -ECANCELED || error == -EOWNERDEAD ? error : -EAGAIN;
+}
+
 int ringwake_channel_try_send(struct ringwake_channel *channel, const void *item)
 {
 	if (!ringwake_process_is(channel->process))
@@ -352,32 +371,28 @@ int ringwake_channel_try_send(struct ringwake_channel *channel, const void *item
 	size_t position;
 	struct slot *slot = claim(channel, &position);
 	if (slot == NULL)
-		return -EAGAIN;
+		return refuse(channel);
 	memcpy(slot->item, item, channel->item_size);
 	/* Release: the item, for head_is_full. Acquire: head, if it was AWAITED. */
 	size_t before = atomic_exchange_explicit(
 		&slot->turn, position * STATES + FULL, memory_order_acq_rel);
 	if (before & AWAITED)
 		return call_the_loop(channel);
-	/* If msg lies there after a doorbell failed, with nobody about to ring, this send has to.
-	 */
-	if (ringwake_target_is_unrung(channel->target))
-		return accepted(ringwake_wake(channel->target));
-	return 0;
+	return accepted(ring_if_unrung(channel));
 }
 
-/* False if the time is over. It may return early. */
-static bool park(struct ringwake_channel *channel, uint32_t room, int64_t end_ns)
+/* False if the time is over. It may return early, and does after pause_ns. */
+static bool park(struct ringwake_channel *channel, uint32_t room, int64_t end_ns, int64_t pause_ns)
 {
-	if (end_ns == INT64_MAX) {
-		ringwake_system.futex_wait(&channel->room, room, NULL);
-		return true;
+	if (end_ns != INT64_MAX) {
+		int64_t left_ns = end_ns - ringwake_now_ns();
+		if (left_ns <= 0)
+			return false;
+		if (left_ns < pause_ns)
+			pause_ns = left_ns;
 	}
-	int64_t left_ns = end_ns - ringwake_now_ns();
-	if (left_ns <= 0)
-		return false;
-	struct timespec left = {.tv_sec = left_ns / 1000000000, .tv_nsec = left_ns % 1000000000};
-	ringwake_system.futex_wait(&channel->room, room, &left);
+	struct timespec pause = ringwake_timespec(pause_ns);
+	ringwake_system.futex_wait(&channel->room, room, &pause);
 	return true;
 }
 
@@ -391,13 +406,16 @@ int ringwake_channel_send(struct ringwake_channel *channel, const void *item, in
 		return -EDEADLK;
 
 	int64_t end_ns = timeout_ns < 0 ? INT64_MAX : ringwake_deadline((uint64_t)timeout_ns);
-	uint32_t room;
-	do {
+	int64_t pause_ns = RETRY_FIRST_NS;
+	for (;;) {
 		/* Acquire: pairs with the release in tell_a_waiting_sender. */
-		room = atomic_fetch_or_explicit(&channel->room, WAITING, memory_order_acquire);
+		uint32_t room =
+			atomic_fetch_or_explicit(&channel->room, WAITING, memory_order_acquire);
 		result = ringwake_channel_try_send(channel, item);
 		if (result != -EAGAIN)
 			return result;
-	} while (park(channel, room | WAITING, end_ns));
-	return -ETIME;
+		if (!park(channel, room | WAITING, end_ns, pause_ns))
+			return -ETIME;
+		pause_ns = ringwake_next_pause(pause_ns);
+	}
 }

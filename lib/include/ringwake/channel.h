@@ -79,7 +79,7 @@ int ringwake_channel_release(struct ringwake_channel *channel);
  * no system call unless the loop sleeps.
  *
  * 0            accepted: receive will be called for it
- * -EAGAIN      the channel is full
+ * -EAGAIN      the channel is full; if an earlier doorbell was refused, this call has rung again
  * -ECANCELED   the channel was aborted, or its target is closed
  * -EOWNERDEAD  this process is a fork of the one that opened the channel
  * -EIO         accepted, but the doorbell failed (ringwake_send() names the causes): the item is
@@ -90,7 +90,8 @@ int ringwake_channel_try_send(struct ringwake_channel *channel, const void *item
 /*
  * Any thread. As ringwake_channel_try_send(), but waits, parked, while the channel is full:
  * timeout_ns nanoseconds at the most, negative for no limit, and not at all if it is 0. Signal
- * handlers run meanwhile and do not end it.
+ * handlers run meanwhile and do not end it. If a doorbell was refused and the loop still sleeps, the
+ * sender rings before it parks, and rings again from time to time until the loop wakes.
  * -ETIME       still full when the time was over
  * -EDEADLK     full, and this is the loop's thread, which alone can make room. The thread that last
  *              received an item counts as the loop's; before the first, the one that opened the
