@@ -50,6 +50,11 @@
  * tests/bench/RESULTS.md), so it is left to the user. Giving way to other threads took a quarter
  * off the processor time of single jobs and cost three times as much with 1,000.
  *
+ * A refused doorbell. The completion is on the target's list then, but its loop sleeps. The pool
+ * remembers the target, and its workers ring again until the loop has taken its messages: at once,
+ * then after the times of retry.h. A worker looks between two pieces of work. If workers are idle,
+ * one of them attends to it: it parks for that time only. pick_worker sees to it that there is one.
+ *
  * Memory. Work is the caller's until the push succeeds, then the pool's. A submit touches the pool
  * after its push only if it is expected, and no worker ends while one is; nor does the worker that
  * it calls before its word is AWAKE. So close, which waits for the workers, comes after both. Only
@@ -70,12 +75,15 @@
 #include <unistd.h>
 
 #include "process.h"
+#include "retry.h"
 #include "spin.h"
 #include "system.h"
 #include "target.h"
 
 #define ASLEEP ((uintptr_t)1)
 #define CLOSED (UINTPTR_MAX & ~ASLEEP) /* no work lies at the end of the address space */
+
+#define LAST_ATTEMPTS_NS 500000000
 
 enum { AWAKE, RESTING, PARKED };
 
@@ -101,6 +109,8 @@ struct ringwake_pool {
 	bool expecting;  /* ASLEEP was set, and the submit that cleared it has not got the lock */
 	bool closing;
 	struct ringwake_pool_stats stats;
+	struct retries retries; /* completions whose doorbell was refused */
+	bool attended;          /* an idle worker rings these again when it is time */
 
 	struct worker workers[];
 };
@@ -161,8 +171,11 @@ static struct worker *pick_worker(struct ringwake_pool *pool)
 	struct worker *worker = pool->idle;
 	if (worker == NULL)
 		return NULL;
-	if (pool->first == NULL) {
-		if (pool->called > 0 || pool->expecting)
+	if (pool->first == NULL && pool->called > 0)
+		return NULL;
+	bool is_neglected = pool->retries.count > 0 && !pool->attended;
+	if (pool->first == NULL && !is_neglected) {
+		if (pool->expecting)
 			return NULL;
 		uintptr_t word = 0;
 		pool->expecting = atomic_compare_exchange_strong_explicit(
@@ -205,15 +218,31 @@ static void spin(const struct worker *worker)
 	} while (ringwake_now_ns() < end);
 }
 
-/* Acquire, throughout: pairs with the release in unlock_and_call. */
-static void park(struct worker *worker)
+/* For the idle worker that attends: how long to park. It attends no more if that is negative. */
+static int64_t attend(struct ringwake_pool *pool)
+{
+	pthread_mutex_lock(&pool->lock);
+	int64_t pause_ns = ringwake_retry(&pool->retries, !pool->closing);
+	pool->attended = pause_ns >= 0;
+	pthread_mutex_unlock(&pool->lock);
+	return pause_ns;
+}
+
+/* Returns whether it attends still. Acquire, throughout: pairs with the release in unlock_and_call.
+ */
+static bool park(struct worker *worker, bool attends)
 {
 	uint32_t word = RESTING;
 	if (!atomic_compare_exchange_strong_explicit(
 		    &worker->word, &word, PARKED, memory_order_acquire, memory_order_acquire))
-		return;
-	while (atomic_load_explicit(&worker->word, memory_order_acquire) == PARKED)
-		ringwake_system.futex_wait(&worker->word, PARKED, NULL);
+		return attends;
+	while (atomic_load_explicit(&worker->word, memory_order_acquire) == PARKED) {
+		int64_t pause_ns = attends ? attend(worker->pool) : -1;
+		attends = pause_ns >= 0;
+		struct timespec pause = ringwake_timespec(pause_ns);
+		ringwake_system.futex_wait(&worker->word, PARKED, attends ? &pause : NULL);
+	}
+	return attends;
 }
 
 static void rest(struct ringwake_pool *pool, struct worker *worker)
@@ -222,11 +251,16 @@ static void rest(struct ringwake_pool *pool, struct worker *worker)
 	pool->idle = worker;
 	/* Relaxed: who calls it has found it under the lock. */
 	atomic_store_explicit(&worker->word, RESTING, memory_order_relaxed);
+	bool attends = pool->retries.count > 0 && !pool->attended;
+	if (attends)
+		pool->attended = true;
 	unlock_and_call(pool);
 	spin(worker);
-	park(worker);
+	attends = park(worker, attends);
 	pthread_mutex_lock(&pool->lock);
 	pool->called--;
+	if (attends)
+		pool->attended = false;
 }
 
 static void deliver(struct ringwake_msg *msg)
@@ -235,12 +269,16 @@ static void deliver(struct ringwake_msg *msg)
 	work->done(work, work->status);
 }
 
-static void complete(struct ringwake_work *work, int status)
+/* Returns the target, with the work's reference, if its doorbell was refused. */
+static struct ringwake *complete(struct ringwake_work *work, int status)
 {
 	struct ringwake *target = work->target;
 	work->status = status;
-	ringwake_send(target, &work->msg); /* the work is the loop's from here on */
+	int error = ringwake_send(target, &work->msg); /* the work is the loop's from here on */
+	if (error < 0 && error != -ECANCELED && error != -EOWNERDEAD)
+		return target;
 	ringwake_unref(target);
+	return NULL;
 }
 
 static void *run_worker(void *argument)
@@ -249,6 +287,8 @@ static void *run_worker(void *argument)
 	struct ringwake_pool *pool = worker->pool;
 	pthread_mutex_lock(&pool->lock);
 	for (;;) {
+		if (pool->retries.count > 0)
+			ringwake_retry(&pool->retries, !pool->closing);
 		if (pool->first == NULL)
 			empty_inbox(pool);
 		struct ringwake_work *work = pool->first;
@@ -256,8 +296,10 @@ static void *run_worker(void *argument)
 			dequeue(pool, work);
 			unlock_and_call(pool);
 			work->run(work);
-			complete(work, 0);
+			struct ringwake *refused = complete(work, 0);
 			pthread_mutex_lock(&pool->lock);
+			if (refused)
+				ringwake_retry_add(&pool->retries, refused);
 			pool->stats.completed++;
 		} else if (pool->closing && !pool->expecting) {
 			break;
@@ -290,12 +332,31 @@ static void refuse_work(struct ringwake_pool *pool)
 	else
 		enqueue(pool, (struct ringwake_work *)word);
 	pool->closing = true;
+	ringwake_retry_soon(&pool->retries);
+}
+
+/* What is refused for good must not keep close from its end. */
+static void ring_for_the_last_time(struct ringwake_pool *pool)
+{
+	static const _Atomic uint32_t never_woken;
+	int64_t end_ns = ringwake_deadline(LAST_ATTEMPTS_NS);
+	for (;;) {
+		pthread_mutex_lock(&pool->lock);
+		int64_t pause_ns = ringwake_retry(&pool->retries, false);
+		pthread_mutex_unlock(&pool->lock);
+		if (pause_ns < 0 || ringwake_now_ns() >= end_ns)
+			return;
+		struct timespec pause = ringwake_timespec(pause_ns);
+		ringwake_system.futex_wait(&never_woken, 0, &pause);
+	}
 }
 
 static void join_workers(struct ringwake_pool *pool)
 {
 	for (unsigned i = 0; i < pool->stats.threads; i++)
 		pthread_join(pool->workers[i].thread, NULL);
+	ring_for_the_last_time(pool);
+	ringwake_retry_end(&pool->retries);
 	pthread_mutex_destroy(&pool->lock);
 	free(pool);
 }
@@ -408,21 +469,26 @@ int ringwake_pool_cancel(struct ringwake_pool *pool, struct ringwake_work *work)
 	pthread_mutex_lock(&pool->lock);
 	empty_inbox(pool);
 	bool found = work->queued;
+	struct ringwake *refused = NULL;
 	if (found) {
 		dequeue(pool, work);
 		pool->stats.cancelled++;
+		refused = complete(work, -ECANCELED); /* before the pool can be gone */
 	}
-	pthread_mutex_unlock(&pool->lock);
-	if (!found)
-		return -EBUSY;
-	complete(work, -ECANCELED);
-	return 0;
+	if (refused) {
+		ringwake_retry_add(&pool->retries, refused);
+		unlock_and_call(pool);
+	} else {
+		pthread_mutex_unlock(&pool->lock);
+	}
+	return found ? 0 : -EBUSY;
 }
 
 void ringwake_pool_close(struct ringwake_pool *pool, enum ringwake_pool_close_mode mode)
 {
 	if (!ringwake_process_is(pool->process)) {
-		free(pool); /* the threads, and whoever held the lock, are the parent's */
+		/* The threads are the parent's, and so is what one of them was changing. */
+		free(pool);
 		return;
 	}
 	struct ringwake_work *cancelled = NULL;
@@ -439,8 +505,14 @@ void ringwake_pool_close(struct ringwake_pool *pool, enum ringwake_pool_close_mo
 	while (cancelled) {
 		struct ringwake_work *work = cancelled;
 		cancelled = work->next;
-		complete(work, -ECANCELED);
+		struct ringwake *refused = complete(work, -ECANCELED);
+		if (refused == NULL)
+			continue;
+		pthread_mutex_lock(&pool->lock);
+		ringwake_retry_add(&pool->retries, refused);
+		pthread_mutex_unlock(&pool->lock);
 	}
+	ring_for_the_last_time(pool); /* work that runs may take long */
 	join_workers(pool);
 }
 

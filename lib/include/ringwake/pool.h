@@ -49,7 +49,8 @@ void ringwake_pool_spin(struct ringwake_pool *pool, uint64_t spin_ns);
  * Any thread. run is called on a worker; then done on the target's loop, with status 0, or with
  * -ECANCELED and run never called. Work is started in the order submitted. The pool holds a
  * reference to the target meanwhile; a completion that finds its target closed is dropped, so close
- * the target after its work is done. No system call while all workers are busy.
+ * the target after its work is done. If the doorbell of a completion is refused, workers ring again
+ * until the loop wakes. No system call while all workers are busy.
  * -ECANCELED    the pool is closing
  * -EOWNERDEAD   this process is a fork of the one that opened the pool
  */
@@ -84,8 +85,8 @@ enum ringwake_pool_close_mode {
 
 /*
  * Any thread but a worker. Waits until the workers have ended. When it returns every completion has
- * been sent to its target, where the next dispatch delivers it. In a forked child it releases the
- * child's copy.
+ * been sent to its target, where the next dispatch delivers it. While doorbells are refused it rings
+ * again, for a second at the most. In a forked child it releases the child's copy.
  */
 void ringwake_pool_close(struct ringwake_pool *pool, enum ringwake_pool_close_mode mode);
 

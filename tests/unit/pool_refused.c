@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: MIT */
+/* Completions whose doorbell is refused: the pool rings again, and its close ends all the same. */
+#include <poll.h>
+#include <ringwake/pool.h>
+#include <sched.h>
+
+#include "hooks.h"
+
+static _Atomic unsigned runs, dones, cancelled;
+
+static void count_run(struct ringwake_work *work)
+{
+	(void)work;
+	atomic_fetch_add(&runs, 1);
+}
+
+static void count_done(struct ringwake_work *work, int status)
+{
+	(void)work;
+	atomic_fetch_add(&dones, 1);
+	if (status == -ECANCELED)
+		atomic_fetch_add(&cancelled, 1);
+}
+
+/* The next doorbells are refused, so many of them; negative: all. */
+static _Atomic int refusals;
+static _Atomic int refused_with;
+static _Atomic unsigned refused;
+
+static bool is_refused(void)
+{
+	int left = refusals;
+	while (left > 0 && !atomic_compare_exchange_weak(&refusals, &left, left - 1))
+		;
+	if (left != 0)
+		atomic_fetch_add(&refused, 1);
+	return left != 0;
+}
+
+static int refusing_register(int fd, unsigned opcode, const void *arg, unsigned count)
+{
+	bool rings = fd == -1 && opcode == REGISTER_SEND_MSG_RING && arg != (void *)UINTPTR_MAX;
+	return rings && is_refused() ? refused_with
+				     : real_system.register_ring(fd, opcode, arg, count);
+}
+
+static int refusing_write(int fd, const uint64_t *value)
+{
+	return is_refused() ? refused_with : real_system.write(fd, value);
+}
+
+/* Parks of workers, and those of them without a limit of time. */
+static _Atomic unsigned parks, parks_for_ever;
+static int counting_futex_wait(
+	const _Atomic uint32_t *word, uint32_t expected, const struct timespec *timeout)
+{
+	atomic_fetch_add(&parks, 1);
+	if (timeout == NULL)
+		atomic_fetch_add(&parks_for_ever, 1);
+	return real_system.futex_wait(word, expected, timeout);
+}
+
+static struct ringwake *target;
+static struct ringwake_pool *pool;
+
+static void begin(unsigned workers)
+{
+	runs = dones = cancelled = refused = 0;
+	refusals = 0;
+	refused_with = -ENOMEM;
+	target = open_target(NULL);
+	hook_doorbell();
+	parks = parks_for_ever = 0;
+	ringwake_system.register_ring = refusing_register;
+	ringwake_system.write = refusing_write;
+	ringwake_system.futex_wait = counting_futex_wait;
+	assert_int_equal(ringwake_pool_open(&pool, workers), 0);
+}
+
+static void end(void)
+{
+	unhook();
+	ringwake_close(target);
+}
+
+static void submit(struct ringwake_work *work)
+{
+	assert_int_equal(ringwake_pool_submit(pool, target, work, count_run, count_done), 0);
+}
+
+/* Nothing but a doorbell ends this sleep. */
+static void sleep_until_rung(struct ringwake *sleeper)
+{
+	struct pollfd entry = {.fd = ringwake_fd(sleeper), .events = POLLIN};
+	assert_int_equal(poll(&entry, 1, -1), 1);
+	ringwake_disarm(sleeper);
+}
+
+static void wait_until(const _Atomic unsigned *count, unsigned wanted)
+{
+	while (atomic_load(count) < wanted)
+		sched_yield();
+}
+
+static void test_refused_completion_is_rung_again(void **state)
+{
+	(void)state;
+	static const int errors[] = {-ENOMEM, -EPERM, -EACCES, -EAGAIN, -EINTR};
+	static const int counts[] = {1, 2, 5, 12};
+	for (unsigned i = 0; i < sizeof errors / sizeof *errors; i++)
+		for (unsigned j = 0; j < sizeof counts / sizeof *counts; j++) {
+			struct ringwake_work work;
+			begin(1 + i % 2);
+			refused_with = errors[i];
+			refusals = counts[j];
+			assert_true(ringwake_arm(target));
+			submit(&work);
+			sleep_until_rung(target);
+			assert_int_equal(ringwake_dispatch(target, 0), 1);
+			assert_int_equal(dones, 1);
+			ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
+			end();
+		}
+}
+
+/* Once the loop is awake the workers park without a limit again. */
+static void test_workers_become_idle_again(void **state)
+{
+	(void)state;
+	struct ringwake_work work;
+	begin(2);
+	wait_until(&parks_for_ever, 2);
+	refusals = 4;
+	assert_true(ringwake_arm(target));
+	submit(&work);
+	sleep_until_rung(target);
+	assert_int_equal(ringwake_dispatch(target, 0), 1);
+	wait_until(&parks_for_ever, 3);
+	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
+	end();
+}
+
+/* All workers sleep when the completion of cancelled work is refused: one of them is called. */
+static void test_cancel_of_queued_work(void **state)
+{
+	(void)state;
+	struct ringwake_work work;
+	begin(2);
+	wait_until(&parks_for_ever, 2);
+	refusals = -1;
+	assert_true(ringwake_arm(target));
+	assert_int_equal(ringwake_pool_queue(pool, target, &work, count_run, count_done), 1);
+	assert_int_equal(ringwake_pool_cancel(pool, &work), 0);
+	wait_until(&refused, 5);
+	refusals = 0;
+	sleep_until_rung(target);
+	assert_int_equal(ringwake_dispatch(target, 0), 1);
+	assert_int_equal(cancelled, 1);
+	assert_int_equal(runs, 0);
+	ringwake_pool_call(pool);
+	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
+	end();
+}
+
+struct held {
+	struct ringwake_work work;
+	pthread_barrier_t started, go_on;
+};
+
+static void run_held(struct ringwake_work *work)
+{
+	struct held *held = (struct held *)work;
+	pthread_barrier_wait(&held->started);
+	pthread_barrier_wait(&held->go_on);
+}
+
+static void hold_worker(struct held *held)
+{
+	pthread_barrier_init(&held->started, NULL, 2);
+	pthread_barrier_init(&held->go_on, NULL, 2);
+	assert_int_equal(ringwake_pool_submit(pool, target, &held->work, run_held, count_done), 0);
+	pthread_barrier_wait(&held->started);
+}
+
+static void let_worker_go(struct held *held)
+{
+	pthread_barrier_wait(&held->go_on);
+}
+
+static void end_held(struct held *held)
+{
+	pthread_barrier_destroy(&held->started);
+	pthread_barrier_destroy(&held->go_on);
+}
+
+/* The only worker is busy then: it rings when it has time. */
+static void test_cancel_beside_a_busy_worker(void **state)
+{
+	(void)state;
+	struct ringwake_work work;
+	struct held held;
+	begin(1);
+	hold_worker(&held);
+	submit(&work);
+	refusals = 1;
+	assert_true(ringwake_arm(target));
+	assert_int_equal(ringwake_pool_cancel(pool, &work), 0);
+	assert_int_equal(refused, 1);
+	let_worker_go(&held);
+	sleep_until_rung(target);
+	while (dones < 2)
+		assert_true(ringwake_wait(target, -1) >= 0);
+	assert_int_equal(cancelled, 1);
+	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
+	end();
+	end_held(&held);
+}
+
+/* The worker that would ring again is given work that takes long: an idle one has to. */
+static void test_another_worker_attends(void **state)
+{
+	(void)state;
+	struct ringwake_work work;
+	struct held held;
+	begin(2);
+	refusals = -1;
+	assert_true(ringwake_arm(target));
+	submit(&work);
+	wait_until(&refused, 4);
+	hold_worker(&held);
+	refusals = 0;
+	sleep_until_rung(target);
+	assert_int_equal(ringwake_dispatch(target, 0), 1);
+	let_worker_go(&held);
+	while (dones < 2)
+		assert_true(ringwake_wait(target, -1) >= 0);
+	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
+	end();
+	end_held(&held);
+}
+
+/* The worker has no pause: work that runs has submitted what is to run next. */
+enum { CHAIN = 20000 };
+static struct ringwake_work chain[CHAIN];
+static _Atomic bool chain_ends;
+static struct ringwake *other_target;
+static void run_chain(struct ringwake_work *work)
+{
+	static const struct timespec a_little = {.tv_nsec = 100000};
+	if (work + 1 < chain + CHAIN && !chain_ends)
+		ringwake_pool_submit(pool, other_target, work + 1, run_chain, count_done);
+	nanosleep(&a_little, NULL);
+}
+
+static void *dispatch_other(void *argument)
+{
+	while (!chain_ends)
+		ringwake_wait(other_target, 1000000);
+	return argument;
+}
+
+static void test_a_worker_without_a_pause(void **state)
+{
+	(void)state;
+	struct ringwake_work work;
+	begin(1);
+	other_target = open_target(NULL);
+	chain_ends = false;
+	pthread_t other = start(dispatch_other, NULL);
+	refusals = -1;
+	assert_true(ringwake_arm(target));
+	submit(&work);
+	wait_until(&runs, 1);
+	ringwake_pool_submit(pool, other_target, chain, run_chain, count_done);
+	wait_until(&refused, 6);
+	refusals = 0;
+	sleep_until_rung(target);
+	assert_true(dones < CHAIN);
+	chain_ends = true;
+	join(other);
+	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
+	while (ringwake_dispatch(other_target, 0) > 0)
+		;
+	ringwake_close(other_target);
+	end();
+}
+
+/* Each loop of many sleeps, and no doorbell works for a time. */
+static void test_many_targets(void **state)
+{
+	(void)state;
+	enum { COUNT = 40 };
+	struct ringwake *targets[COUNT];
+	static struct ringwake_work works[COUNT];
+	begin(2);
+	for (unsigned i = 0; i < COUNT; i++) {
+		targets[i] = open_target(NULL);
+		assert_true(ringwake_arm(targets[i]));
+	}
+	refusals = -1;
+	for (unsigned i = 0; i < COUNT; i++)
+		assert_int_equal(
+			ringwake_pool_submit(pool, targets[i], &works[i], count_run, count_done),
+			0);
+	wait_until(&runs, COUNT);
+	wait_until(&refused, 2 * COUNT);
+	/* One wakes by itself, and another is closed. */
+	ringwake_disarm(targets[0]);
+	assert_int_equal(ringwake_dispatch(targets[0], 0), 1);
+	ringwake_close(targets[1]);
+	refusals = 0;
+	for (unsigned i = 2; i < COUNT; i++) {
+		sleep_until_rung(targets[i]);
+		assert_int_equal(ringwake_dispatch(targets[i], 0), 1);
+	}
+	assert_int_equal(dones, COUNT);
+	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
+	ringwake_close(targets[0]);
+	for (unsigned i = 2; i < COUNT; i++)
+		ringwake_close(targets[i]);
+	end();
+}
+
+struct closing {
+	enum ringwake_pool_close_mode mode;
+};
+
+static void *close_pool(void *argument)
+{
+	struct closing *closing = argument;
+	ringwake_pool_close(pool, closing->mode);
+	return NULL;
+}
+
+static int64_t now_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* No doorbell ever works. The loop sleeps, or is where it closes the pool. */
+static void close_unheard(enum ringwake_pool_close_mode mode, bool by_the_loop)
+{
+	enum { COUNT = 10 };
+	struct ringwake_work works[COUNT];
+	struct closing closing = {.mode = mode};
+	begin(1);
+	refusals = -1;
+	assert_true(ringwake_arm(target));
+	for (unsigned i = 0; i < COUNT; i++)
+		submit(&works[i]);
+	if (by_the_loop)
+		ringwake_disarm(target);
+	int64_t begin_ns = now_ns();
+	if (by_the_loop)
+		close_pool(&closing);
+	else
+		join(start(close_pool, &closing));
+	assert_true(now_ns() - begin_ns < 20000000000);
+	if (!by_the_loop)
+		ringwake_disarm(target);
+	while (ringwake_dispatch(target, 0) > 0)
+		;
+	assert_int_equal(dones, COUNT);
+	assert_int_equal(runs + cancelled, COUNT);
+	end();
+}
+
+static void test_close_though_no_doorbell_works(void **state)
+{
+	(void)state;
+	close_unheard(RINGWAKE_POOL_FINISH, false);
+	close_unheard(RINGWAKE_POOL_CANCEL, false);
+	close_unheard(RINGWAKE_POOL_FINISH, true);
+	close_unheard(RINGWAKE_POOL_CANCEL, true);
+}
+
+/* Cancelled by close, and refused for a while: close rings the loop, though a worker is busy. */
+static void test_close_rings_again(void **state)
+{
+	(void)state;
+	struct ringwake_work work;
+	struct closing closing = {.mode = RINGWAKE_POOL_CANCEL};
+	struct held held;
+	begin(1);
+	hold_worker(&held);
+	submit(&work);
+	refusals = 5;
+	assert_true(ringwake_arm(target));
+	pthread_t closer = start(close_pool, &closing);
+	sleep_until_rung(target);
+	assert_int_equal(ringwake_dispatch(target, 0), 1);
+	assert_int_equal(cancelled, 1);
+	let_worker_go(&held);
+	join(closer);
+	while (dones < 2)
+		assert_true(ringwake_wait(target, -1) >= 0);
+	end();
+	end_held(&held);
+}
+
+int main(void)
+{
+	const struct CMUnitTest pool_refused_tests[] = {
+		ON_BOTH_PATHS(test_refused_completion_is_rung_again),
+		ON_BOTH_PATHS(test_workers_become_idle_again),
+		ON_BOTH_PATHS(test_cancel_of_queued_work),
+		ON_BOTH_PATHS(test_cancel_beside_a_busy_worker),
+		ON_BOTH_PATHS(test_another_worker_attends),
+		ON_BOTH_PATHS(test_a_worker_without_a_pause),
+		ON_BOTH_PATHS(test_many_targets),
+		ON_BOTH_PATHS(test_close_though_no_doorbell_works),
+		ON_BOTH_PATHS(test_close_rings_again),
+	};
+	return RUN_BOUNDED(pool_refused_tests, 120);
+}
