@@ -47,6 +47,8 @@ static void forget_workers_of_parent(void)
 static int join_workers(struct ringwake_uv *attached)
 {
 	int error = 0;
+	if (attached->process != getpid())
+		return -EOWNERDEAD; /* no completion would arrive */
 	ringwake_uv_lock();
 	forget_workers_of_parent();
 	if (workers == NULL) {

@@ -225,6 +225,32 @@ static void test_workers_block_signals(void **state)
 	ringwake_close(target);
 }
 
+/* A pool and a target that do not belong to one process: 0 if the child is told so each time. */
+static int try_pools_of_the_child(struct ringwake_pool *inherited, struct ringwake *parents)
+{
+#ifdef __SANITIZE_THREAD__
+	return 0; /* it does not bear threads in a forked child */
+#endif
+	struct job jobs[3] = {{.runs = 0}};
+	struct ringwake *target;
+	struct ringwake_pool *pool;
+	struct ringwake_params params = {.path = test_path};
+	if (ringwake_open(&target, NULL, &params) != 0 || ringwake_pool_open(&pool, 1) != 0)
+		return 2;
+	int submit = ringwake_pool_submit(pool, parents, &jobs[0].work, run_job, finish_job);
+	int queue = ringwake_pool_queue(pool, parents, &jobs[1].work, run_job, finish_job);
+	if (queue == 1)
+		ringwake_pool_call(pool);
+	int swapped = ringwake_pool_submit(inherited, target, &jobs[2].work, run_job, finish_job);
+	struct ringwake_pool_stats stats;
+	ringwake_pool_stats(pool, &stats);
+	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
+	ringwake_close(target);
+	if (submit != -EOWNERDEAD || queue != -EOWNERDEAD || swapped != -EOWNERDEAD)
+		return 3;
+	return stats.submitted == 0 ? 0 : 4;
+}
+
 static void test_limits_and_fork(void **state)
 {
 	(void)state;
@@ -241,9 +267,10 @@ static void test_limits_and_fork(void **state)
 		int submit = ringwake_pool_submit(pool, target, &job.work, run_job, finish_job);
 		ringwake_pool_call(pool);
 		int cancel = ringwake_pool_cancel(pool, &job.work);
+		int other = try_pools_of_the_child(pool, target);
 		ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
 		ringwake_close(target);
-		_exit(submit == -EOWNERDEAD && cancel == -EOWNERDEAD ? 0 : 1);
+		_exit(submit == -EOWNERDEAD && cancel == -EOWNERDEAD ? other : 1);
 	}
 	int status;
 	assert_int_equal(waitpid(child, &status, 0), child);

@@ -2,6 +2,7 @@
 /* A loop in a forked child, after uv_loop_fork() and ringwake_uv_fork(). */
 #include "fixture.h"
 
+#include <dirent.h>
 #include <poll.h>
 #include <sys/wait.h>
 
@@ -138,6 +139,55 @@ static void test_child_has_a_loop_of_its_own(void **state)
 }
 
 /* What the parent waits for does not keep the child's loop alive. */
+static unsigned threads_here(void)
+{
+	unsigned count = 0;
+	DIR *tasks = opendir("/proc/self/task");
+	while (tasks && readdir(tasks))
+		count++;
+	if (tasks)
+		closedir(tasks);
+	return count;
+}
+
+static void queue_too_early(struct fixture *f)
+{
+	unsigned ends = 0;
+	uv_work_t work = {.data = &ends};
+	unsigned threads = threads_here();
+	CHILD_ASSERT(
+		ringwake_uv_queue_work(f->attached, &work, do_nothing, count_end) == -EOWNERDEAD);
+	CHILD_ASSERT(threads_here() == threads);
+	CHILD_ASSERT(!uv_loop_alive(&f->loop));
+	CHILD_ASSERT(uv_loop_fork(&f->loop) == 0);
+	CHILD_ASSERT(ringwake_uv_fork(f->attached) == 0);
+	CHILD_ASSERT(ringwake_uv_queue_work(f->attached, &work, do_nothing, count_end) == 0);
+	CHILD_ASSERT(uv_run(&f->loop, UV_RUN_DEFAULT) == 0);
+	CHILD_ASSERT(ends == 1);
+	CHILD_ASSERT(ringwake_uv_detach(f->attached) == 0);
+	CHILD_ASSERT(uv_loop_close(&f->loop) == 0);
+}
+
+/* The child's first work comes before its loop is told of the fork. */
+static void test_work_before_the_loop_is_told(void **state)
+{
+	(void)state;
+#ifdef __SANITIZE_THREAD__
+	print_message("ThreadSanitizer does not bear threads in a forked child\n");
+	skip();
+#endif
+	struct fixture f;
+	open_loop(&f);
+	pid_t child = fork();
+	if (child == 0) {
+		alarm(30);
+		queue_too_early(&f);
+		_exit(0);
+	}
+	assert_child_succeeds(child);
+	close_loop(&f);
+}
+
 static void test_work_is_the_parents(void **state)
 {
 	(void)state;
@@ -460,6 +510,7 @@ int main(void)
 	setenv("UV_THREADPOOL_SIZE", "4", 1); /* WORKERS */
 	const struct CMUnitTest tests[] = {
 		ON_BOTH_PATHS(test_child_has_a_loop_of_its_own),
+		ON_BOTH_PATHS(test_work_before_the_loop_is_told),
 		ON_BOTH_PATHS(test_work_is_the_parents),
 		ON_BOTH_PATHS(test_closing_goes_on_in_both),
 		ON_BOTH_PATHS(test_fork_in_a_callback),

@@ -52,7 +52,7 @@ void ringwake_pool_spin(struct ringwake_pool *pool, uint64_t spin_ns);
  * the target after its work is done. If the doorbell of a completion is refused, workers ring again
  * until the loop wakes. No system call while all workers are busy.
  * -ECANCELED    the pool is closing
- * -EOWNERDEAD   this process is a fork of the one that opened the pool
+ * -EOWNERDEAD   this process is a fork of the one that opened the pool or the target
  */
 int ringwake_pool_submit(struct ringwake_pool *pool, struct ringwake *target,
 	struct ringwake_work *work, void (*run)(struct ringwake_work *work),
