@@ -361,13 +361,26 @@ static void join_workers(struct ringwake_pool *pool)
 	free(pool);
 }
 
-/* With all signals blocked: handlers run on the application's threads. */
+/*
+ * Handlers run on the application's threads. But a signal that a thread causes itself finds no
+ * other thread, and the kernel ends the process if it is blocked; and a profiler wants to see
+ * workers.
+ */
+static sigset_t blocked_signals(void)
+{
+	static const int open[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGPROF};
+	sigset_t set;
+	sigfillset(&set);
+	for (size_t i = 0; i < sizeof open / sizeof *open; i++)
+		sigdelset(&set, open[i]);
+	return set;
+}
+
 static int start_workers(struct ringwake_pool *pool, unsigned threads)
 {
-	sigset_t all, before;
+	sigset_t blocked = blocked_signals(), before;
 	int error = 0;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
+	pthread_sigmask(SIG_SETMASK, &blocked, &before);
 	while (error == 0 && pool->stats.threads < threads) {
 		struct worker *worker = &pool->workers[pool->stats.threads];
 		worker->pool = pool;

@@ -2,6 +2,7 @@
 #include <ringwake/pool.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include "hooks.h"
@@ -204,23 +205,83 @@ static void test_close_cancels(void **state)
 	close_with_work_queued(RINGWAKE_POOL_CANCEL, -ECANCELED);
 }
 
+/* Those that a thread causes itself, and a profiler's. */
+static bool is_open(int signal)
+{
+	return signal == SIGSEGV || signal == SIGBUS || signal == SIGFPE || signal == SIGILL ||
+		signal == SIGTRAP || signal == SIGSYS || signal == SIGPROF;
+}
+
 static void check_mask(struct ringwake_work *work)
 {
 	sigset_t mask;
+	unsigned wrong = 0;
 	pthread_sigmask(SIG_SETMASK, NULL, &mask);
-	((struct job *)work)->runs = sigismember(&mask, SIGINT) && sigismember(&mask, SIGUSR1);
+	for (int signal = 1; signal < 32; signal++) {
+		if (signal != SIGKILL && signal != SIGSTOP)
+			wrong += sigismember(&mask, signal) == is_open(signal);
+	}
+	((struct job *)work)->runs = wrong;
 }
 
 static void test_workers_block_signals(void **state)
 {
 	(void)state;
+	sigset_t all, before, after;
+	sigfillset(&all);
+	for (int blocked = 0; blocked < 2; blocked++) {
+		struct ringwake *target = open_target(NULL);
+		pthread_sigmask(SIG_SETMASK, blocked ? &all : NULL, &before);
+		struct ringwake_pool *pool = open_pool(1);
+		pthread_sigmask(SIG_SETMASK, &before, &after);
+		assert_int_equal(sigismember(&after, SIGUSR1), blocked);
+		struct job job = {.runs = 0};
+		jobs_done = 0;
+		ringwake_pool_submit(pool, target, &job.work, check_mask, finish_job);
+		wait_for_jobs(target, 1);
+		assert_int_equal(job.runs, 0);
+		ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
+		ringwake_close(target);
+	}
+}
+
+static sigjmp_buf after_fault;
+static pthread_t fault_thread;
+
+static void leave_fault(int number)
+{
+	(void)number;
+	fault_thread = pthread_self();
+	siglongjmp(after_fault, 1);
+}
+
+static void fault(struct ringwake_work *work)
+{
+	struct job *job = (struct job *)work;
+	volatile char *page = mmap(NULL, 1, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	job->ran_on = pthread_self();
+	if (sigsetjmp(after_fault, 1) == 0)
+		*page = 1;
+	else
+		job->runs++;
+	munmap((void *)page, 1);
+}
+
+/* The application's handler is called on the worker; a blocked signal would end the process. */
+static void test_a_fault_in_work_has_its_handler(void **state)
+{
+	(void)state;
+	struct sigaction action = {.sa_handler = leave_fault}, before;
 	struct ringwake *target = open_target(NULL);
 	struct ringwake_pool *pool = open_pool(1);
 	struct job job = {.runs = 0};
+	sigaction(SIGSEGV, &action, &before);
 	jobs_done = 0;
-	ringwake_pool_submit(pool, target, &job.work, check_mask, finish_job);
+	ringwake_pool_submit(pool, target, &job.work, fault, finish_job);
 	wait_for_jobs(target, 1);
+	sigaction(SIGSEGV, &before, NULL);
 	assert_int_equal(job.runs, 1);
+	assert_true(pthread_equal(fault_thread, job.ran_on));
 	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
 	ringwake_close(target);
 }
@@ -609,6 +670,7 @@ int main(void)
 		ON_BOTH_PATHS(test_close_finishes),
 		ON_BOTH_PATHS(test_close_cancels),
 		ON_BOTH_PATHS(test_workers_block_signals),
+		ON_BOTH_PATHS(test_a_fault_in_work_has_its_handler),
 		ON_BOTH_PATHS(test_limits_and_fork),
 		ON_BOTH_PATHS(test_all_workers_take_part),
 		ON_BOTH_PATHS(test_order),

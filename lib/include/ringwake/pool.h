@@ -28,8 +28,9 @@ struct ringwake_work {
 };
 
 /*
- * Any thread. Starts threads workers, with all signals blocked; 0: one for each processor the
- * calling thread may run on.
+ * Any thread. Starts threads workers; 0: one for each processor the calling thread may run on.
+ * Workers block all signals but SIGPROF and those that a thread causes itself: SIGSEGV, SIGBUS,
+ * SIGFPE, SIGILL, SIGTRAP and SIGSYS.
  * -EINVAL   more than RINGWAKE_POOL_MAX_THREADS
  * -ENOMEM, -EAGAIN   no memory, no thread
  */
