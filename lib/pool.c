@@ -500,8 +500,10 @@ int ringwake_pool_cancel(struct ringwake_pool *pool, struct ringwake_work *work)
 void ringwake_pool_close(struct ringwake_pool *pool, enum ringwake_pool_close_mode mode)
 {
 	if (!ringwake_process_is(pool->process)) {
-		/* The threads are the parent's, and so is what one of them was changing. */
-		free(pool);
+		/* The threads are the parent's, and so is what one of them was changing. Or all of
+		 * it is of another copy of the library. */
+		if (ringwake_process_is_known(pool->process))
+			free(pool);
 		return;
 	}
 	struct ringwake_work *cancelled = NULL;

@@ -5,6 +5,9 @@
  * that opened its target; unlike pthread_atfork() this also sees fork by a raw system call. And
  * what a doorbell hands to the kernel lies there, so that a child which forked between that check
  * and the system call hands over zeros.
+ *
+ * A program may hold two copies of the library, a static and a shared one. Each has numbers of its
+ * own, so what belongs to one copy is refused by the other.
  */
 #ifndef RINGWAKE_PROCESS_H
 #define RINGWAKE_PROCESS_H
@@ -17,6 +20,8 @@
 
 /* WIPED_SIZE bytes of zeroed memory that a forked child finds zeroed; NULL if there is none. */
 void *ringwake_wiped_new(void);
+
+/* Does nothing to memory of another copy of the library. */
 void ringwake_wiped_free(void *memory);
 
 /* This process's number, never 0, or -ENOMEM. */
@@ -24,13 +29,16 @@ int64_t ringwake_process_number(void);
 
 extern _Atomic(_Atomic uint32_t *) ringwake_process_word;
 
-/* For numbers that ringwake_process_number() has returned. */
+/* For numbers that ringwake_process_number() has returned, here or in another copy. */
 static inline bool ringwake_process_is(uint32_t number)
 {
-	/* Relaxed: whoever has such a number was given it after the word was there, and only fork()
-	 * changes what is in it, before the child's first instruction. */
+	/* Relaxed: a caller that has a number of this copy was given it after the word was there,
+	 * and only fork() changes what is in it, before the child's first instruction. */
 	_Atomic uint32_t *word = atomic_load_explicit(&ringwake_process_word, memory_order_relaxed);
 	return atomic_load_explicit(word, memory_order_relaxed) == number;
 }
+
+/* This copy gave the number out, to this process or to one that it is a fork of. */
+bool ringwake_process_is_known(uint32_t number);
 
 #endif

@@ -4,6 +4,7 @@
 #define TESTS_UNIT_SHARED_H
 
 #include <dlfcn.h>
+#include <ringwake/channel.h>
 #include <ringwake/pool.h>
 
 #include "../common.h"
@@ -12,6 +13,7 @@
 /* clang-format off */
 #define FUNCTIONS(with)                                                                            \
 	with(open) with(close) with(send) with(wait)                                               \
+	with(channel_open) with(channel_try_send) with(channel_release)                            \
 	with(pool_open) with(pool_submit) with(pool_close)
 /* clang-format on */
 

@@ -109,7 +109,8 @@ void ringwake_unref(struct ringwake *target);
  * 0            accepted: msg->fn will be called exactly once
  * -EINVAL      msg->fn is NULL; the message remains the caller's
  * -ECANCELED   the target is closed; the message remains the caller's
- * -EOWNERDEAD  this process is a fork of the one that opened it; the message remains the caller's
+ * -EOWNERDEAD  this process is a fork of the one that opened it, or another copy of the library (a
+ *              static one beside a shared one) opened it; the message remains the caller's
  * Any other error is the doorbell's own, as the kernel gave it (-ENOMEM, or -EPERM from a filter of
  * this thread): the message IS accepted, but the loop could not be woken for it. It is delivered
  * when the loop wakes for any other reason; the next send, or ringwake_wake(), rings again.
