@@ -187,6 +187,8 @@ static bool receive(struct ringwake_channel *channel, size_t limit)
 /* True if it was the last one. */
 static bool drop_reference(struct ringwake_channel *channel)
 {
+	RINGWAKE_ASSERT(atomic_load_explicit(&channel->references, memory_order_relaxed) > 0,
+		"a channel's handle is released more often than it was acquired");
 	/* Release and acquire pair with each other: all use of the channel comes before its end. */
 	return atomic_fetch_sub_explicit(&channel->references, 1, memory_order_acq_rel) == 1;
 }
@@ -199,7 +201,7 @@ static void finish(struct ringwake_msg *msg)
 	if (channel->finalize)
 		channel->finalize(channel->context);
 	ringwake_unref(channel->target);
-	free(channel);
+	DEBUG_FREE(channel);
 }
 
 static void called(struct ringwake_msg *msg)

@@ -85,6 +85,12 @@
 
 #define LAST_ATTEMPTS_NS 500000000
 
+/* As libuv's workers have from 1.45 on, whatever the limit of the process is. */
+#define STACK_SIZE (8u << 20)
+
+/* For a debug build: the work has the address of its message, which is sent in between. */
+#define WORK_MARK(work) ((const char *)(work) + 1)
+
 enum { AWAKE, RESTING, PARKED };
 
 struct worker {
@@ -266,6 +272,7 @@ static void rest(struct ringwake_pool *pool, struct worker *worker)
 static void deliver(struct ringwake_msg *msg)
 {
 	struct ringwake_work *work = (struct ringwake_work *)msg; /* its first member */
+	DEBUG_UNQUEUE(WORK_MARK(work));
 	work->done(work, work->status);
 }
 
@@ -277,6 +284,8 @@ static struct ringwake *complete(struct ringwake_work *work, int status)
 	int error = ringwake_send(target, &work->msg); /* the work is the loop's from here on */
 	if (error < 0 && error != -ECANCELED && error != -EOWNERDEAD)
 		return target;
+	if (error < 0)
+		DEBUG_UNQUEUE(WORK_MARK(work));
 	ringwake_unref(target);
 	return NULL;
 }
@@ -379,16 +388,21 @@ static sigset_t blocked_signals(void)
 static int start_workers(struct ringwake_pool *pool, unsigned threads)
 {
 	sigset_t blocked = blocked_signals(), before;
-	int error = 0;
+	pthread_attr_t attributes;
+	int error = pthread_attr_init(&attributes);
+	if (error != 0)
+		return -error;
+	pthread_attr_setstacksize(&attributes, STACK_SIZE);
 	pthread_sigmask(SIG_SETMASK, &blocked, &before);
 	while (error == 0 && pool->stats.threads < threads) {
 		struct worker *worker = &pool->workers[pool->stats.threads];
 		worker->pool = pool;
-		error = pthread_create(&worker->thread, NULL, run_worker, worker);
+		error = pthread_create(&worker->thread, &attributes, run_worker, worker);
 		if (error == 0)
 			pool->stats.threads++;
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attributes);
 	return -error;
 }
 
@@ -447,6 +461,9 @@ int ringwake_pool_queue(struct ringwake_pool *pool, struct ringwake *target,
 {
 	if (!ringwake_process_is(pool->process) || !ringwake_process_is(target->process))
 		return -EOWNERDEAD;
+	if (run == NULL || done == NULL)
+		return -EINVAL;
+	DEBUG_QUEUE(WORK_MARK(work), "work is submitted again before its done was called");
 	work->msg.fn = deliver;
 	work->target = ringwake_ref(target);
 	work->run = run;
@@ -454,6 +471,7 @@ int ringwake_pool_queue(struct ringwake_pool *pool, struct ringwake *target,
 	uintptr_t word = atomic_load_explicit(&pool->inbox, memory_order_relaxed);
 	do {
 		if (word == CLOSED) {
+			DEBUG_UNQUEUE(WORK_MARK(work));
 			ringwake_unref(target);
 			return -ECANCELED;
 		}

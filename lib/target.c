@@ -411,6 +411,8 @@ void ringwake_target_take(struct ringwake *target)
 
 void ringwake_close(struct ringwake *target)
 {
+	if (!ringwake_process_is_known(target->process))
+		return; /* of another copy of the library */
 	if (!ringwake_process_is(target->process)) {
 		/* If a callback forked, what its dispatch has not run yet is the parent's. */
 		target->closed = true;

@@ -29,6 +29,7 @@ struct ringwake_work {
 
 /*
  * Any thread. Starts threads workers; 0: one for each processor the calling thread may run on.
+ * Each worker has a stack of 8 MiB.
  * Workers block all signals but SIGPROF and those that a thread causes itself: SIGSEGV, SIGBUS,
  * SIGFPE, SIGILL, SIGTRAP and SIGSYS.
  * -EINVAL   more than RINGWAKE_POOL_MAX_THREADS
@@ -52,6 +53,7 @@ void ringwake_pool_spin(struct ringwake_pool *pool, uint64_t spin_ns);
  * reference to the target meanwhile; a completion that finds its target closed is dropped, so close
  * the target after its work is done. If the doorbell of a completion is refused, workers ring again
  * until the loop wakes. No system call while all workers are busy.
+ * -EINVAL       run or done is NULL
  * -ECANCELED    the pool is closing
  * -EOWNERDEAD   this process is a fork of the one that opened the pool or the target
  */
