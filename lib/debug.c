@@ -8,17 +8,24 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "process.h"
 #include "target.h"
 #include "thread.h"
 
-/* A thread that has ended has no target any more. */
+/* A thread that has ended has no target any more. The kernel takes a moment after pthread_join().
+ */
 static bool has_ended(int thread_id)
 {
 	int saved = errno;
-	bool ended = syscall(SYS_tgkill, getpid(), thread_id, 0) != 0 && errno == ESRCH;
+	bool ended = false;
+	for (int i = 0; i < 1000 && !ended; i++) {
+		ended = syscall(SYS_tgkill, getpid(), thread_id, 0) != 0 && errno == ESRCH;
+		if (!ended)
+			nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	}
 	errno = saved;
 	return ended;
 }
