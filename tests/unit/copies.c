@@ -64,6 +64,7 @@ static void refuse_a_target(void)
 	assert_int_equal(ringwake_event_close(&event), 0);
 	assert_int_equal(ringwake_channel_open(&channel, theirs, &params), -EOWNERDEAD);
 	ringwake_unref(ringwake_ref(theirs));
+	ringwake_close(theirs);
 }
 
 /* Must be the first test: this copy has opened nothing yet. */
