@@ -459,7 +459,7 @@ int ringwake_pool_queue(struct ringwake_pool *pool, struct ringwake *target,
 	struct ringwake_work *work, void (*run)(struct ringwake_work *work),
 	void (*done)(struct ringwake_work *work, int status))
 {
-	if (!ringwake_process_is(pool->process) || !ringwake_process_is(target->process))
+	if (pool->process != target->process || !ringwake_process_is(pool->process))
 		return -EOWNERDEAD;
 	if (run == NULL || done == NULL)
 		return -EINVAL;
