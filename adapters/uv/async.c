@@ -1,78 +1,156 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A handle that any thread signals. What libuv knows is a uv_async_t that it never signals: it is
- * what keeps the loop alive and what uv_walk(), uv_ref() and the rest see. It is not in the loop's
- * list of asyncs either, which libuv goes through at each wake of its own. The signal itself is a
- * ringwake_event, so a wake costs what the signalled handles cost, however many there are.
+ * A handle that any thread signals. What libuv knows is a uv_async_t that is not signalled through
+ * libuv: it is what keeps the loop alive and what uv_walk(), uv_ref() and the rest see. The signal
+ * itself is a ringwake_event, so a wake costs what the signalled handles cost, however many there
+ * are.
+ *
+ * libuv goes through its list of asyncs at each wake of its own. The first handles of a loop stay
+ * in that list, so uv_async_send() of libuv's own, called by source that was compiled without the
+ * compat header, still reaches them. Later ones are taken off it, or a million handles would slow
+ * down each wake.
  */
 #include "attach.h"
 #include "libuv.h"
+#include "libuv_private.h"
 
+#include <errno.h>
+#include <stdatomic.h>
 #include <stddef.h>
 
-/* libuv has no use for this member of a uv_async_t. */
-#define SIGNAL_SLOT 1
-
-/* Also the mark by which such a handle is told from an ordinary uv_async_t. */
-static void never_signalled(uv_async_t *handle)
-{
-	(void)handle;
-}
-
-struct ringwake_uv_signal *ringwake_uv_signal_of(const uv_handle_t *handle)
-{
-	if (handle->type != UV_ASYNC || ((const uv_async_t *)handle)->async_cb != never_signalled)
-		return NULL;
-	return handle->u.reserved[SIGNAL_SLOT];
-}
+/* How many handles of a loop stay in libuv's list. */
+#define LISTED 64
 
 static struct ringwake_uv_signal *signal_with(struct ringwake_event *event)
 {
 	return (struct ringwake_uv_signal *)event; /* its first member */
 }
 
-static void on_event(struct ringwake_event *event)
+static void call(struct ringwake_uv_signal *signal)
 {
-	struct ringwake_uv_signal *signal = signal_with(event);
-	if (signal->cb)
+	if (uv_is_closing((uv_handle_t *)signal->handle))
+		return; /* by uv_close(), and nothing has noticed yet */
+	if (signal->from_freelist && signal->plain_cb)
+		signal->plain_cb(signal->handle);
+	else if (!signal->from_freelist && signal->cb)
 		signal->cb((ringwake_uv_async_t *)signal->handle);
 }
 
-static void on_plain_event(struct ringwake_event *event)
+static void on_event(struct ringwake_event *event)
 {
-	struct ringwake_uv_signal *signal = signal_with(event);
-	if (signal->plain_cb)
-		signal->plain_cb(signal->handle);
+	call(signal_with(event));
 }
 
+/* libuv's own uv_async_send() was called. */
+static void call_for_libuv(struct ringwake_uv_signal *signal)
+{
+	struct ringwake_uv *attached = signal->attached;
+	ringwake_uv_enter(attached);
+	call(signal);
+	ringwake_uv_leave(attached);
+}
+
+/* The callbacks that libuv knows are also the marks of the two kinds of handle. */
+static void on_libuv(uv_async_t *handle)
+{
+	call_for_libuv(&((ringwake_uv_async_t *)handle)->signal);
+}
+
+static void on_libuv_taken(uv_async_t *handle)
+{
+	struct ringwake_uv_signal *signal = ringwake_uv_async_slot(handle);
+	if (signal)
+		call_for_libuv(signal);
+}
+
+/* Loop thread. The signal of a handle that is open or closing, or NULL. */
+static struct ringwake_uv_signal *signal_of(uv_handle_t *handle)
+{
+	if (handle->type != UV_ASYNC)
+		return NULL;
+	uv_async_t *async = (uv_async_t *)handle;
+	struct ringwake_uv *attached = ringwake_uv_find(handle->loop);
+	if (attached && !attached->knows_libuv) {
+		struct ringwake_uv_signal *i = attached->signals;
+		while (i && i->handle != async)
+			i = i->next;
+		return i;
+	}
+	if (!attached)
+		return NULL;
+	if (ringwake_uv_async_cb_of(async) == on_libuv_taken)
+		return ringwake_uv_async_slot(async);
+	bool is_ours = ringwake_uv_async_cb_of(async) == on_libuv;
+	return is_ours ? &((ringwake_uv_async_t *)async)->signal : NULL;
+}
+
+/* A signal of the free list keeps its target in memory, for a send that comes too late. */
 static void bind_signal(struct ringwake_uv *attached, struct ringwake_uv_signal *signal)
 {
-	ringwake_event_init(
-		&signal->event, attached->target, signal->from_pool ? on_plain_event : on_event);
+	struct ringwake *before = signal->from_freelist ? signal->event.target : NULL;
+	ringwake_event_init(&signal->event, attached->target, on_event);
+	if (signal->from_freelist)
+		ringwake_ref(attached->target);
+	if (before)
+		ringwake_unref(before);
 }
 
-int ringwake_uv_signal_open(
+static void open_signal(
 	struct ringwake_uv *attached, struct ringwake_uv_signal *signal, uv_async_t *handle)
 {
-	int error = ringwake_uv_libuv.async_init(attached->loop, handle, never_signalled);
-	if (error < 0)
-		return error;
-	ringwake_uv_unlink(&handle->queue);
 	bind_signal(attached, signal);
 	signal->attached = attached;
 	signal->handle = handle;
 	signal->closing = 0;
-	handle->u.reserved[SIGNAL_SLOT] = signal;
+	signal->awaits_message = false;
+	atomic_init(&signal->missed, 0);
+	signal->listed = attached->listed < LISTED || !attached->knows_libuv;
+	if (signal->listed)
+		attached->listed++;
+	else
+		ringwake_uv_unlist_async(handle);
+	signal->next = attached->signals;
+	signal->link = &attached->signals;
+	if (signal->next)
+		signal->next->link = &signal->next;
+	attached->signals = signal;
 	attached->handles++;
-	return 0;
+}
+
+/* The handle is closed, or is about to be: nothing of it is left. */
+static void forget_signal(struct ringwake_uv_signal *signal)
+{
+	*signal->link = signal->next;
+	if (signal->next)
+		signal->next->link = signal->link;
+	signal->attached->handles--;
+	if (signal->listed)
+		signal->attached->listed--;
+	if (!signal->from_freelist)
+		return;
+	ringwake_uv_set_async_slot(signal->handle, NULL);
+	ringwake_uv_signal_put(signal);
 }
 
 int ringwake_uv_async_init(
 	struct ringwake_uv *attached, ringwake_uv_async_t *async, ringwake_uv_async_cb cb)
 {
+	int error = ringwake_uv_libuv.async_init(attached->loop, &async->handle, on_libuv);
+	if (error < 0)
+		return error;
 	async->signal.cb = cb;
-	async->signal.from_pool = 0;
-	return ringwake_uv_signal_open(attached, &async->signal, &async->handle);
+	async->signal.from_freelist = false;
+	open_signal(attached, &async->signal, &async->handle);
+	return 0;
+}
+
+void ringwake_uv_take_async(
+	struct ringwake_uv *attached, struct ringwake_uv_signal *signal, uv_async_t *handle)
+{
+	signal->plain_cb = ringwake_uv_async_cb_of(handle);
+	open_signal(attached, signal, handle);
+	ringwake_uv_set_async_slot(handle, signal);
+	ringwake_uv_set_async_cb(handle, on_libuv_taken);
 }
 
 int ringwake_uv_async_send(ringwake_uv_async_t *async)
@@ -80,80 +158,142 @@ int ringwake_uv_async_send(ringwake_uv_async_t *async)
 	return ringwake_event_send(&async->signal.event);
 }
 
-/* The handle is closed when libuv has let go of it and no message of it is on its way. */
+/* A forked child whose loop was not told goes on as one of plain libuv would, on its parent's
+ * descriptors. */
+static int send_in_child(struct ringwake_uv_signal *signal)
+{
+	/* Release: pairs with the acquire in take_missed. */
+	atomic_store_explicit(&signal->missed, 1, memory_order_release);
+	return ringwake_uv_wake_by_libuv(signal->attached);
+}
+
+int ringwake_uv_send_plain(uv_async_t *handle)
+{
+	if (ringwake_uv_async_cb_of(handle) != on_libuv_taken)
+		return ringwake_uv_libuv.async_send(handle);
+	struct ringwake_uv_signal *signal = ringwake_uv_async_slot(handle);
+	/* libuv never refuses a send; to a handle that is closing or closed it does nothing. */
+	if (signal == NULL)
+		return 0;
+	int result = ringwake_event_send(&signal->event);
+	if (result == -EOWNERDEAD)
+		return send_in_child(signal);
+	return result == -ECANCELED ? 0 : result;
+}
+
+static bool take_missed(struct ringwake_uv_signal *signal)
+{
+	/* Acquire: pairs with the release in send_in_child. */
+	return atomic_exchange_explicit(&signal->missed, 0, memory_order_acquire) != 0;
+}
+
+void ringwake_uv_deliver_missed(struct ringwake_uv *attached)
+{
+	struct ringwake_uv_signal *signal = attached->signals;
+	/* A callback may close handles, whose signals are in the list until later, or open some. */
+	while (signal && !attached->detached) {
+		struct ringwake_uv_signal *next = signal->next;
+		if (signal->closing == 0 && take_missed(signal))
+			call(signal);
+		signal = next;
+	}
+}
+
+/* The handle is closed when libuv has let go of it and its message has arrived. */
 static void closed_by_one(struct ringwake_uv_signal *signal)
 {
 	if (--signal->closing > 0)
 		return;
-	signal->attached->handles--;
 	uv_handle_t *handle = (uv_handle_t *)signal->handle;
 	uv_close_cb close_cb = signal->close_cb;
-	if (signal->from_pool)
-		ringwake_uv_signal_put(signal);
+	forget_signal(signal);
 	if (close_cb)
 		close_cb(handle);
 }
 
 static void on_handle_closed(uv_handle_t *handle)
 {
-	closed_by_one(ringwake_uv_signal_of(handle));
+	closed_by_one(signal_of(handle));
 }
 
 static void on_message_gone(struct ringwake_event *event)
 {
 	struct ringwake_uv_signal *signal = signal_with(event);
-	*signal->link = signal->next;
-	if (signal->next)
-		signal->next->link = signal->link;
+	signal->awaits_message = false;
 	ringwake_uv_release(signal->attached);
 	closed_by_one(signal);
 }
 
-static void close_signal(struct ringwake_uv_signal *signal)
+/* uv_walk() shows helpers to an application that closes all it is shown. */
+static bool is_shown_helper(const uv_handle_t *handle)
 {
-	if (ringwake_event_close_later(&signal->event, on_message_gone) != 1)
-		return;
-	signal->closing++;
-	signal->link = &signal->attached->closings;
-	signal->next = *signal->link;
-	if (signal->next)
-		signal->next->link = &signal->next;
-	*signal->link = signal;
-	ringwake_uv_hold(signal->attached);
+	const struct ringwake_uv *attached = ringwake_uv_find(handle->loop);
+	return attached && !attached->knows_libuv && ringwake_uv_is_helper(attached, handle);
+}
+
+static void close_plain(uv_handle_t *handle, uv_close_cb cb)
+{
+	if (!is_shown_helper(handle))
+		ringwake_uv_libuv.close(handle, cb);
 }
 
 void ringwake_uv_close(uv_handle_t *handle, uv_close_cb cb)
 {
-	struct ringwake_uv_signal *signal = ringwake_uv_signal_of(handle);
+	struct ringwake_uv_signal *signal = signal_of(handle);
 	if (signal == NULL) {
-		ringwake_uv_libuv.close(handle, cb);
+		close_plain(handle, cb);
 		return;
 	}
 	signal->close_cb = cb;
 	signal->closing = 1;
-	close_signal(signal);
+	if (ringwake_event_close_later(&signal->event, on_message_gone) == 1) {
+		signal->closing++;
+		signal->awaits_message = true;
+		ringwake_uv_hold(signal->attached);
+	}
 	ringwake_uv_libuv.close(handle, on_handle_closed);
 }
 
-static void move(uv_handle_t *handle, void *argument)
+void ringwake_uv_drop_signal(struct ringwake_uv_signal *signal)
 {
-	struct ringwake_uv *attached = argument;
-	struct ringwake_uv_signal *signal = ringwake_uv_signal_of(handle);
-	if (signal == NULL)
+	ringwake_event_close(&signal->event);
+	forget_signal(signal);
+}
+
+static void drop_if_closed_by_libuv(struct ringwake_uv_signal *signal)
+{
+	if (signal && signal->closing == 0 && uv_is_closing((uv_handle_t *)signal->handle))
+		ringwake_uv_drop_signal(signal);
+}
+
+void ringwake_uv_notice_closes(struct ringwake_uv *attached)
+{
+	if (attached->knows_libuv) {
+		uv_handle_t *closing = ringwake_uv_first_closing(attached->loop);
+		for (; closing; closing = ringwake_uv_next_closing(closing))
+			drop_if_closed_by_libuv(signal_of(closing));
 		return;
+	}
+	struct ringwake_uv_signal *next;
+	for (struct ringwake_uv_signal *i = attached->signals; i; i = next) {
+		next = i->next;
+		drop_if_closed_by_libuv(i);
+	}
+}
+
+static void move_signal(struct ringwake_uv *attached, struct ringwake_uv_signal *signal)
+{
+	bool is_sent = take_missed(signal);
 	bind_signal(attached, signal);
-	if (uv_is_closing(handle))
+	/* A closing that waits for a message has lost it: it is sent again. */
+	if (signal->awaits_message || (is_sent && signal->closing == 0))
+		ringwake_event_send(&signal->event);
+	if (signal->closing > 0)
 		ringwake_event_close_later(&signal->event, on_message_gone);
 }
 
 void ringwake_uv_signals_move(struct ringwake_uv *attached)
 {
-	uv_walk(attached->loop, move, attached);
-	move((uv_handle_t *)&attached->loop->wq_async, attached); /* uv_walk() hides it */
-	/* Closings that wait for a message have lost it: it is sent again. */
-	for (struct ringwake_uv_signal *i = attached->closings; i; i = i->next) {
-		bind_signal(attached, i);
-		ringwake_event_send(&i->event);
-		ringwake_event_close_later(&i->event, on_message_gone);
-	}
+	for (struct ringwake_uv_signal *i = attached->signals; i; i = i->next)
+		move_signal(attached, i);
 }

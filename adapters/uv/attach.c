@@ -1,20 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A target behind a libuv loop whose uv_run() stays as it is. Each turn of the loop:
- *
- *   prepare  arm; if messages are there already, run them, and an idle handle keeps the loop from
- *            sleeping
- *   poll     the doorbell's descriptor ends the wait; run callbacks
- *   check    disarm, run what came meanwhile, and arm for a program that now leaves uv_run() and
- *            waits for libuv's epoll by itself
- *
- * libuv runs the prepare and check handles that were started first last, so the arming comes after
- * the application's own prepare callbacks, and callbacks run where those of a uv_async_t do.
- *
- * The descriptors are watched edge-triggered, which spares the kernel a second look at a ring that
- * was emptied. A turn takes as many completions as the queue holds, so what it leaves has come
- * since, and is reported again. libuv has no word for it, but hands the bits that it is given to
- * epoll.
+ * A target behind a libuv loop. The loop itself says which target it has: a member that libuv does
+ * not use points to it, so there is no list, and no lock. Only where that member is not ours, with
+ * a layout that is not known or beside another copy of this library, is the loop in a list.
  *
  * The ring is one that the application may use too, so completions on it are either doorbells or
  * the application's. Where the doorbell is an eventfd it is watched by itself; the ring is then
@@ -22,237 +10,83 @@
  */
 #include "attach.h"
 #include "libuv.h"
+#include "libuv_private.h"
+#include "shared.h"
 
-#include <pthread.h>
+#include <errno.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
+#include <string.h>
 #include <unistd.h>
 
-/*
- * Private to libuv, the same in every release since 1.0: uv_walk() and uv_loop_close() pass over a
- * handle that carries it.
+/* Its address is this copy of the library's: a program and a preloaded library may have one each.
  */
-#define HANDLE_INTERNAL 0x10u
+static const char library;
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct ringwake_uv *list;
-
-void ringwake_uv_lock(void)
+/* A loop that was never closed may have left memory to this one, but not its epoll. */
+static bool is_of(const struct ringwake_uv *attached, const uv_loop_t *loop)
 {
-	pthread_mutex_lock(&lock);
+	return attached->loop == loop && attached->backend_fd == uv_backend_fd(loop);
 }
 
-void ringwake_uv_unlock(void)
+static struct ringwake_uv *find_listed(const uv_loop_t *loop)
 {
-	pthread_mutex_unlock(&lock);
-}
-
-static void hold_lock_over_fork(void)
-{
-	pthread_atfork(ringwake_uv_lock, ringwake_uv_unlock, ringwake_uv_unlock);
-}
-
-static struct ringwake_uv *find(const uv_loop_t *loop)
-{
-	struct ringwake_uv *attached = list;
-	while (attached && attached->loop != loop)
+	struct ringwake_uv_shared *shared = ringwake_uv_lock();
+	if (shared == NULL)
+		return NULL;
+	struct ringwake_uv *attached = shared->loops;
+	while (attached && !is_of(attached, loop))
 		attached = attached->next;
+	ringwake_uv_unlock(shared);
 	return attached;
 }
 
 struct ringwake_uv *ringwake_uv_find(const uv_loop_t *loop)
 {
-	ringwake_uv_lock();
-	struct ringwake_uv *attached = find(loop);
-	ringwake_uv_unlock();
+	if (!ringwake_uv_layout_holds(loop))
+		return find_listed(loop);
+	struct ringwake_uv *attached = ringwake_uv_loop_slot(loop);
+	if (attached && attached->library != &library)
+		return find_listed(loop);
 	return attached;
 }
 
-void ringwake_uv_each(void (*visit)(struct ringwake_uv *attached))
+static int enlist(struct ringwake_uv *attached)
 {
-	ringwake_uv_lock();
-	for (struct ringwake_uv *attached = list; attached; attached = attached->next)
-		visit(attached);
-	ringwake_uv_unlock();
-}
-
-static bool enlist(struct ringwake_uv *attached)
-{
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	pthread_once(&once, hold_lock_over_fork);
-	ringwake_uv_lock();
-	bool is_first = find(attached->loop) == NULL;
-	if (is_first) {
-		attached->next = list;
-		list = attached;
+	if (attached->knows_libuv && ringwake_uv_loop_slot(attached->loop) == NULL) {
+		ringwake_uv_set_loop_slot(attached->loop, attached);
+		return 0;
 	}
-	ringwake_uv_unlock();
-	return is_first;
+	struct ringwake_uv_shared *shared = ringwake_uv_lock();
+	if (shared == NULL)
+		return UV_ENOMEM;
+	attached->next = shared->loops;
+	shared->loops = attached;
+	attached->is_listed = true;
+	ringwake_uv_unlock(shared);
+	return 0;
 }
 
-void ringwake_uv_delist(struct ringwake_uv *attached)
+static void delist(struct ringwake_uv *attached)
 {
-	ringwake_uv_lock();
-	struct ringwake_uv **link = &list;
-	while (*link != attached)
+	if (!attached->is_listed) {
+		if (ringwake_uv_loop_slot(attached->loop) == attached)
+			ringwake_uv_set_loop_slot(attached->loop, NULL);
+		return;
+	}
+	struct ringwake_uv_shared *shared = ringwake_uv_lock();
+	if (shared == NULL)
+		return;
+	struct ringwake_uv **link = &shared->loops;
+	while (*link && *link != attached)
 		link = &(*link)->next;
-	*link = attached->next;
-	ringwake_uv_unlock();
+	if (*link)
+		*link = attached->next;
+	ringwake_uv_unlock(shared);
 }
 
-unsigned ringwake_uv_deliver(struct ringwake_uv *attached)
+bool ringwake_uv_is_foreign(const struct ringwake_uv *attached)
 {
-	unsigned count = attached->has_ring ? ringwake_uv_complete(attached) : 0;
-	if (attached->detached)
-		return count;
-	return count + (unsigned)ringwake_dispatch(attached->target, 0);
-}
-
-/* A callback may detach: what it detached from is freed when the last of ours has ended. */
-static void enter(struct ringwake_uv *attached)
-{
-	attached->depth++;
-}
-
-static void leave(struct ringwake_uv *attached)
-{
-	if (--attached->depth == 0 && attached->detached)
-		free(attached);
-}
-
-static void on_readable(uv_poll_t *handle, int status, int events)
-{
-	struct ringwake_uv *attached = handle->data;
-	(void)status;
-	(void)events;
-	enter(attached);
-	ringwake_disarm(attached->target);
-	ringwake_uv_deliver(attached);
-	leave(attached);
-}
-
-int ringwake_uv_watch(uv_poll_t *handle)
-{
-	int error = uv_poll_start(handle, UV_READABLE, on_readable);
-	if (error == 0)
-		handle->io_watcher.pevents |= EPOLLET;
-	return error;
-}
-
-void ringwake_uv_unwatch(uv_poll_t *handle)
-{
-	/* libuv lets go of a descriptor when no bit that it knows is left. */
-	handle->io_watcher.pevents &= ~(unsigned)EPOLLET;
-	uv_poll_stop(handle);
-}
-
-static void on_busy(uv_idle_t *handle)
-{
-	(void)handle; /* being active is all it is for */
-}
-
-void ringwake_uv_keep_awake(struct ringwake_uv *attached)
-{
-	uv_idle_start(&attached->busy, on_busy);
-}
-
-/* From here on a send rings the doorbell; or there is something to do, and the loop stays awake. */
-static bool arm(struct ringwake_uv *attached)
-{
-	bool armed = ringwake_arm(attached->target);
-	if (armed)
-		uv_idle_stop(&attached->busy);
-	else
-		ringwake_uv_keep_awake(attached);
-	return armed;
-}
-
-static void sleep_in_epoll(struct ringwake_uv *attached)
-{
-	if (!uv_is_active((uv_handle_t *)&attached->doorbell))
-		ringwake_uv_watch(&attached->doorbell);
-	if (attached->has_ring && io_uring_sq_ready(&attached->ring) > 0)
-		io_uring_submit(&attached->ring);
-	if (!arm(attached))
-		ringwake_dispatch(attached->target, 0);
-	if (attached->has_ring && io_uring_sq_ready(&attached->ring) > 0)
-		ringwake_uv_keep_awake(attached); /* the kernel refused them for the moment */
-}
-
-static void on_before(uv_prepare_t *handle)
-{
-	struct ringwake_uv *attached = handle->data;
-	enter(attached);
-	if (!attached->running || !ringwake_uv_sleep_on_ring(attached))
-		sleep_in_epoll(attached);
-	leave(attached);
-}
-
-static void on_after(uv_check_t *handle)
-{
-	struct ringwake_uv *attached = handle->data;
-	enter(attached);
-	ringwake_disarm(attached->target);
-	ringwake_dispatch(attached->target, 0);
-	if (!attached->detached)
-		arm(attached);
-	leave(attached);
-}
-
-static void hide(struct ringwake_uv *attached, void *helper)
-{
-	uv_handle_t *handle = helper;
-	handle->data = attached;
-	handle->flags |= HANDLE_INTERNAL;
-	uv_unref(handle);
-}
-
-/* uv_close() would need another turn of the loop: a handle that is stopped can just be forgotten.
- */
-static void forget(void *helper)
-{
-	ringwake_uv_unlink(&((uv_handle_t *)helper)->handle_queue);
-}
-
-static int open_watch(struct ringwake_uv *attached, uv_poll_t *handle, int fd)
-{
-	int error = uv_poll_init(attached->loop, handle, fd);
-	if (error < 0)
-		return error;
-	hide(attached, handle);
-	error = ringwake_uv_watch(handle);
-	if (error < 0)
-		forget(handle);
-	return error;
-}
-
-static void close_watch(uv_poll_t *handle)
-{
-	ringwake_uv_unwatch(handle);
-	forget(handle);
-}
-
-static void start_edges(struct ringwake_uv *attached)
-{
-	/* These do not fail. */
-	uv_prepare_init(attached->loop, &attached->before);
-	uv_check_init(attached->loop, &attached->after);
-	uv_idle_init(attached->loop, &attached->busy);
-	hide(attached, &attached->before);
-	hide(attached, &attached->after);
-	hide(attached, &attached->busy);
-	uv_prepare_start(&attached->before, on_before);
-	uv_check_start(&attached->after, on_after);
-}
-
-static void stop_edges(struct ringwake_uv *attached)
-{
-	uv_prepare_stop(&attached->before);
-	uv_check_stop(&attached->after);
-	uv_idle_stop(&attached->busy);
-	forget(&attached->before);
-	forget(&attached->after);
-	forget(&attached->busy);
+	return attached->process != getpid();
 }
 
 static int open_ring(struct ringwake_uv *attached)
@@ -270,68 +104,85 @@ static void close_ring(struct ringwake_uv *attached)
 	attached->ring_rings = false;
 }
 
-static int open_target(struct ringwake_uv *attached)
+/* Then no system call of io_uring may be made. */
+static bool is_told_eventfd(const struct ringwake_params *params)
 {
-	struct ringwake_params params = attached->params;
-	int error = open_ring(attached);
-	if (error < 0) /* so it cannot be sync MSG_RING either */
-		return ringwake_open(&attached->target, NULL, &params);
-	error = ringwake_open(&attached->target, &attached->ring, &params);
-	if (error == 0) {
-		params.path = ringwake_path(attached->target);
-		attached->ring_rings = params.path == RINGWAKE_PATH_MSG_RING;
-		if (attached->ring_rings)
-			return 0;
+	if (params->path != RINGWAKE_PATH_AUTO)
+		return params->path == RINGWAKE_PATH_EVENTFD;
+	const char *path = secure_getenv("RINGWAKE_PATH");
+	return path != NULL && strcmp(path, "eventfd") == 0;
+}
+
+static bool open_target_on_ring(struct ringwake_uv *attached)
+{
+	if (open_ring(attached) < 0)
+		return false;
+	if (ringwake_open(&attached->target, &attached->ring, &attached->params) == 0) {
+		if (ringwake_path(attached->target) == RINGWAKE_PATH_MSG_RING) {
+			attached->ring_rings = true;
+			return true;
+		}
 		ringwake_close(attached->target);
 	}
 	close_ring(attached);
-	return error < 0 ? error : ringwake_open(&attached->target, NULL, &params);
+	return false;
 }
 
-static int open_sleep(struct ringwake_uv *attached)
+static int open_target(struct ringwake_uv *attached)
 {
-	int error = open_target(attached);
+	if (!is_told_eventfd(&attached->params) && open_target_on_ring(attached))
+		return 0;
+	return ringwake_open(&attached->target, NULL, &attached->params);
+}
+
+static void close_target(struct ringwake_uv *attached)
+{
+	ringwake_close(attached->target);
+	close_ring(attached);
+}
+
+static int watch_target(struct ringwake_uv *attached)
+{
+	int error = ringwake_uv_open_watch(
+		attached, &attached->doorbell, ringwake_fd(attached->target));
 	if (error < 0)
 		return error;
-	error = open_watch(attached, &attached->doorbell, ringwake_fd(attached->target));
-	if (error < 0) {
-		ringwake_close(attached->target);
-		close_ring(attached);
-		return error;
-	}
 	attached->process = getpid();
+	attached->backend_fd = uv_backend_fd(attached->loop);
 	return 0;
 }
 
-static void stop_watching(struct ringwake_uv *attached)
+static int open_anew(struct ringwake_uv *attached)
 {
-	close_watch(&attached->doorbell);
-	if (attached->has_ring && !attached->ring_rings)
-		close_watch(&attached->completions);
+	attached->has_ring = false;
+	attached->ring_rings = false;
+	int error = open_target(attached);
+	if (error < 0)
+		return error;
+	error = watch_target(attached);
+	if (error < 0)
+		close_target(attached);
+	return error;
 }
 
-/* In a forked child whose loop was not told, the parent's epoll must go on to watch. */
-static void stop_watching_here(struct ringwake_uv *attached)
+static void close_watches(struct ringwake_uv *attached)
 {
-	int backend_fd = attached->loop->backend_fd;
-	if (attached->process != getpid())
-		attached->loop->backend_fd = -1;
-	stop_watching(attached);
-	attached->loop->backend_fd = backend_fd;
+	ringwake_uv_close_watch(attached, &attached->doorbell);
+	ringwake_uv_close_watch(attached, &attached->completions);
 }
 
 int ringwake_uv_reopen(struct ringwake_uv *attached)
 {
 	struct ringwake *target = attached->target;
 	struct io_uring ring = attached->ring;
-	bool had_ring = attached->has_ring, ring_rang = attached->ring_rings;
-	stop_watching(attached);
-	int error = open_sleep(attached);
+	bool had_ring = attached->has_ring;
+	close_watches(attached);
+	int error = open_anew(attached);
 	if (error < 0) {
+		/* The parent's target goes on to refuse. Nothing may wait on the parent's ring. */
 		attached->target = target;
 		attached->ring = ring;
 		attached->has_ring = had_ring;
-		attached->ring_rings = ring_rang;
 		return error;
 	}
 	attached->backend_polled = false;
@@ -344,71 +195,152 @@ int ringwake_uv_reopen(struct ringwake_uv *attached)
 
 struct io_uring *ringwake_uv_ring(struct ringwake_uv *attached)
 {
-	if (!attached->has_ring) {
-		if (open_ring(attached) < 0)
-			return NULL;
-		if (open_watch(attached, &attached->completions, attached->ring.ring_fd) < 0) {
-			close_ring(attached);
-			return NULL;
-		}
+	if (attached->has_ring)
+		return &attached->ring;
+	if (open_ring(attached) < 0)
+		return NULL;
+	if (ringwake_uv_open_watch(attached, &attached->completions, attached->ring.ring_fd) < 0) {
+		close_ring(attached);
+		return NULL;
 	}
 	return &attached->ring;
+}
+
+static int open_handles(struct ringwake_uv *attached)
+{
+	int error = ringwake_uv_open_helpers(attached);
+	if (error < 0)
+		return error;
+	error = watch_target(attached);
+	if (error < 0)
+		ringwake_uv_close_helpers(attached);
+	return error;
+}
+
+static int open_all(struct ringwake_uv *attached)
+{
+	int error = enlist(attached);
+	if (error < 0)
+		return error;
+	error = open_target(attached);
+	if (error == 0) {
+		error = open_handles(attached);
+		if (error < 0)
+			close_target(attached);
+	}
+	if (error < 0)
+		delist(attached);
+	return error;
 }
 
 int ringwake_uv_attach(
 	struct ringwake_uv **out, uv_loop_t *loop, const struct ringwake_params *params)
 {
+	if (ringwake_uv_find(loop))
+		return UV_EBUSY;
+	int saved = errno;
 	struct ringwake_uv *attached = calloc(1, sizeof *attached);
+	errno = saved;
 	if (attached == NULL)
 		return UV_ENOMEM;
+	attached->library = &library;
 	attached->loop = loop;
+	attached->knows_libuv = ringwake_uv_layout_holds(loop);
 	if (params)
 		attached->params = *params;
-	if (!enlist(attached)) {
-		free(attached);
-		return UV_EBUSY;
-	}
-	int error = open_sleep(attached);
+	int error = open_all(attached);
 	if (error < 0) {
-		ringwake_uv_delist(attached);
-		free(attached);
+		ringwake_uv_enter(attached);
+		attached->detached = true;
+		ringwake_uv_leave(attached);
 		return error;
 	}
-	start_edges(attached);
-	ringwake_arm(attached->target); /* this turn may be past its prepare handles */
+	ringwake_arm(attached->target); /* this iteration may be past its prepare handles */
 	*out = attached;
 	return 0;
 }
 
+/* By uv_loop_close(), which must not be called on an attached loop. The memory is there. */
+static bool loop_is_closed(const struct ringwake_uv *attached)
+{
+	return uv_backend_fd(attached->loop) < 0 ||
+		(!attached->is_listed && ringwake_uv_loop_slot(attached->loop) != attached);
+}
+
+struct others {
+	const struct ringwake_uv *attached;
+	bool found;
+};
+
+static void note_other(uv_handle_t *handle, void *argument)
+{
+	struct others *others = argument;
+	if (handle->data != others->attached)
+		others->found = true;
+}
+
+bool ringwake_uv_has_others(const struct ringwake_uv *attached)
+{
+	struct others others = {.attached = attached, .found = uv_loop_alive(attached->loop)};
+	if (!others.found)
+		uv_walk(attached->loop, note_other, &others);
+	return others.found;
+}
+
+/* With public functions alone, the helpers need an iteration to go. Nothing else may run in it. */
+static void let_helpers_go(struct ringwake_uv *attached, bool has_others)
+{
+	if (attached->lingering > 0 && attached->depth == 1 && !has_others)
+		uv_run(attached->loop, UV_RUN_NOWAIT);
+}
+
+static void leave_loop(struct ringwake_uv *attached)
+{
+	bool has_others = !attached->knows_libuv && ringwake_uv_has_others(attached);
+	bool is_foreign = ringwake_uv_is_foreign(attached);
+	ringwake_uv_close_helpers(attached);
+	/* In a forked child whose loop was not told, the parent's epoll must go on to watch: libuv
+	 * cannot take a closed descriptor off it. */
+	if (is_foreign)
+		close_target(attached);
+	close_watches(attached);
+	if (!is_foreign)
+		close_target(attached);
+	delist(attached);
+	let_helpers_go(attached, has_others);
+}
+
+static void leave_closed_loop(struct ringwake_uv *attached)
+{
+	close_target(attached);
+	ringwake_uv_free_watches(attached);
+	if (attached->is_listed)
+		delist(attached);
+}
+
 int ringwake_uv_detach(struct ringwake_uv *attached)
 {
-	if (attached->handles > 0 || attached->outstanding > 0 || attached->running)
+	bool is_closed = loop_is_closed(attached);
+	if (!is_closed && (attached->handles > 0 || attached->outstanding > 0 || attached->running))
 		return UV_EBUSY;
-	stop_edges(attached);
-	stop_watching_here(attached);
-	ringwake_close(attached->target);
-	close_ring(attached);
+	ringwake_uv_enter(attached);
+	if (is_closed)
+		leave_closed_loop(attached);
+	else
+		leave_loop(attached);
 	ringwake_uv_leave_workers(attached);
-	ringwake_uv_delist(attached);
+	ringwake_uv_signals_leave(attached);
 	attached->detached = true;
-	if (attached->depth == 0)
-		free(attached);
-	return 0;
+	ringwake_uv_leave(attached);
+	return is_closed ? UV_EINVAL : 0;
+}
+
+bool ringwake_uv_knows_libuv(const struct ringwake_uv *attached)
+{
+	return attached->knows_libuv;
 }
 
 struct ringwake *ringwake_uv_target(struct ringwake_uv *attached)
 {
 	return attached->target;
-}
-
-void ringwake_uv_hold(struct ringwake_uv *attached)
-{
-	if (attached->outstanding++ == 0)
-		uv_ref((uv_handle_t *)&attached->before);
-}
-
-void ringwake_uv_release(struct ringwake_uv *attached)
-{
-	if (--attached->outstanding == 0)
-		uv_unref((uv_handle_t *)&attached->before);
 }

@@ -7,28 +7,38 @@
 
 #define RINGWAKE_UV_RING_ENTRIES 64
 
+struct job;
+
 struct ringwake_uv {
-	struct ringwake_uv *next; /* in the list of all attached loops */
+	const void *library; /* the first member in every version: which copy of this library */
+	struct ringwake_uv *next; /* in the list of loops whose slot is not ours, attach.c */
 	uv_loop_t *loop;
-	pid_t process; /* whose target it is */
+	bool knows_libuv; /* libuv_private.h may be used */
+	bool is_listed;
+	int backend_fd; /* the loop's epoll, when it was attached */
+	pid_t process;  /* whose target it is */
 	struct ringwake_params params;
 	struct ringwake *target;
 	struct io_uring ring; /* if has_ring; the target's too, if ring_rings */
 	bool has_ring;
 	bool ring_rings;
 
-	uv_poll_t doorbell;    /* ends the loop's wait in epoll */
-	uv_poll_t completions; /* the same for the ring, if it has_ring but not ring_rings */
-	uv_prepare_t before;   /* the edges of the wait */
+	/* The helper handles, helpers.c. */
+	uv_poll_t *doorbell;    /* ends the loop's wait in epoll; NULL after a failed reopen */
+	uv_poll_t *completions; /* the same for the ring, if it has_ring but not ring_rings */
+	uv_poll_t rooms[2];     /* for these, if knows_libuv */
+	uv_async_t waker;       /* wakes the loop where the doorbell cannot */
+	uv_prepare_t before;    /* the edges of the wait */
 	uv_check_t after;
-	uv_idle_t busy; /* started when the loop must not sleep */
+	uv_idle_t busy;     /* started when the loop must not block */
+	unsigned lingering; /* helpers that libuv has not let go of */
 
 	unsigned depth; /* of callbacks of ours */
 	bool detached;
 
 	/* The loop on the ring, run.c. */
 	bool running;
-	bool sleeps_in_epoll; /* for this turn */
+	bool sleeps_in_epoll; /* for this iteration */
 	bool backend_polled;  /* a request waits for libuv's epoll */
 	bool backend_ready;
 	uv_run_mode mode;
@@ -36,78 +46,101 @@ struct ringwake_uv {
 	ringwake_uv_request_t backend;
 
 	unsigned handles;     /* asyncs that are open or closing */
+	unsigned listed;      /* those of them that libuv finds, too */
 	unsigned outstanding; /* work, requests, and closings that wait for a message */
-	struct ringwake_uv_signal *closings;
+	struct ringwake_uv_signal *signals;                  /* of these asyncs */
+	struct ringwake_uv_signal *free_signals, *free_last; /* freelist.c */
+	struct job *jobs;           /* that are outstanding, if not knows_libuv */
 	struct ringwake_pool *pool; /* that runs the loop's work; NULL: none yet */
 	pid_t workers_process;      /* whose shared workers it uses; 0: none */
 };
 
-/* One lock for what loops share; fork() waits for it. */
-void ringwake_uv_lock(void);
-void ringwake_uv_unlock(void);
-
-/* Any thread. The loop's target, or NULL; all of them; one that is lost to its loop. */
+/* attach.c. Loop thread. The loop's target, or NULL. */
 struct ringwake_uv *ringwake_uv_find(const uv_loop_t *loop);
-void ringwake_uv_each(void (*visit)(struct ringwake_uv *attached));
-void ringwake_uv_delist(struct ringwake_uv *attached);
+
+/* The target is the parent's of this process, which was forked. */
+bool ringwake_uv_is_foreign(const struct ringwake_uv *attached);
+
+/* The loop is alive, or has handles besides the helpers. For a loop whose helpers are shown. */
+bool ringwake_uv_has_others(const struct ringwake_uv *attached);
+
+/* In a forked child: puts a target and a ring of its own in the place of the parent's. */
+int ringwake_uv_reopen(struct ringwake_uv *attached);
+
+/* helpers.c. Loop thread. All helpers but the watches. */
+int ringwake_uv_open_helpers(struct ringwake_uv *attached);
+void ringwake_uv_close_helpers(struct ringwake_uv *attached);
+
+/* The loop's epoll reports the descriptor. watch is &doorbell or &completions; it may be NULL for
+ * close_watch, which makes it NULL. */
+int ringwake_uv_open_watch(struct ringwake_uv *attached, uv_poll_t **watch, int fd);
+void ringwake_uv_close_watch(struct ringwake_uv *attached, uv_poll_t **watch);
+void ringwake_uv_free_watches(struct ringwake_uv *attached); /* of a loop that is closed */
+void ringwake_uv_watch(struct ringwake_uv *attached, uv_poll_t *watch);
+void ringwake_uv_unwatch(struct ringwake_uv *attached, uv_poll_t *watch);
+
+/* A helper that uv_walk() shows. */
+bool ringwake_uv_is_helper(const struct ringwake_uv *attached, const uv_handle_t *handle);
+
+/* Any thread, any signal handler. Ends the loop's wait without the doorbell. */
+int ringwake_uv_wake_by_libuv(void *attached);
+
+/* Around callbacks, any of which may detach: the memory goes with the last leave. */
+void ringwake_uv_enter(struct ringwake_uv *attached);
+void ringwake_uv_leave(struct ringwake_uv *attached);
 
 /* Loop thread. The loop is alive while there are more holds than releases. */
 void ringwake_uv_hold(struct ringwake_uv *attached);
 void ringwake_uv_release(struct ringwake_uv *attached);
 
-/* In a forked child: puts a target and a ring of its own in the place of the parent's. */
-int ringwake_uv_reopen(struct ringwake_uv *attached);
-
-/* The loop's epoll reports the handle's descriptor, once for each time that it becomes ready. */
-int ringwake_uv_watch(uv_poll_t *handle);
-void ringwake_uv_unwatch(uv_poll_t *handle);
-
-/* The loop must not sleep in this turn: its wait is over, or is to be. */
+/* The loop must not block in this iteration: its wait is over, or is to be. */
 void ringwake_uv_keep_awake(struct ringwake_uv *attached);
 
-/* After a sleep: the callbacks of completions, then of messages. How many were called. */
+/* After a wait: the callbacks of completions, then of messages. How many were called. */
 unsigned ringwake_uv_deliver(struct ringwake_uv *attached);
 
-/* The part of the completions, request.c. A doorbell has no callback; what it stands for may have
+/* request.c. The part of the completions. A doorbell has no callback; what it stands for may have
  * been found before it came. */
 unsigned ringwake_uv_complete(struct ringwake_uv *attached);
 
-/* The wait of a turn of ringwake_uv_run(), run.c: false if the loop is to wait in epoll. */
+/* run.c. The wait of an iteration of ringwake_uv_run(): false if the loop is to wait in epoll. */
 bool ringwake_uv_sleep_on_ring(struct ringwake_uv *attached);
 
-/* async.c. A handle whose signal is kept elsewhere; the signal of a handle, or NULL. */
-int ringwake_uv_signal_open(
+/* async.c. Takes over a uv_async_t that is open: its sends are the signal's from then on. */
+void ringwake_uv_take_async(
 	struct ringwake_uv *attached, struct ringwake_uv_signal *signal, uv_async_t *handle);
-struct ringwake_uv_signal *ringwake_uv_signal_of(const uv_handle_t *handle);
+
+/* Any thread, any signal handler. As uv_async_send() for a handle that may have been taken. */
+int ringwake_uv_send_plain(uv_async_t *handle);
+
+/* Loop thread. Closes the signal of a handle that is not closed by ringwake_uv_close(). */
+void ringwake_uv_drop_signal(struct ringwake_uv_signal *signal);
+
+/* Drops the signals of handles that were closed by libuv's own uv_close(). */
+void ringwake_uv_notice_closes(struct ringwake_uv *attached);
+
+/* Calls the callbacks of handles whose sends could not reach the target. */
+void ringwake_uv_deliver_missed(struct ringwake_uv *attached);
 
 /* Binds all handles to a target that was opened anew. */
 void ringwake_uv_signals_move(struct ringwake_uv *attached);
 
-/* signals.c: signals of handles that have no room for one. */
-struct ringwake_uv_signal *ringwake_uv_signal_get(void);
+/* freelist.c: signals of handles that have no room for one. */
+struct ringwake_uv_signal *ringwake_uv_signal_get(struct ringwake_uv *attached);
 void ringwake_uv_signal_put(struct ringwake_uv_signal *signal);
+void ringwake_uv_signals_leave(struct ringwake_uv *attached);
+
+/* work.c. Lets go of the shared workers, if this loop ever gave them work. */
+void ringwake_uv_leave_workers(struct ringwake_uv *attached);
 
 /* compat.c. Would uv_loop_close() close this loop? */
 bool ringwake_uv_compat_can_close(struct ringwake_uv *attached);
 
-/* Lets go of the shared workers, if this loop ever gave them work. */
-void ringwake_uv_leave_workers(struct ringwake_uv *attached);
+/* The loop's target if all of libuv_private.h can be used on it; attached if it is not yet. *out is
+ * NULL if the loop is to stay as libuv made it. */
+int ringwake_uv_compat_attach(struct ringwake_uv **out, uv_loop_t *loop);
 
-/* libuv's lists: two pointers, next and previous, at the place of the member. */
-static inline void ringwake_uv_unlink(void *member)
-{
-	void **place = member;
-	void **next = place[0];
-	void **previous = place[1];
-	previous[0] = next;
-	next[1] = previous;
-	place[0] = place[1] = place;
-}
-
-static inline bool ringwake_uv_holds_only(void *list, void *member)
-{
-	void **head = list;
-	return head[0] == member && head[1] == member;
-}
+/* Has ringwake signal this handle, if there is memory for it. */
+void ringwake_uv_compat_take(struct ringwake_uv *attached, uv_async_t *handle);
 
 #endif

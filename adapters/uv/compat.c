@@ -2,6 +2,7 @@
 /* The functions of libuv that <ringwake/uv-compat.h> and the preloaded library replace. */
 #include "attach.h"
 #include "libuv.h"
+#include "libuv_private.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -24,71 +25,78 @@ int ringwake_uv_of_loop(struct ringwake_uv **out, uv_loop_t *loop)
 	return *out ? 0 : ringwake_uv_attach(out, loop, NULL);
 }
 
+static bool is_shortage(int error)
+{
+	return error == UV_EMFILE || error == UV_ENFILE || error == UV_ENOMEM;
+}
+
+int ringwake_uv_compat_attach(struct ringwake_uv **out, uv_loop_t *loop)
+{
+	*out = ringwake_uv_find(loop);
+	int error = 0;
+	if (*out == NULL && ringwake_uv_layout_holds(loop))
+		error = ringwake_uv_attach(out, loop, NULL);
+	if (error < 0)
+		return is_shortage(error) ? 0 : error; /* libuv itself may have all it needs */
+	if (*out && !(*out)->knows_libuv)
+		*out = NULL;
+	return 0;
+}
+
+void ringwake_uv_compat_take(struct ringwake_uv *attached, uv_async_t *handle)
+{
+	struct ringwake_uv_signal *signal = ringwake_uv_signal_get(attached);
+	if (signal)
+		ringwake_uv_take_async(attached, signal, handle);
+}
+
 int ringwake_uv_compat_async_init(uv_loop_t *loop, uv_async_t *handle, uv_async_cb cb)
 {
 	struct ringwake_uv *attached;
-	int error = ringwake_uv_of_loop(&attached, loop);
-	if (error < 0)
-		return error;
-	struct ringwake_uv_signal *signal = ringwake_uv_signal_get();
-	if (signal == NULL)
-		return UV_ENOMEM;
-	signal->plain_cb = cb;
-	error = ringwake_uv_signal_open(attached, signal, handle);
-	if (error < 0)
-		ringwake_uv_signal_put(signal);
+	int error = ringwake_uv_compat_attach(&attached, loop);
+	if (error == 0)
+		error = ringwake_uv_libuv.async_init(loop, handle, cb);
+	if (error == 0 && attached)
+		ringwake_uv_compat_take(attached, handle);
 	return error;
 }
 
-/* libuv never refuses a send; to a handle that is closing it does nothing. */
 int ringwake_uv_compat_async_send(uv_async_t *handle)
 {
-	struct ringwake_uv_signal *signal = ringwake_uv_signal_of((uv_handle_t *)handle);
-	if (signal == NULL)
-		return ringwake_uv_libuv.async_send(handle);
-	int result = ringwake_event_send(&signal->event);
-	return result == -ECANCELED ? 0 : result;
+	return ringwake_uv_send_plain(handle);
 }
 
 int ringwake_uv_compat_queue_work(
 	uv_loop_t *loop, uv_work_t *request, uv_work_cb work_cb, uv_after_work_cb after_work_cb)
 {
 	struct ringwake_uv *attached;
-	int error = ringwake_uv_of_loop(&attached, loop);
+	int error = ringwake_uv_compat_attach(&attached, loop);
 	if (error < 0)
 		return error;
-	return ringwake_uv_queue_work(attached, request, work_cb, after_work_cb);
-}
-
-static void note_handle(uv_handle_t *handle, void *argument)
-{
-	(void)handle;
-	*(bool *)argument = true;
-}
-
-/* What uv_loop_close() would say. */
-static bool is_in_use(uv_loop_t *loop)
-{
-	bool has_handles = false;
-	uv_walk(loop, note_handle, &has_handles);
-	return has_handles || loop->active_reqs.count > 0;
+	if (attached)
+		error = ringwake_uv_queue_work(attached, request, work_cb, after_work_cb);
+	/* A forked child whose loop was not told has libuv's workers. */
+	if (attached == NULL || error == -EOWNERDEAD)
+		return uv_queue_work(loop, request, work_cb, after_work_cb);
+	return error;
 }
 
 /* The handle of libuv's own workers is never closed: the loop takes it along. */
 static void close_hidden_handle(struct ringwake_uv *attached)
 {
-	struct ringwake_uv_signal *signal =
-		ringwake_uv_signal_of((uv_handle_t *)&attached->loop->wq_async);
-	if (signal == NULL)
-		return;
-	ringwake_event_close(&signal->event);
-	ringwake_uv_signal_put(signal);
-	attached->handles--;
+	struct ringwake_uv_signal *i = attached->signals;
+	while (i && i->handle != ringwake_uv_workers_async(attached->loop))
+		i = i->next;
+	if (i)
+		ringwake_uv_drop_signal(i);
 }
 
 bool ringwake_uv_compat_can_close(struct ringwake_uv *attached)
 {
-	return !is_in_use(attached->loop) && attached->outstanding == 0 && !attached->running;
+	if (attached->outstanding > 0 || attached->running)
+		return false;
+	return attached->knows_libuv ? !ringwake_uv_loop_in_use(attached->loop)
+				     : !ringwake_uv_has_others(attached);
 }
 
 static int give_up_target(uv_loop_t *loop)
@@ -98,7 +106,8 @@ static int give_up_target(uv_loop_t *loop)
 		return 0;
 	if (!ringwake_uv_compat_can_close(attached))
 		return UV_EBUSY;
-	close_hidden_handle(attached);
+	if (attached->knows_libuv)
+		close_hidden_handle(attached);
 	return ringwake_uv_detach(attached);
 }
 
@@ -116,16 +125,16 @@ void ringwake_uv_compat_loop_delete(uv_loop_t *loop)
 
 int ringwake_uv_compat_loop_fork(uv_loop_t *loop)
 {
-	int error = ringwake_uv_libuv.loop_fork(loop);
 	struct ringwake_uv *attached = ringwake_uv_find(loop);
+	int error = ringwake_uv_libuv.loop_fork(loop);
 	if (error == 0 && attached)
 		error = ringwake_uv_fork(attached);
-	return error;
+	return is_shortage(error) ? 0 : error; /* the loop then goes on through libuv itself */
 }
 
 int ringwake_uv_compat_run(uv_loop_t *loop, uv_run_mode mode)
 {
 	struct ringwake_uv *attached;
-	int error = ringwake_uv_of_loop(&attached, loop);
-	return error < 0 ? uv_run(loop, mode) : ringwake_uv_run(attached, mode);
+	int error = ringwake_uv_compat_attach(&attached, loop);
+	return error < 0 || attached == NULL ? uv_run(loop, mode) : ringwake_uv_run(attached, mode);
 }

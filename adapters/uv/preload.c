@@ -4,15 +4,14 @@
  * own workers, wake a loop. libuv calls them through its PLT like everybody else. A loop is
  * attached when libuv makes the handle of its workers, the last step of uv_loop_init(). If that
  * cannot be, the loop stays as libuv made it.
- *
- * RINGWAKE_UV_STATS=1 in the environment: figures on standard error when the process ends.
  */
 #include "attach.h"
 #include "libuv.h"
+#include "libuv_private.h"
+#include "stats.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -47,46 +46,37 @@ static void find_libuv(void)
 	find_function(&ringwake_uv_libuv.loop_fork, "uv_loop_fork");
 }
 
-/* Figures of loops that were closed; under no lock, for they are for people. */
-static _Atomic unsigned long loops, callbacks, doorbells;
-
-static void count(struct ringwake_uv *attached)
+/* libuv has what it needs before a descriptor is taken for the target. */
+static struct ringwake_uv *attach_new_loop(uv_loop_t *loop)
 {
-	struct ringwake_stats stats;
-	ringwake_stats(ringwake_uv_target(attached), &stats);
-	callbacks += stats.messages;
-	doorbells += stats.wakes_rung;
-	loops++;
-}
-
-__attribute__((destructor)) static void report(void)
-{
-	const char *wanted = getenv("RINGWAKE_UV_STATS");
-	if (wanted == NULL || *wanted == '\0')
-		return;
-	ringwake_uv_each(count);
-	fprintf(stderr, "ringwake-uv: %lu loops, %lu callbacks, %lu doorbells\n", loops, callbacks,
-		doorbells);
+	struct ringwake_uv *attached;
+	if (ringwake_uv_compat_attach(&attached, loop) < 0 || attached == NULL) {
+		if (!ringwake_uv_layout_holds(loop))
+			ringwake_uv_stats_plain();
+		return NULL;
+	}
+	ringwake_uv_stats_open(loop, ringwake_uv_target(attached));
+	return attached;
 }
 
 int uv_async_init(uv_loop_t *loop, uv_async_t *handle, uv_async_cb cb)
 {
 	pthread_once(&once, find_libuv);
+	int error = ringwake_uv_libuv.async_init(loop, handle, cb);
+	if (error < 0)
+		return error;
 	struct ringwake_uv *attached = ringwake_uv_find(loop);
-	if (handle == &loop->wq_async) {
-		if (attached) /* a loop that was here before, and was never closed */
-			ringwake_uv_delist(attached);
-		ringwake_uv_attach(&attached, loop, NULL);
-	}
-	if (ringwake_uv_find(loop) == NULL)
-		return ringwake_uv_libuv.async_init(loop, handle, cb);
-	return ringwake_uv_compat_async_init(loop, handle, cb);
+	if (attached == NULL && handle == ringwake_uv_workers_async(loop))
+		attached = attach_new_loop(loop);
+	if (attached && attached->knows_libuv)
+		ringwake_uv_compat_take(attached, handle);
+	return 0;
 }
 
 int uv_async_send(uv_async_t *handle)
 {
 	pthread_once(&once, find_libuv);
-	return ringwake_uv_compat_async_send(handle);
+	return ringwake_uv_send_plain(handle);
 }
 
 void uv_close(uv_handle_t *handle, uv_close_cb cb)
@@ -99,16 +89,17 @@ int uv_loop_close(uv_loop_t *loop)
 {
 	pthread_once(&once, find_libuv);
 	struct ringwake_uv *attached = ringwake_uv_find(loop);
-	if (attached == NULL)
-		return ringwake_uv_libuv.loop_close(loop);
-	if (!ringwake_uv_compat_can_close(attached))
-		return UV_EBUSY;
-	count(attached);
+	if (attached && ringwake_uv_compat_can_close(attached))
+		ringwake_uv_stats_close(loop);
 	return ringwake_uv_compat_loop_close(loop);
 }
 
 int uv_loop_fork(uv_loop_t *loop)
 {
 	pthread_once(&once, find_libuv);
-	return ringwake_uv_compat_loop_fork(loop);
+	int error = ringwake_uv_compat_loop_fork(loop);
+	struct ringwake_uv *attached = ringwake_uv_find(loop);
+	if (attached && !ringwake_uv_is_foreign(attached))
+		ringwake_uv_stats_open(loop, ringwake_uv_target(attached));
+	return error;
 }

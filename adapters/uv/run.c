@@ -11,10 +11,10 @@
  * What cannot be known here is left to libuv: the turn then waits in epoll as one of uv_run() does.
  */
 #include "attach.h"
+#include "libuv_private.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <sys/epoll.h>
 
 #define MILLISECOND INT64_C(1000000)
 #define SECOND      INT64_C(1000000000)
@@ -22,46 +22,6 @@
 /* Of linux/io_uring.h since 6.15. Older headers do not name them. */
 #define FEATURE_NO_IOWAIT (1U << 17)
 #define ENTER_NO_IOWAIT   (1U << 7)
-
-/* UV_LOOP_BLOCK_SIGNAL sets this flag of the loop. */
-#define LOOP_BLOCK_SIGPROF 1u
-
-/* These loops want more of the wait than to end in time. */
-static bool wants_epoll(const uv_loop_t *loop)
-{
-	/* The first member of what libuv keeps to itself. */
-	const unsigned *options = loop->internal_fields;
-	return loop->flags & LOOP_BLOCK_SIGPROF || *options & UV_METRICS_IDLE_TIME;
-}
-
-/*
- * libuv tells epoll of watchers that were started only when it is about to wait. False if it has to
- * do it itself.
- */
-static bool tell_epoll(uv_loop_t *loop)
-{
-	void **queue = (void **)(void *)&loop->watcher_queue;
-	while (queue[0] != queue) {
-		uv__io_t *watcher =
-			(uv__io_t *)((char *)queue[0] - offsetof(uv__io_t, watcher_queue));
-		/* Newer versions watch their own wake-up in another way. */
-		if (watcher == &loop->async_io_watcher)
-			return false;
-		struct epoll_event event = {.events = watcher->pevents, .data.fd = watcher->fd};
-		int saved = errno;
-		int result = -1;
-		if (watcher->events == 0)
-			result = epoll_ctl(loop->backend_fd, EPOLL_CTL_ADD, watcher->fd, &event);
-		if (result != 0 && (watcher->events != 0 || errno == EEXIST))
-			result = epoll_ctl(loop->backend_fd, EPOLL_CTL_MOD, watcher->fd, &event);
-		errno = saved;
-		if (result != 0)
-			return false;
-		watcher->events = watcher->pevents;
-		ringwake_uv_unlink(&watcher->watcher_queue);
-	}
-	return true;
-}
 
 static void on_backend(ringwake_uv_request_t *request, int result, unsigned flags)
 {
@@ -83,7 +43,7 @@ static bool poll_backend(struct ringwake_uv *attached)
 		if (sqe == NULL)
 			return false;
 	}
-	io_uring_prep_poll_add(sqe, attached->loop->backend_fd, POLLIN);
+	io_uring_prep_poll_add(sqe, uv_backend_fd(attached->loop), POLLIN);
 	io_uring_sqe_set_data(sqe, &attached->backend);
 	attached->backend.cb = on_backend;
 	attached->backend.attached = attached;
@@ -111,26 +71,19 @@ static int sleep_on(struct io_uring *ring, int64_t timeout)
 		ring->ring_fd, 0, 1, flags | IORING_ENTER_EXT_ARG, (void *)&arg, sizeof arg);
 }
 
-/* Nobody but us has callbacks at the edges of the wait. */
-static bool owns_edges(struct ringwake_uv *attached)
-{
-	uv_loop_t *loop = attached->loop;
-	return ringwake_uv_holds_only(&loop->prepare_handles, &attached->before.queue) &&
-		ringwake_uv_holds_only(&loop->check_handles, &attached->after.queue);
-}
-
 bool ringwake_uv_sleep_on_ring(struct ringwake_uv *attached)
 {
 	uv_loop_t *loop = attached->loop;
 	if (attached->sleeps_in_epoll || !attached->ring_rings ||
 		(attached->mode == UV_RUN_ONCE && uv_now(loop) != attached->turn_time))
 		return false;
-	if (uv_is_active((uv_handle_t *)&attached->doorbell))
-		ringwake_uv_unwatch(&attached->doorbell); /* the ring must not poll itself */
+	if (uv_is_active((uv_handle_t *)attached->doorbell))
+		ringwake_uv_unwatch(
+			attached, attached->doorbell); /* the ring must not poll itself */
 	unsigned delivered = 0;
 	bool woken = false;
 	do {
-		if (!tell_epoll(loop))
+		if (!ringwake_uv_flush_watchers(loop))
 			return false;
 		int64_t timeout = uv_backend_timeout(loop) * MILLISECOND;
 		if (timeout != 0 && !poll_backend(attached))
@@ -153,7 +106,8 @@ bool ringwake_uv_sleep_on_ring(struct ringwake_uv *attached)
 		if (attached->backend_ready || !attached->ring_rings)
 			break;
 		if ((woken || delivered > 0) &&
-			(attached->mode == UV_RUN_ONCE || !owns_edges(attached)))
+			(attached->mode == UV_RUN_ONCE ||
+				!ringwake_uv_owns_edges(loop, &attached->before, &attached->after)))
 			break;
 	} while (uv_backend_timeout(loop) != 0);
 	/*
@@ -168,25 +122,11 @@ bool ringwake_uv_sleep_on_ring(struct ringwake_uv *attached)
 	return true;
 }
 
-/* The prepare handle that is to run last must be last in the list. */
-static void move_to_end(void *list, void *member)
-{
-	void **head = list;
-	void **place = member;
-	if (head[1] == place)
-		return;
-	ringwake_uv_unlink(place);
-	void **last = head[1];
-	place[0] = head;
-	place[1] = last;
-	last[0] = place;
-	head[1] = place;
-}
-
 int ringwake_uv_run(struct ringwake_uv *attached, uv_run_mode mode)
 {
 	uv_loop_t *loop = attached->loop;
-	if (!attached->ring_rings || mode == UV_RUN_NOWAIT || wants_epoll(loop))
+	if (!attached->ring_rings || mode == UV_RUN_NOWAIT || !attached->knows_libuv ||
+		ringwake_uv_loop_wants_epoll(loop))
 		return uv_run(loop, mode);
 
 	attached->mode = mode;
@@ -195,9 +135,10 @@ int ringwake_uv_run(struct ringwake_uv *attached, uv_run_mode mode)
 		/* libuv does not sleep if anything is due when the turn begins. Let it find out. */
 		uv_update_time(loop);
 		attached->turn_time = uv_now(loop);
-		attached->sleeps_in_epoll = !tell_epoll(loop) || uv_backend_timeout(loop) == 0;
+		attached->sleeps_in_epoll =
+			!ringwake_uv_flush_watchers(loop) || uv_backend_timeout(loop) == 0;
 	}
-	move_to_end(&loop->prepare_handles, &attached->before.queue);
+	ringwake_uv_prepare_last(loop, &attached->before);
 	attached->running = true;
 	int alive = uv_run(loop, mode);
 	attached->running = false;

@@ -5,6 +5,8 @@
  * A forked child has none of its parent's: its first work starts some of its own.
  */
 #include "attach.h"
+#include "libuv_private.h"
+#include "shared.h"
 
 #include <errno.h>
 #include <ringwake/pool.h>
@@ -17,12 +19,10 @@ struct job {
 	struct ringwake_work work;
 	struct ringwake_uv *attached;
 	uv_work_t *request;
+	uv_work_cb work_cb;
+	uv_after_work_cb after_work_cb;
+	struct job *next, **link; /* in the loop's list, if libuv's layout is not known */
 };
-
-/* Under the lock. */
-static struct ringwake_pool *workers;
-static unsigned workers_users;
-static pid_t workers_process;
 
 static unsigned workers_wanted(void)
 {
@@ -35,46 +35,37 @@ static unsigned workers_wanted(void)
 	return count > RINGWAKE_POOL_MAX_THREADS ? RINGWAKE_POOL_MAX_THREADS : (unsigned)count;
 }
 
-static void forget_workers_of_parent(void)
-{
-	if (workers == NULL || workers_process == getpid())
-		return;
-	ringwake_pool_close(workers, RINGWAKE_POOL_CANCEL);
-	workers = NULL;
-	workers_users = 0;
-}
-
 static int join_workers(struct ringwake_uv *attached)
 {
+	if (ringwake_uv_is_foreign(attached))
+		return -EOWNERDEAD; /* no completion would reach the parent's target */
 	int error = 0;
-	if (attached->process != getpid())
-		return -EOWNERDEAD; /* no completion would arrive */
-	ringwake_uv_lock();
-	forget_workers_of_parent();
-	if (workers == NULL) {
-		error = ringwake_pool_open(&workers, workers_wanted());
-		workers_process = getpid();
-	}
+	struct ringwake_uv_shared *shared = ringwake_uv_lock();
+	if (shared == NULL)
+		return UV_ENOMEM;
+	if (shared->workers == NULL)
+		error = ringwake_pool_open(&shared->workers, workers_wanted());
 	if (error == 0) {
-		workers_users++;
-		attached->workers_process = workers_process;
-		attached->pool = workers;
+		shared->workers_users++;
+		attached->workers_process = shared->process;
+		attached->pool = shared->workers;
 	}
-	ringwake_uv_unlock();
+	ringwake_uv_unlock(shared);
 	return error;
 }
 
 void ringwake_uv_leave_workers(struct ringwake_uv *attached)
 {
 	struct ringwake_pool *unused = NULL;
-	if (attached->workers_process) {
-		ringwake_uv_lock();
-		forget_workers_of_parent();
-		if (attached->workers_process == getpid() && --workers_users == 0) {
-			unused = workers;
-			workers = NULL;
+	/* The parent's workers are not this process's to close. */
+	if (attached->workers_process == getpid()) {
+		struct ringwake_uv_shared *shared = ringwake_uv_lock();
+		if (shared && --shared->workers_users == 0) {
+			unused = shared->workers;
+			shared->workers = NULL;
 		}
-		ringwake_uv_unlock();
+		if (shared)
+			ringwake_uv_unlock(shared);
 	}
 	attached->workers_process = 0;
 	attached->pool = NULL;
@@ -91,6 +82,9 @@ int ringwake_uv_use_pool(struct ringwake_uv *attached, struct ringwake_pool *poo
 	return 0;
 }
 
+/* The type of a request that has ended, if libuv's layout is not known. uv_cancel() refuses it. */
+#define ENDED UV_REQ_TYPE_MAX
+
 /* Never called: it marks the requests that are ringwake's own. */
 static void mark(struct uv__work *work)
 {
@@ -100,18 +94,45 @@ static void mark(struct uv__work *work)
 static void run(struct ringwake_work *work)
 {
 	struct job *job = (struct job *)work;
-	job->request->work_cb(job->request);
+	job->work_cb(job->request);
+}
+
+static void note_job(struct job *job)
+{
+	struct ringwake_uv *attached = job->attached;
+	if (attached->knows_libuv) {
+		ringwake_uv_mark_request(job->request, mark, job);
+		return;
+	}
+	job->next = attached->jobs;
+	job->link = &attached->jobs;
+	if (job->next)
+		job->next->link = &job->next;
+	attached->jobs = job;
+}
+
+static void forget_job(struct job *job)
+{
+	if (job->attached->knows_libuv) {
+		ringwake_uv_mark_request(job->request, mark, NULL);
+	} else {
+		job->request->type = ENDED;
+		*job->link = job->next;
+		if (job->next)
+			job->next->link = job->link;
+	}
+	ringwake_uv_release(job->attached);
+	free(job);
 }
 
 static void done(struct ringwake_work *work, int status)
 {
 	struct job *job = (struct job *)work;
 	uv_work_t *request = job->request;
-	ringwake_uv_release(job->attached);
-	free(job);
-	request->reserved[0] = NULL;
-	if (request->after_work_cb)
-		request->after_work_cb(request, status);
+	uv_after_work_cb after_work_cb = job->after_work_cb;
+	forget_job(job);
+	if (after_work_cb)
+		after_work_cb(request, status);
 }
 
 int ringwake_uv_queue_work(struct ringwake_uv *attached, uv_work_t *request, uv_work_cb work_cb,
@@ -127,29 +148,44 @@ int ringwake_uv_queue_work(struct ringwake_uv *attached, uv_work_t *request, uv_
 		return UV_ENOMEM;
 	job->attached = attached;
 	job->request = request;
+	job->work_cb = work_cb;
+	job->after_work_cb = after_work_cb;
 	request->type = UV_WORK;
 	request->loop = attached->loop;
-	request->work_cb = work_cb;
-	request->after_work_cb = after_work_cb;
-	request->work_req.work = mark;
-	request->work_req.loop = attached->loop;
-	request->reserved[0] = job;
 	ringwake_uv_hold(attached);
+	note_job(job);
 	error = ringwake_pool_submit(attached->pool, attached->target, &job->work, run, done);
-	if (error < 0) {
-		ringwake_uv_release(attached);
-		free(job);
-		request->reserved[0] = NULL;
-	}
+	if (error < 0)
+		forget_job(job);
 	return error;
+}
+
+/* True if the request is ours; *job is NULL if it has ended. */
+static bool find_job(const uv_work_t *request, struct job **job)
+{
+	struct ringwake_uv *attached = ringwake_uv_find(request->loop);
+	*job = NULL;
+	if (attached == NULL)
+		return false;
+	if (attached->knows_libuv) {
+		if (!ringwake_uv_request_has_mark(request, mark))
+			return false;
+		*job = ringwake_uv_request_job(request);
+		return true;
+	}
+	*job = attached->jobs;
+	while (*job && (*job)->request != request)
+		*job = (*job)->next;
+	return *job != NULL;
 }
 
 int ringwake_uv_cancel(uv_req_t *request)
 {
-	uv_work_t *work = (uv_work_t *)request;
-	if (request->type != UV_WORK || work->work_req.work != mark)
+	struct job *job;
+	if (request->type == ENDED)
+		return UV_EBUSY;
+	if (request->type != UV_WORK || !find_job((uv_work_t *)request, &job))
 		return uv_cancel(request);
-	struct job *job = request->reserved[0];
 	if (job == NULL || job->work.target != job->attached->target)
 		return UV_EBUSY; /* it has ended, or is the parent's of a forked child */
 	return ringwake_pool_cancel(job->attached->pool, &job->work);

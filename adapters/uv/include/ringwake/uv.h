@@ -24,7 +24,7 @@ struct ringwake_uv;
 /*
  * Loop thread, or before the loop runs. The target is armed and disarmed at the edges of the loop's
  * wait, so uv_run() stays as it is. The helper handles do not keep the loop alive and uv_walk()
- * does not show them. params as for ringwake_open(); NULL: defaults.
+ * does not show them, if ringwake_uv_knows_libuv(). params as for ringwake_open(); NULL: defaults.
  *
  * UV_EBUSY   the loop has a target already
  * or an error of ringwake_open() or of libuv.
@@ -33,12 +33,21 @@ int ringwake_uv_attach(
 	struct ringwake_uv **out, uv_loop_t *loop, const struct ringwake_params *params);
 
 /*
- * Loop thread. Closes the target: messages that were accepted are delivered before it returns, and
- * must not begin anything of ringwake's on the loop. The helper handles are gone after it, so
- * uv_loop_close() may follow at once.
+ * Any thread. True if libuv's private layout is the one that ringwake knows, that of libuv 1.44 to
+ * 1.53. If not, for example with a libuv that is newer, ringwake uses libuv's public functions
+ * only: uv_walk() shows the helper handles, which the application must not close by uv_close(), and
+ * ringwake_uv_run() is uv_run(). RINGWAKE_UV_PUBLIC=1 in the environment has the same effect.
+ */
+bool ringwake_uv_knows_libuv(const struct ringwake_uv *attached);
+
+/*
+ * Loop thread, before uv_loop_close(). Closes the target: messages that were accepted are delivered
+ * before it returns, and must not begin anything of ringwake's on the loop. The helper handles are
+ * gone after it, so uv_loop_close() may follow at once.
  *
- * UV_EBUSY   async handles are open or closing, work or requests are outstanding, or
- *            ringwake_uv_run() is running
+ * UV_EBUSY    async handles are open or closing, work or requests are outstanding, or
+ *             ringwake_uv_run() is running
+ * UV_EINVAL   the loop was closed by uv_loop_close() before; the target is closed all the same
  */
 int ringwake_uv_detach(struct ringwake_uv *attached);
 
@@ -100,12 +109,18 @@ struct ringwake_uv_signal {
 	union {
 		ringwake_uv_async_cb cb;
 		uv_async_cb plain_cb; /* of a uv_async_t that <ringwake/uv-compat.h> made */
-		struct ringwake_uv_signal **link; /* once it is closing: who points to it */
 	};
 	uv_close_cb close_cb;
-	struct ringwake_uv_signal *next;
-	int closing;
-	int from_pool;
+	struct ringwake_uv_signal *next, **link; /* in the loop's list */
+	unsigned char closing;                   /* what it waits for before close_cb runs */
+	bool awaits_message;
+	bool from_freelist;
+	bool listed; /* libuv finds the handle when uv_async_send() of its own was called */
+#ifdef __cplusplus
+	unsigned missed;
+#else
+	_Atomic unsigned missed; /* a send that could not reach the target, in a forked child */
+#endif
 };
 
 struct ringwake_uv_async {
@@ -128,8 +143,9 @@ int ringwake_uv_async_init(
 int ringwake_uv_async_send(ringwake_uv_async_t *async);
 
 /*
- * Loop thread. Closes any handle of the loop, as uv_close() does; a ringwake_uv_async_t has to be
- * closed by this function. cb runs when no send is under way in it any more.
+ * Loop thread. Closes any handle of the loop, as uv_close() does. Close a ringwake_uv_async_t by
+ * this function; uv_close() works too, at a higher cost if the handle's message waits in a long
+ * queue. cb runs when no send is under way in it any more.
  */
 void ringwake_uv_close(uv_handle_t *handle, uv_close_cb cb);
 

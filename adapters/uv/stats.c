@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Each open loop has an entry with a reference to its target. The entry is taken out by an
+ * exchange: by the loop's thread when the loop is closed, or by the thread that ends the process.
+ * So no lock is held, and no target is read that is gone. Entries are used again, and never freed.
+ *
+ * RINGWAKE_UV_STATS=1 in the environment: a line on standard error when a process ends that had a
+ * loop. A forked child counts its own loops only.
+ */
+#include "stats.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct entry {
+	struct entry *next;
+	_Atomic(const uv_loop_t *) loop;
+	_Atomic(struct ringwake *) target; /* NULL: the entry is free */
+	pid_t process;
+};
+
+static _Atomic(struct entry *) newest;
+
+/* Relaxed, throughout: figures for people. */
+static struct {
+	_Atomic pid_t process;
+	_Atomic unsigned long loops, callbacks, doorbells, plain;
+} total;
+
+static void start_anew_in_child(void)
+{
+	pid_t process = getpid();
+	if (atomic_exchange_explicit(&total.process, process, memory_order_relaxed) == process)
+		return;
+	atomic_store_explicit(&total.loops, 0, memory_order_relaxed);
+	atomic_store_explicit(&total.callbacks, 0, memory_order_relaxed);
+	atomic_store_explicit(&total.doorbells, 0, memory_order_relaxed);
+	atomic_store_explicit(&total.plain, 0, memory_order_relaxed);
+}
+
+static void add(_Atomic unsigned long *sum, unsigned long count)
+{
+	atomic_fetch_add_explicit(sum, count, memory_order_relaxed);
+}
+
+static void take_out(struct entry *entry)
+{
+	/* Acquire: pairs with the release in put_in. */
+	struct ringwake *target =
+		atomic_exchange_explicit(&entry->target, NULL, memory_order_acquire);
+	if (target == NULL)
+		return;
+	if (entry->process == getpid()) {
+		struct ringwake_stats stats;
+		ringwake_stats(target, &stats);
+		start_anew_in_child();
+		add(&total.loops, 1);
+		add(&total.callbacks, stats.messages);
+		add(&total.doorbells, stats.wakes_rung);
+	}
+	ringwake_unref(target);
+}
+
+static bool put_in(struct entry *entry, const uv_loop_t *loop, struct ringwake *target)
+{
+	const uv_loop_t *none = NULL;
+	/* Acquire: pairs with the release in ringwake_uv_stats_close. */
+	if (!atomic_compare_exchange_strong_explicit(
+		    &entry->loop, &none, loop, memory_order_acquire, memory_order_relaxed))
+		return false;
+	entry->process = getpid();
+	/* Release: pairs with the acquire in take_out. */
+	atomic_store_explicit(&entry->target, ringwake_ref(target), memory_order_release);
+	return true;
+}
+
+static struct entry *first(void)
+{
+	/* Acquire: pairs with the release below. */
+	return atomic_load_explicit(&newest, memory_order_acquire);
+}
+
+void ringwake_uv_stats_open(const uv_loop_t *loop, struct ringwake *target)
+{
+	ringwake_uv_stats_close(
+		loop); /* one at this address that was never closed, or the parent's */
+	for (struct entry *i = first(); i; i = i->next)
+		if (put_in(i, loop, target))
+			return;
+	struct entry *fresh = calloc(1, sizeof *fresh);
+	if (fresh == NULL)
+		return;
+	put_in(fresh, loop, target);
+	fresh->next = first();
+	/* Release: the entry is complete when others find it. */
+	while (!atomic_compare_exchange_weak_explicit(
+		&newest, &fresh->next, fresh, memory_order_release, memory_order_relaxed))
+		;
+}
+
+void ringwake_uv_stats_close(const uv_loop_t *loop)
+{
+	for (struct entry *i = first(); i; i = i->next) {
+		/* Relaxed: only the loop's thread has put it there. */
+		if (atomic_load_explicit(&i->loop, memory_order_relaxed) != loop)
+			continue;
+		take_out(i);
+		/* Release: pairs with the acquire in put_in. */
+		atomic_store_explicit(&i->loop, NULL, memory_order_release);
+	}
+}
+
+void ringwake_uv_stats_plain(void)
+{
+	start_anew_in_child();
+	add(&total.plain, 1);
+}
+
+__attribute__((destructor)) static void report(void)
+{
+	const char *wanted = getenv("RINGWAKE_UV_STATS");
+	if (wanted == NULL || *wanted == '\0')
+		return;
+	start_anew_in_child();
+	for (struct entry *i = first(); i; i = i->next)
+		take_out(i);
+	if (total.loops > 0)
+		fprintf(stderr, "ringwake-uv: %lu loops, %lu callbacks, %lu doorbells\n",
+			total.loops, total.callbacks, total.doorbells);
+	if (total.plain > 0)
+		fprintf(stderr,
+			"ringwake-uv: %lu loops stay as libuv %s made them: its layout is not "
+			"known\n",
+			total.plain, uv_version_string());
+}
