@@ -12,85 +12,18 @@
 #include "attach.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
-
-static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_once_t list_once = PTHREAD_ONCE_INIT;
-static struct ringwake_ev *list;
-
-static void lock_list(void)
-{
-	pthread_mutex_lock(&list_lock);
-}
-
-static void unlock_list(void)
-{
-	pthread_mutex_unlock(&list_lock);
-}
-
-static void mark_foreign(void)
-{
-	for (struct ringwake_ev *i = list; i; i = i->next)
-		i->foreign = true;
-	unlock_list();
-}
-
-static void watch_forks(void)
-{
-	pthread_atfork(lock_list, unlock_list, mark_foreign);
-}
-
-static struct ringwake_ev *find_locked(const struct ev_loop *loop)
-{
-	struct ringwake_ev *found = list;
-	while (found && found->loop != loop)
-		found = found->next;
-	return found;
-}
-
-struct ringwake_ev *ringwake_ev_find(const struct ev_loop *loop)
-{
-	lock_list();
-	struct ringwake_ev *found = find_locked(loop);
-	unlock_list();
-	return found;
-}
-
-static bool enlist(struct ringwake_ev *attached)
-{
-	pthread_once(&list_once, watch_forks);
-	lock_list();
-	bool first = find_locked(attached->loop) == NULL;
-	if (first) {
-		attached->next = list;
-		list = attached;
-	}
-	unlock_list();
-	return first;
-}
-
-static void delist(struct ringwake_ev *attached)
-{
-	lock_list();
-	struct ringwake_ev **link = &list;
-	while (*link != attached)
-		link = &(*link)->next;
-	*link = attached->next;
-	unlock_list();
-}
 
 bool ringwake_ev_is_foreign(struct ringwake_ev *attached)
 {
-	/* To a target that is not the parent's it does nothing: the ring is private. */
-	if (!attached->foreign)
-		attached->foreign = ringwake_post(attached->target, 0, 0) == -EOWNERDEAD;
+	if (attached->target)
+		attached->foreign = ringwake_is_inherited(attached->target);
 	return attached->foreign;
 }
 
 static void fall_asleep(struct ringwake_ev *attached)
 {
-	if (!attached->foreign && !ringwake_arm(attached->target))
+	if (!ringwake_ev_is_foreign(attached) && !ringwake_arm(attached->target))
 		ringwake_ev_stay_awake(attached);
 }
 
@@ -109,7 +42,7 @@ static void on_after(struct ev_loop *loop, ev_check *watcher, int revents)
 	struct ringwake_ev *attached = watcher->data;
 	(void)revents;
 	ringwake_ev_may_wait(attached);
-	if (attached->foreign)
+	if (ringwake_ev_is_foreign(attached))
 		return;
 	ringwake_disarm(attached->target);
 	ev_feed_event(loop, &attached->dispatch, EV_CUSTOM);
@@ -124,7 +57,7 @@ static void on_dispatch(struct ev_loop *loop, ev_watcher *watcher, int revents)
 	struct ringwake_ev *attached = watcher->data;
 	(void)loop;
 	(void)revents;
-	if (!attached->foreign)
+	if (!ringwake_ev_is_foreign(attached))
 		ringwake_dispatch(attached->target, 0); /* may detach: nothing follows */
 }
 
@@ -157,7 +90,7 @@ static void close_target(struct ringwake_ev *attached)
 	ringwake_close(attached->target);
 	attached->target = NULL;
 	ringwake_ev_forget_inherited(attached);
-	delist(attached);
+	ringwake_ev_delist(attached);
 }
 
 static void on_destroyed(struct ev_loop *loop, ev_cleanup *watcher, int revents)
@@ -220,13 +153,14 @@ int ringwake_ev_attach(
 	attached->loop = loop;
 	if (params)
 		attached->params = *params;
-	if (!enlist(attached)) {
-		free(attached);
-		return -EBUSY;
-	}
-	int error = open_all(attached);
+	int error = ringwake_ev_enlist(attached);
 	if (error < 0) {
-		delist(attached);
+		free(attached);
+		return error;
+	}
+	error = open_all(attached);
+	if (error < 0) {
+		ringwake_ev_delist(attached);
 		free(attached);
 		return error;
 	}

@@ -11,7 +11,7 @@ struct ringwake_ev {
 	struct ringwake_params params; /* for the next target, in a forked child */
 	enum ringwake_path path;       /* the present target's */
 	struct inherited *inherited;   /* targets of the processes that this one was forked from */
-	bool foreign;                  /* the target is the parent process's */
+	bool foreign;                  /* the target is, or was, the parent process's */
 	unsigned waits_at; /* ev_depth() of the outermost turn between its edges, or 0 */
 
 	ev_prepare before; /* the edges of the wait */
@@ -37,14 +37,16 @@ static inline void ringwake_ev_activate(ev_watcher *watcher)
 	watcher->active = 1;
 }
 
-/* NULL if the loop has no target. */
+/* registry.c. NULL if the loop has no target; -EBUSY if it has one, -ENOMEM. */
 struct ringwake_ev *ringwake_ev_find(const struct ev_loop *loop);
+int ringwake_ev_enlist(struct ringwake_ev *attached);
+void ringwake_ev_delist(struct ringwake_ev *attached);
 
 /* Loop thread. The descriptors that end the wait. */
 int ringwake_ev_open_watched(struct ringwake_ev *attached);
 int ringwake_ev_change_doorbell(struct ringwake_ev *attached, const struct ringwake *target);
 
-/* Loop thread. In a forked child, also one of a fork that ran no handlers. */
+/* Loop thread. The target is the parent's of this forked child. */
 bool ringwake_ev_is_foreign(struct ringwake_ev *attached);
 
 /* The loop must not wait in this turn; it is over. */

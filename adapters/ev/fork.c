@@ -38,7 +38,6 @@ void ringwake_ev_forget_inherited(struct ringwake_ev *attached)
 void ringwake_ev_renew(struct ringwake_ev *attached)
 {
 	struct ringwake *target;
-	attached->foreign = true; /* by a fork that ran no handlers, too */
 	ringwake_ev_forget_work(attached);
 	/* If either fails, the loop runs on, and sends go on to return -EOWNERDEAD. */
 	if (ringwake_open(&target, NULL, &attached->params) < 0)
@@ -51,6 +50,5 @@ void ringwake_ev_renew(struct ringwake_ev *attached)
 	ringwake_close(attached->target);
 	attached->target = target;
 	attached->path = ringwake_path(target);
-	attached->foreign = false;
 	ringwake_ev_move_asyncs(attached);
 }

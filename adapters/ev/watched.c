@@ -165,7 +165,7 @@ static void ring(const struct ringwake_ev *attached)
 void ringwake_ev_end_watched(struct ringwake_ev *attached)
 {
 	/* In a forked child the ring is the parent's, and libev sets up its own anew. */
-	if (ev_backend(attached->loop) == EVBACKEND_IOURING && !attached->foreign)
+	if (ev_backend(attached->loop) == EVBACKEND_IOURING && !ringwake_ev_is_foreign(attached))
 		ring(attached);
 	else
 		ringwake_ev_release_watched(attached);
