@@ -26,14 +26,17 @@ static struct ringwake_uv_signal *signal_with(struct ringwake_event *event)
 	return (struct ringwake_uv_signal *)event; /* its first member */
 }
 
+/* A handle may have been closed by uv_close(), and nothing has noticed yet. */
 static void call(struct ringwake_uv_signal *signal)
 {
-	if (uv_is_closing((uv_handle_t *)signal->handle))
-		return; /* by uv_close(), and nothing has noticed yet */
-	if (signal->from_freelist && signal->plain_cb)
-		signal->plain_cb(signal->handle);
-	else if (!signal->from_freelist && signal->cb)
+	if (signal->cb && !uv_is_closing((uv_handle_t *)signal->handle))
 		signal->cb((ringwake_uv_async_t *)signal->handle);
+}
+
+static void call_plain(struct ringwake_uv_signal *signal)
+{
+	if (signal->plain_cb && !ringwake_uv_handle_is_closing(signal->handle))
+		signal->plain_cb(signal->handle);
 }
 
 static void on_event(struct ringwake_event *event)
@@ -41,26 +44,44 @@ static void on_event(struct ringwake_event *event)
 	call(signal_with(event));
 }
 
-/* libuv's own uv_async_send() was called. */
-static void call_for_libuv(struct ringwake_uv_signal *signal)
+static void on_plain_event(struct ringwake_event *event)
 {
+	call_plain(signal_with(event));
+}
+
+/* What libuv calls if its own uv_async_send() was called. Also the marks of the two kinds of
+ * handle.
+ */
+static void on_libuv(uv_async_t *handle)
+{
+	struct ringwake_uv_signal *signal = &((ringwake_uv_async_t *)handle)->signal;
 	struct ringwake_uv *attached = signal->attached;
 	ringwake_uv_enter(attached);
 	call(signal);
 	ringwake_uv_leave(attached);
 }
 
-/* The callbacks that libuv knows are also the marks of the two kinds of handle. */
-static void on_libuv(uv_async_t *handle)
-{
-	call_for_libuv(&((ringwake_uv_async_t *)handle)->signal);
-}
-
 static void on_libuv_taken(uv_async_t *handle)
 {
 	struct ringwake_uv_signal *signal = ringwake_uv_async_slot(handle);
-	if (signal)
-		call_for_libuv(signal);
+	if (signal == NULL)
+		return;
+	struct ringwake_uv *attached = signal->attached;
+	ringwake_uv_enter(attached);
+	call_plain(signal);
+	ringwake_uv_leave(attached);
+}
+
+/* Where the layout is not known, a handle's mark may be elsewhere. */
+static struct ringwake_uv_signal *search_signal(const uv_async_t *handle)
+{
+	struct ringwake_uv *attached = ringwake_uv_find(handle->loop);
+	if (attached == NULL || attached->knows_libuv)
+		return NULL;
+	struct ringwake_uv_signal *found = attached->signals;
+	while (found && found->handle != handle)
+		found = found->next;
+	return found;
 }
 
 /* Loop thread. The signal of a handle that is open or closing, or NULL. */
@@ -69,26 +90,20 @@ static struct ringwake_uv_signal *signal_of(uv_handle_t *handle)
 	if (handle->type != UV_ASYNC)
 		return NULL;
 	uv_async_t *async = (uv_async_t *)handle;
-	struct ringwake_uv *attached = ringwake_uv_find(handle->loop);
-	if (attached && !attached->knows_libuv) {
-		struct ringwake_uv_signal *i = attached->signals;
-		while (i && i->handle != async)
-			i = i->next;
-		return i;
-	}
-	if (!attached)
-		return NULL;
-	if (ringwake_uv_async_cb_of(async) == on_libuv_taken)
+	uv_async_cb mark = ringwake_uv_async_cb_of(async);
+	if (mark == on_libuv_taken)
 		return ringwake_uv_async_slot(async);
-	bool is_ours = ringwake_uv_async_cb_of(async) == on_libuv;
-	return is_ours ? &((ringwake_uv_async_t *)async)->signal : NULL;
+	if (mark == on_libuv)
+		return &((ringwake_uv_async_t *)async)->signal;
+	return search_signal(async);
 }
 
 /* A signal of the free list keeps its target in memory, for a send that comes too late. */
 static void bind_signal(struct ringwake_uv *attached, struct ringwake_uv_signal *signal)
 {
 	struct ringwake *before = signal->from_freelist ? signal->event.target : NULL;
-	ringwake_event_init(&signal->event, attached->target, on_event);
+	ringwake_event_init(&signal->event, attached->target,
+		signal->from_freelist ? on_plain_event : on_event);
 	if (signal->from_freelist)
 		ringwake_ref(attached->target);
 	if (before)
@@ -194,7 +209,7 @@ void ringwake_uv_deliver_missed(struct ringwake_uv *attached)
 	while (signal && !attached->detached) {
 		struct ringwake_uv_signal *next = signal->next;
 		if (signal->closing == 0 && take_missed(signal))
-			call(signal);
+			call_plain(signal); /* only sends of libuv's name miss */
 		signal = next;
 	}
 }

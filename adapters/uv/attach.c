@@ -42,7 +42,7 @@ static struct ringwake_uv *find_listed(const uv_loop_t *loop)
 
 struct ringwake_uv *ringwake_uv_find(const uv_loop_t *loop)
 {
-	if (!ringwake_uv_layout_holds(loop))
+	if (!ringwake_uv_slot_holds(loop))
 		return find_listed(loop);
 	struct ringwake_uv *attached = ringwake_uv_loop_slot(loop);
 	if (attached && attached->library != &library)

@@ -3,21 +3,25 @@
  * The helper handles, by which a loop whose uv_run() stays as it is waits for its target. Each
  * iteration of the loop:
  *
- *   prepare  arm; if messages are there already, run them, and an idle handle keeps the loop from
- *            blocking
+ *   prepare  arm; if messages are there already, have libuv report them after the poll
  *   poll     the doorbell's descriptor ends the wait; run callbacks
- *   check    disarm, run what came meanwhile, and arm for a program that now leaves uv_run() and
- *            waits for libuv's epoll by itself
+ *   check    disarm, and arm for a program that now leaves uv_run() and waits for libuv's epoll by
+ *            itself; if messages are there already, an idle handle keeps the loop from blocking
+ *
+ * So callbacks run where those of a uv_async_t do. After the poll libuv runs callbacks of writes
+ * and those that they cause, in several rounds; a callback in another phase would come too late for
+ * them, and a peer's answer could be read before a write is reported.
  *
  * The prepare and check handles are the last to run, so the arming comes after the application's
- * own prepare callbacks, and callbacks run where those of a uv_async_t do.
+ * own prepare callbacks.
  *
  * The descriptors are watched edge-triggered, which spares the kernel a second look at a ring that
  * was emptied. An iteration takes as many completions as the queue holds, so what it leaves has
  * come since, and is reported again.
  *
  * With public functions of libuv alone, uv_walk() shows the helpers, descriptors are watched
- * level-triggered, and a helper is gone only after uv_close() and one more iteration.
+ * level-triggered, messages that are there before or after the poll run in the prepare and check
+ * phases, and a helper is gone only after uv_close() and one more iteration.
  */
 #include "attach.h"
 #include "libuv.h"
@@ -55,7 +59,8 @@ static void on_readable(uv_poll_t *handle, int status, int events)
 {
 	struct ringwake_uv *attached = handle->data;
 	(void)status;
-	(void)events;
+	if (attached->knows_libuv && events & UV_READABLE)
+		ringwake_uv_unfeed(handle); /* one call is enough */
 	ringwake_uv_enter(attached);
 	ringwake_disarm(attached->target);
 	ringwake_uv_deliver(attached);
@@ -89,8 +94,12 @@ static void sleep_in_epoll(struct ringwake_uv *attached)
 		ringwake_uv_watch(attached, attached->doorbell);
 	if (attached->has_ring && io_uring_sq_ready(&attached->ring) > 0)
 		io_uring_submit(&attached->ring);
-	if (!arm(attached))
-		ringwake_dispatch(attached->target, 0);
+	if (!arm(attached)) {
+		if (attached->knows_libuv && attached->doorbell)
+			ringwake_uv_feed(attached->loop, attached->doorbell);
+		else
+			ringwake_dispatch(attached->target, 0);
+	}
 	if (attached->has_ring && io_uring_sq_ready(&attached->ring) > 0)
 		ringwake_uv_keep_awake(attached); /* the kernel refused them for the moment */
 }
@@ -109,7 +118,8 @@ static void on_after(uv_check_t *handle)
 	struct ringwake_uv *attached = handle->data;
 	ringwake_uv_enter(attached);
 	ringwake_disarm(attached->target);
-	ringwake_dispatch(attached->target, 0);
+	if (!attached->knows_libuv)
+		ringwake_dispatch(attached->target, 0);
 	if (!attached->detached) {
 		ringwake_uv_notice_closes(attached);
 		arm(attached);
@@ -278,6 +288,8 @@ void ringwake_uv_close_watch(struct ringwake_uv *attached, uv_poll_t **watch)
 	if (handle == NULL)
 		return;
 	*watch = NULL;
+	if (attached->knows_libuv)
+		ringwake_uv_unfeed(handle);
 	if (!uv_is_closing((uv_handle_t *)handle))
 		ringwake_uv_unwatch(attached, handle);
 	if (remove_helper(attached, handle))

@@ -40,19 +40,20 @@ static bool is_queue(const void *member)
 static bool queues_hold(const uv_loop_t *loop)
 {
 	return is_queue(&loop->handle_queue) && is_queue(&loop->watcher_queue) &&
-		is_queue(&loop->prepare_handles) && is_queue(&loop->check_handles) &&
-		is_queue(&loop->async_handles) && is_queue(&loop->wq_async.queue) &&
-		is_queue(&loop->wq_async.handle_queue) &&
+		is_queue(&loop->pending_queue) && is_queue(&loop->prepare_handles) &&
+		is_queue(&loop->check_handles) && is_queue(&loop->async_handles) &&
+		is_queue(&loop->wq_async.queue) && is_queue(&loop->wq_async.handle_queue) &&
 		is_queue(&loop->child_watcher.handle_queue);
 }
 
-/* The loop's own handles are initialised and, once uv_loop_init() has returned, hidden. */
+/* The loop's own handles. One of them lies before the slot and one behind it. */
 static bool own_handles_hold(const uv_loop_t *loop)
 {
 	const uv_signal_t *child = &loop->child_watcher;
 	const uv_async_t *workers = &loop->wq_async;
 	return child->loop == loop && child->type == UV_SIGNAL && workers->loop == loop &&
-		workers->type == UV_ASYNC && child->flags & RINGWAKE_UV_HANDLE_INTERNAL;
+		workers->type == UV_ASYNC && child->flags & RINGWAKE_UV_HANDLE_INTERNAL &&
+		!((child->flags | workers->flags) & RINGWAKE_UV_HANDLE_CLOSING);
 }
 
 /* What is the same for all loops of a process is asked once. */
@@ -67,6 +68,11 @@ static bool libuv_holds(void)
 		atomic_store_explicit(&known, result, memory_order_relaxed);
 	}
 	return result == HOLDS;
+}
+
+bool ringwake_uv_slot_holds(const uv_loop_t *loop)
+{
+	return libuv_holds() && own_handles_hold(loop);
 }
 
 bool ringwake_uv_layout_holds(const uv_loop_t *loop)
@@ -92,7 +98,8 @@ bool ringwake_uv_poll_holds(const uv_loop_t *loop, const uv_poll_t *poll, int fd
 {
 	void *const *watchers = (const void *)&loop->watcher_queue;
 	return watchers[1] == &poll->io_watcher.watcher_queue &&
-		is_queue(&poll->io_watcher.watcher_queue) && poll->io_watcher.fd == fd &&
+		is_queue(&poll->io_watcher.watcher_queue) &&
+		is_queue(&poll->io_watcher.pending_queue) && poll->io_watcher.fd == fd &&
 		poll->io_watcher.pevents == POLLIN;
 }
 

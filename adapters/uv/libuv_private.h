@@ -2,8 +2,8 @@
 /*
  * All that the adapter touches of libuv besides its public functions and fields. No other file of
  * the adapter names a private member. The layout is that of libuv 1.44 to 1.53; each attach
- * verifies it by ringwake_uv_layout_holds(). Where it does not hold, none of these functions is
- * called.
+ * verifies it by ringwake_uv_layout_holds(). Where it does not hold, nothing is written by these
+ * functions, and what they read is not relied on.
  *
  * libuv's queues are two pointers, next and previous: an array up to 1.45, a structure since 1.46.
  */
@@ -22,6 +22,9 @@
  * and changes nothing. False also if the environment has RINGWAKE_UV_PUBLIC=1.
  */
 bool ringwake_uv_layout_holds(const uv_loop_t *loop);
+
+/* The part of that which is about the loop's slot, below. It is quicker. */
+bool ringwake_uv_slot_holds(const uv_loop_t *loop);
 
 /* The same for helper handles of ours that were started just now. */
 bool ringwake_uv_edges_hold(
@@ -108,6 +111,14 @@ static inline void ringwake_uv_hide(void *handle)
 	((uv_handle_t *)handle)->flags |= RINGWAKE_UV_HANDLE_INTERNAL;
 }
 
+/* uv_close() was called. */
+#define RINGWAKE_UV_HANDLE_CLOSING 0x1u
+
+static inline bool ringwake_uv_handle_is_closing(const uv_async_t *handle)
+{
+	return handle->flags & RINGWAKE_UV_HANDLE_CLOSING;
+}
+
 /* Takes a stopped handle off the loop. uv_close() would need another iteration of the loop. */
 static inline void ringwake_uv_forget(void *handle)
 {
@@ -124,6 +135,21 @@ static inline void ringwake_uv_set_edge_triggered(uv_poll_t *handle, bool on)
 		handle->io_watcher.pevents |= EPOLLET;
 	else
 		handle->io_watcher.pevents &= ~(unsigned)EPOLLET;
+}
+
+/*
+ * Has libuv call the callback of the handle after the next poll, as if it were writable, in the
+ * rounds in which it calls callbacks of writes. From a prepare callback on, libuv does not block.
+ */
+static inline void ringwake_uv_feed(uv_loop_t *loop, uv_poll_t *handle)
+{
+	ringwake_uv_move_to_end(RINGWAKE_UV_QUEUE(loop->pending_queue),
+		RINGWAKE_UV_QUEUE(handle->io_watcher.pending_queue));
+}
+
+static inline void ringwake_uv_unfeed(uv_poll_t *handle)
+{
+	ringwake_uv_unlink(RINGWAKE_UV_QUEUE(handle->io_watcher.pending_queue));
 }
 
 /* libuv runs prepare and check handles in the order of these lists. */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* ringwake_uv_run(): the phases of a turn, timers, uv_stop() and signals. */
+/* uv_run() and ringwake_uv_run(): the phases of an iteration, timers, uv_stop() and signals. */
 #include "fixture.h"
 
 #include <sched.h>
 #include <signal.h>
+#include <sys/socket.h>
 
 static int run(struct fixture *f, uv_run_mode mode)
 {
@@ -230,9 +231,144 @@ static void test_uv_signal(void **state)
 	close_loop(&f);
 }
 
+/*
+ * A callback starts a write, whose callback starts another one, and so on. The peer's answer is
+ * readable before the last one can be reported. uv_run() reports all that a uv_async_t's callback
+ * causes, up to a limit, before it polls again.
+ */
+enum { MOST_WRITES = 4 };
+
+struct writer {
+	struct fixture f;
+	struct counter counter;
+	uv_pipe_t stream;
+	uv_write_t writes[MOST_WRITES];
+	uv_timer_t timer;
+	uv_poll_t poll;
+	unsigned wanted, started, reported, reported_at_read;
+	int peer;
+};
+
+static void start_write(struct writer *writer);
+
+static void write_next(uv_write_t *request, int status)
+{
+	struct writer *writer = request->data;
+	assert_int_equal(status, 0);
+	if (++writer->reported < writer->wanted)
+		start_write(writer);
+}
+
+static void start_write(struct writer *writer)
+{
+	uv_buf_t text = uv_buf_init((char *)"text", 4);
+	uv_write_t *request = &writer->writes[writer->started++];
+	request->data = writer;
+	assert_int_equal(
+		uv_write(request, (uv_stream_t *)&writer->stream, &text, 1, write_next), 0);
+	if (writer->started == writer->wanted)
+		assert_int_equal(write(writer->peer, "answer", 6), 6);
+}
+
+static void start_writing(ringwake_uv_async_t *async)
+{
+	start_write(async->data);
+	close_counter((struct counter *)async);
+}
+
+static void give_room(uv_handle_t *handle, size_t size, uv_buf_t *room)
+{
+	static char space[64];
+	(void)handle;
+	(void)size;
+	*room = uv_buf_init(space, sizeof space);
+}
+
+static void read_answer(uv_stream_t *stream, ssize_t size, const uv_buf_t *text)
+{
+	struct writer *writer = stream->data;
+	(void)text;
+	if (size <= 0)
+		return;
+	writer->reported_at_read = writer->reported;
+	uv_close((uv_handle_t *)stream, NULL);
+}
+
+static void send_from_timer(uv_timer_t *timer)
+{
+	send_counter(&((struct writer *)timer->data)->counter);
+	uv_close((uv_handle_t *)timer, NULL);
+}
+
+static void send_from_poll(uv_poll_t *poll, int status, int events)
+{
+	(void)status;
+	(void)events;
+	send_counter(&((struct writer *)poll->data)->counter);
+	uv_close((uv_handle_t *)poll, NULL);
+}
+
+static void open_writer(struct writer *writer, int pair[2])
+{
+	open_loop(&writer->f);
+	assert_int_equal(
+		ringwake_uv_async_init(writer->f.attached, &writer->counter.async, start_writing),
+		0);
+	writer->counter.async.data = writer;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	writer->peer = pair[1];
+	uv_pipe_init(&writer->f.loop, &writer->stream, 0);
+	assert_int_equal(uv_pipe_open(&writer->stream, pair[0]), 0);
+	writer->stream.data = writer;
+	uv_read_start((uv_stream_t *)&writer->stream, give_room, read_answer);
+}
+
+enum sender { TIMER, POLL, THREAD, SENDERS };
+
+/* A send of the timer is found by the prepare handle, one of the poll handle by the check handle.
+ */
+static void report_writes(unsigned wanted, enum sender sender)
+{
+	struct writer writer = {.wanted = wanted};
+	int pair[2], other[2];
+	pthread_t thread;
+	open_writer(&writer, pair);
+	assert_int_equal(pipe(other), 0);
+	if (sender == TIMER) {
+		uv_timer_init(&writer.f.loop, &writer.timer);
+		writer.timer.data = &writer;
+		uv_timer_start(&writer.timer, send_from_timer, 1, 0);
+	} else if (sender == POLL) {
+		assert_int_equal(write(other[1], "", 1), 1);
+		uv_poll_init(&writer.f.loop, &writer.poll, other[0]);
+		writer.poll.data = &writer;
+		uv_poll_start(&writer.poll, UV_READABLE, send_from_poll);
+	} else {
+		thread = start(send_from_here, &writer.counter);
+	}
+	assert_int_equal(uv_run(&writer.f.loop, UV_RUN_DEFAULT), 0);
+	if (sender == THREAD)
+		join(thread);
+	assert_int_equal(writer.reported_at_read, wanted);
+	close(other[0]);
+	close(other[1]);
+	close(pair[1]);
+	close_loop(&writer.f);
+}
+
+static void test_writes_are_reported_before_the_next_poll(void **state)
+{
+	(void)state;
+	skip_if_public("callbacks also run in other phases");
+	for (unsigned wanted = 1; wanted <= MOST_WRITES; wanted++)
+		for (enum sender sender = TIMER; sender < SENDERS; sender++)
+			report_writes(wanted, sender);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		ON_BOTH_PATHS(test_writes_are_reported_before_the_next_poll),
 		ON_BOTH_PATHS(test_prepare_comes_before_sleep),
 		ON_BOTH_PATHS(test_prepare_from_before_the_attach),
 		ON_BOTH_PATHS(test_time_is_fresh),
