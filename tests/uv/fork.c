@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 /* The child ends with 0 if all it says is true; the number of the line that is not, else. */
@@ -505,6 +506,72 @@ static void test_child_without_a_ring(void **state)
 	lose_the_ring_in(false);
 }
 
+/*
+ * There is no descriptor for a target of the child's. Sends are refused, the loop goes on, and a
+ * later try succeeds.
+ */
+static void try_twice(struct fixture *f, struct counter *counter, bool on_ring)
+{
+	struct rlimit limit, none;
+	alarm(30);
+	CHILD_ASSERT(uv_loop_fork(&f->loop) == 0);
+	CHILD_ASSERT(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	none = (struct rlimit){0, limit.rlim_max};
+	CHILD_ASSERT(setrlimit(RLIMIT_NOFILE, &none) == 0);
+	for (int i = 0; i < 2; i++) {
+		CHILD_ASSERT(ringwake_uv_fork(f->attached) < 0);
+		CHILD_ASSERT(ringwake_uv_async_send(&counter->async) == -EOWNERDEAD);
+		on_ring ? ringwake_uv_run(f->attached, UV_RUN_NOWAIT)
+			: uv_run(&f->loop, UV_RUN_NOWAIT);
+	}
+	CHILD_ASSERT(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	CHILD_ASSERT(ringwake_uv_fork(f->attached) == 0);
+	CHILD_ASSERT(ringwake_uv_async_send(&counter->async) == 0);
+	on_ring ? ringwake_uv_run(f->attached, UV_RUN_DEFAULT) : uv_run(&f->loop, UV_RUN_DEFAULT);
+	CHILD_ASSERT(counter->closed && counter->calls == 1);
+	CHILD_ASSERT(ringwake_uv_detach(f->attached) == 0);
+	CHILD_ASSERT(uv_loop_close(&f->loop) == 0);
+}
+
+static void detach_after_failure(struct fixture *f, struct counter *counter)
+{
+	struct rlimit limit, none;
+	alarm(30);
+	CHILD_ASSERT(uv_loop_fork(&f->loop) == 0);
+	CHILD_ASSERT(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	none = (struct rlimit){0, limit.rlim_max};
+	CHILD_ASSERT(setrlimit(RLIMIT_NOFILE, &none) == 0);
+	CHILD_ASSERT(ringwake_uv_fork(f->attached) < 0);
+	CHILD_ASSERT(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	close_counter(counter);
+	CHILD_ASSERT(uv_run(&f->loop, UV_RUN_DEFAULT) == 0);
+	CHILD_ASSERT(counter->closed);
+	CHILD_ASSERT(ringwake_uv_detach(f->attached) == 0);
+	CHILD_ASSERT(uv_loop_close(&f->loop) == 0);
+}
+
+static void test_failed_reopen(void **state)
+{
+	(void)state;
+	for (int way = 0; way < 3; way++) {
+		struct fixture f;
+		struct counter counter;
+		open_loop(&f);
+		if (way == 1)
+			ringwake_uv_ring(f.attached); /* there is one even on eventfd */
+		open_counter(&f, &counter, 1);
+		pid_t child = fork();
+		if (child == 0) {
+			way < 2 ? try_twice(&f, &counter, way == 1)
+				: detach_after_failure(&f, &counter);
+			_exit(0);
+		}
+		assert_child_succeeds(child);
+		send_counter(&counter);
+		close_loop(&f);
+	}
+}
+
 int main(void)
 {
 	setenv("UV_THREADPOOL_SIZE", "4", 1); /* WORKERS */
@@ -519,6 +586,7 @@ int main(void)
 		ON_BOTH_PATHS(test_workers_of_the_child),
 		ON_BOTH_PATHS(test_cancel_in_the_child),
 		ON_BOTH_PATHS(test_child_without_a_ring),
+		ON_BOTH_PATHS(test_failed_reopen),
 	};
 	return RUN_BOUNDED(tests, 60);
 }

@@ -2,6 +2,8 @@
 /* ringwake_uv_queue_work() and ringwake_uv_cancel(). */
 #include "fixture.h"
 
+#include <ringwake/pool.h>
+
 struct task {
 	uv_work_t request;
 	struct ringwake_uv *attached;
@@ -248,6 +250,61 @@ static void test_two_loops_share_the_workers(void **state)
 	close_loop(&g);
 }
 
+/* A pool of the application's runs the loop's work, and the shared workers do again. */
+static void test_use_pool(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct task task = {0};
+	struct ringwake_pool *pool;
+	struct ringwake_pool_stats stats;
+	open_loop(&f);
+	assert_int_equal(ringwake_pool_open(&pool, 1), 0);
+	assert_int_equal(ringwake_uv_queue_work(f.attached, &task.request, run_task, end_task), 0);
+	assert_int_equal(ringwake_uv_use_pool(f.attached, pool), UV_EBUSY);
+	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
+	assert_int_equal(ringwake_uv_use_pool(f.attached, pool), 0);
+	assert_int_equal(ringwake_uv_queue_work(f.attached, &task.request, run_task, end_task), 0);
+	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
+	assert_int_equal(task.ends, 2);
+	uv_thread_t of_pool = task.ran_on;
+	ringwake_pool_stats(pool, &stats);
+	assert_int_equal(stats.submitted, 1);
+	assert_int_equal(ringwake_uv_use_pool(f.attached, NULL), 0);
+	assert_int_equal(ringwake_uv_queue_work(f.attached, &task.request, run_task, end_task), 0);
+	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
+	assert_int_equal(task.ends, 3);
+	assert_false(uv_thread_equal(&task.ran_on, &of_pool));
+	ringwake_pool_stats(pool, &stats);
+	assert_int_equal(stats.submitted, 1);
+	assert_int_equal(ringwake_uv_use_pool(f.attached, pool), 0);
+	close_loop(&f); /* leaves the pool open */
+	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
+}
+
+/* Work that waits in a pool of the application's is taken back from there. */
+static void test_cancel_in_a_pool(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct blockade blockade;
+	struct task queued = {0};
+	struct ringwake_pool *pool;
+	open_loop(&f);
+	assert_int_equal(ringwake_pool_open(&pool, 1), 0);
+	assert_int_equal(ringwake_uv_use_pool(f.attached, pool), 0);
+	occupy(&f, &blockade, 1);
+	assert_int_equal(
+		ringwake_uv_queue_work(f.attached, &queued.request, run_task, end_task), 0);
+	assert_int_equal(ringwake_uv_cancel((uv_req_t *)&queued.request), 0);
+	let_go(&blockade);
+	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
+	end_blockade(&blockade);
+	assert_int_equal(queued.status, UV_ECANCELED);
+	close_loop(&f);
+	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -259,6 +316,8 @@ int main(void)
 		ON_BOTH_PATHS(test_threadpool_size),
 		ON_BOTH_PATHS(test_cancel_of_other_requests),
 		ON_BOTH_PATHS(test_two_loops_share_the_workers),
+		ON_BOTH_PATHS(test_use_pool),
+		ON_BOTH_PATHS(test_cancel_in_a_pool),
 	};
 	return RUN_BOUNDED(tests, 60);
 }

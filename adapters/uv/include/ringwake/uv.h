@@ -41,6 +41,12 @@ int ringwake_uv_attach(
 bool ringwake_uv_knows_libuv(const struct ringwake_uv *attached);
 
 /*
+ * Any thread. The same for a loop that this function makes, attaches and closes: 0 if the layout is
+ * known, UV_ENOTSUP if it is not, or the error of libuv or ringwake_open() that prevents the check.
+ */
+int ringwake_uv_check_libuv(void);
+
+/*
  * Loop thread, before uv_loop_close(). Closes the target: messages that were accepted are delivered
  * before it returns, and must not begin anything of ringwake's on the loop. The helper handles are
  * gone after it, so uv_loop_close() may follow at once.
