@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* ringwake-info: which path this machine takes, why, and whether it works. */
+#include <dlfcn.h>
 #include <errno.h>
 #include <liburing.h>
 #include <pthread.h>
@@ -247,6 +248,27 @@ static int tell_path(void)
 	return 0;
 }
 
+/* The libuv adapter, if it is installed, says whether it knows the libuv that is installed. */
+static void tell_libuv(void)
+{
+	void *adapter = dlopen("libringwake-uv.so.0", RTLD_NOW | RTLD_LOCAL);
+	if (adapter == NULL)
+		return;
+	int (*check)(void);
+	const char *(*version)(void);
+	*(void **)&check = dlsym(adapter, "ringwake_uv_check_libuv");
+	*(void **)&version = dlsym(adapter, "uv_version_string");
+	if (check && version) {
+		int error = check();
+		line("libuv", "%s, %s", version(),
+			error == 0                  ? "its private layout is known"
+				: error == -ENOTSUP ? "its private layout is not known: "
+						      "public functions only"
+						    : strerror(-error));
+	}
+	dlclose(adapter);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 1) {
@@ -260,6 +282,7 @@ int main(int argc, char **argv)
 	tell_settings();
 	tell_liburing();
 	tell_calls();
+	tell_libuv();
 
 	int error = tell_path();
 	fflush(stdout);
