@@ -18,6 +18,10 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
+/* Marks of a signal. */
+#define MISSED 1u /* a send could not reach the target, in a forked child */
+#define GONE   2u /* the handle is closed, and the target may be gone */
+
 /* How many handles of a loop stay in libuv's list. */
 #define LISTED 64
 
@@ -118,7 +122,7 @@ static void open_signal(
 	signal->handle = handle;
 	signal->closing = 0;
 	signal->awaits_message = false;
-	atomic_init(&signal->missed, 0);
+	atomic_init(&signal->marks, 0);
 	signal->listed = attached->listed < LISTED || !attached->knows_libuv;
 	if (signal->listed)
 		attached->listed++;
@@ -141,10 +145,13 @@ static void forget_signal(struct ringwake_uv_signal *signal)
 	signal->attached->handles--;
 	if (signal->listed)
 		signal->attached->listed--;
-	if (!signal->from_freelist)
-		return;
-	ringwake_uv_set_async_slot(signal->handle, NULL);
-	ringwake_uv_signal_put(signal);
+	if (signal->from_freelist) {
+		ringwake_uv_set_async_slot(signal->handle, NULL);
+		ringwake_uv_signal_put(signal);
+	} else {
+		/* Relaxed: a send that comes later finds it; one beside it finds a closed event. */
+		atomic_store_explicit(&signal->marks, GONE, memory_order_relaxed);
+	}
 }
 
 int ringwake_uv_async_init(
@@ -170,6 +177,9 @@ void ringwake_uv_take_async(
 
 int ringwake_uv_async_send(ringwake_uv_async_t *async)
 {
+	/* Relaxed: as in forget_signal. */
+	if (atomic_load_explicit(&async->signal.marks, memory_order_relaxed) & GONE)
+		return UV_ECANCELED;
 	return ringwake_event_send(&async->signal.event);
 }
 
@@ -178,7 +188,7 @@ int ringwake_uv_async_send(ringwake_uv_async_t *async)
 static int send_in_child(struct ringwake_uv_signal *signal)
 {
 	/* Release: pairs with the acquire in take_missed. */
-	atomic_store_explicit(&signal->missed, 1, memory_order_release);
+	atomic_fetch_or_explicit(&signal->marks, MISSED, memory_order_release);
 	return ringwake_uv_wake_by_libuv(signal->attached);
 }
 
@@ -199,7 +209,7 @@ int ringwake_uv_send_plain(uv_async_t *handle)
 static bool take_missed(struct ringwake_uv_signal *signal)
 {
 	/* Acquire: pairs with the release in send_in_child. */
-	return atomic_exchange_explicit(&signal->missed, 0, memory_order_acquire) != 0;
+	return atomic_fetch_and_explicit(&signal->marks, ~MISSED, memory_order_acquire) & MISSED;
 }
 
 void ringwake_uv_deliver_missed(struct ringwake_uv *attached)

@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* Its address is this copy of the library's: a program and a preloaded library may have one each.
  */
@@ -86,7 +85,7 @@ static void delist(struct ringwake_uv *attached)
 
 bool ringwake_uv_is_foreign(const struct ringwake_uv *attached)
 {
-	return attached->process != getpid();
+	return ringwake_is_inherited(attached->target);
 }
 
 static int open_ring(struct ringwake_uv *attached)
@@ -147,7 +146,6 @@ static int watch_target(struct ringwake_uv *attached)
 		attached, &attached->doorbell, ringwake_fd(attached->target));
 	if (error < 0)
 		return error;
-	attached->process = getpid();
 	attached->backend_fd = uv_backend_fd(attached->loop);
 	return 0;
 }
@@ -248,6 +246,10 @@ int ringwake_uv_attach(
 	attached->knows_libuv = ringwake_uv_layout_holds(loop);
 	if (params)
 		attached->params = *params;
+	if (attached->params.fallback == NULL) {
+		attached->params.fallback = ringwake_uv_wake_by_libuv;
+		attached->params.fallback_data = attached;
+	}
 	int error = open_all(attached);
 	if (error < 0) {
 		ringwake_uv_enter(attached);

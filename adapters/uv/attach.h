@@ -2,6 +2,7 @@
 #ifndef RINGWAKE_UV_ATTACH_H
 #define RINGWAKE_UV_ATTACH_H
 
+#include <errno.h>
 #include <liburing.h>
 #include <ringwake/uv.h>
 
@@ -16,7 +17,6 @@ struct ringwake_uv {
 	bool knows_libuv; /* libuv_private.h may be used */
 	bool is_listed;
 	int backend_fd; /* the loop's epoll, when it was attached */
-	pid_t process;  /* whose target it is */
 	struct ringwake_params params;
 	struct ringwake *target;
 	struct io_uring ring; /* if has_ring; the target's too, if ring_rings */
@@ -81,6 +81,12 @@ void ringwake_uv_unwatch(struct ringwake_uv *attached, uv_poll_t *watch);
 
 /* A helper that uv_walk() shows. */
 bool ringwake_uv_is_helper(const struct ringwake_uv *attached, const uv_handle_t *handle);
+
+/* What the kernel says to a program that has forbidden io_uring to itself. It will not change. */
+static inline bool ringwake_uv_is_forbidden(int error)
+{
+	return error == -EPERM || error == -ENOSYS || error == -EACCES;
+}
 
 /* Any thread, any signal handler. Ends the loop's wait without the doorbell. */
 int ringwake_uv_wake_by_libuv(void *attached);

@@ -88,20 +88,29 @@ static bool arm(struct ringwake_uv *attached)
 	return armed;
 }
 
+/* Submits what the application has prepared. False if the kernel refuses it for the moment. */
+static bool submit(struct ringwake_uv *attached)
+{
+	if (!attached->has_ring || io_uring_sq_ready(&attached->ring) == 0 ||
+		ringwake_uv_is_foreign(attached))
+		return true;
+	int result = io_uring_submit(&attached->ring);
+	return io_uring_sq_ready(&attached->ring) == 0 || ringwake_uv_is_forbidden(result);
+}
+
 static void sleep_in_epoll(struct ringwake_uv *attached)
 {
 	if (attached->doorbell && !uv_is_active((uv_handle_t *)attached->doorbell))
 		ringwake_uv_watch(attached, attached->doorbell);
-	if (attached->has_ring && io_uring_sq_ready(&attached->ring) > 0)
-		io_uring_submit(&attached->ring);
+	bool submitted = submit(attached);
 	if (!arm(attached)) {
 		if (attached->knows_libuv && attached->doorbell)
 			ringwake_uv_feed(attached->loop, attached->doorbell);
 		else
 			ringwake_dispatch(attached->target, 0);
 	}
-	if (attached->has_ring && io_uring_sq_ready(&attached->ring) > 0)
-		ringwake_uv_keep_awake(attached); /* the kernel refused them for the moment */
+	if (!submitted)
+		ringwake_uv_keep_awake(attached);
 }
 
 static void on_before(uv_prepare_t *handle)
@@ -127,13 +136,16 @@ static void on_after(uv_check_t *handle)
 	ringwake_uv_leave(attached);
 }
 
-/* What woke the loop is found by on_after. */
 static void on_wake(uv_async_t *handle)
 {
 	struct ringwake_uv *attached = handle->data;
 	ringwake_uv_enter(attached);
-	if (ringwake_uv_is_foreign(attached))
+	if (ringwake_uv_is_foreign(attached)) {
 		ringwake_uv_deliver_missed(attached);
+	} else {
+		ringwake_disarm(attached->target);
+		ringwake_uv_deliver(attached);
+	}
 	ringwake_uv_leave(attached);
 }
 

@@ -18,6 +18,8 @@ void ringwake_uv_request_start(struct ringwake_uv *attached, struct io_uring_sqe
 unsigned ringwake_uv_complete(struct ringwake_uv *attached)
 {
 	unsigned called = 0;
+	if (ringwake_uv_is_foreign(attached))
+		return 0; /* the queue is the parent's */
 	struct io_uring_cqe *waiting;
 	/* A callback may detach, or fork and find itself in a child that has no ring. */
 	for (unsigned taken = 0; taken < LIMIT && attached->has_ring; taken++) {

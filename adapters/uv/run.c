@@ -91,6 +91,8 @@ bool ringwake_uv_sleep_on_ring(struct ringwake_uv *attached)
 		timeout = ringwake_spin(attached->target, timeout);
 		if (timeout != 0 && ringwake_arm(attached->target)) {
 			int result = sleep_on(&attached->ring, timeout);
+			if (ringwake_uv_is_forbidden(result))
+				attached->ring_rings = false; /* uv_run() can do without it */
 			if (result < 0 && result != -ETIME && result != -EINTR && result != -EBADR)
 				return false;
 			/* Still armed, it was not woken by a message or a wake. */
@@ -126,7 +128,7 @@ int ringwake_uv_run(struct ringwake_uv *attached, uv_run_mode mode)
 {
 	uv_loop_t *loop = attached->loop;
 	if (!attached->ring_rings || mode == UV_RUN_NOWAIT || !attached->knows_libuv ||
-		ringwake_uv_loop_wants_epoll(loop))
+		ringwake_uv_is_foreign(attached) || ringwake_uv_loop_wants_epoll(loop))
 		return uv_run(loop, mode);
 
 	attached->mode = mode;

@@ -23,8 +23,10 @@ struct ringwake_uv;
 
 /*
  * Loop thread, or before the loop runs. The target is armed and disarmed at the edges of the loop's
- * wait, so uv_run() stays as it is. The helper handles do not keep the loop alive and uv_walk()
- * does not show them, if ringwake_uv_knows_libuv(). params as for ringwake_open(); NULL: defaults.
+ * wait, so uv_run() stays as it is. The helper handles do not keep the loop alive, and uv_walk()
+ * does not show them if ringwake_uv_knows_libuv(). params as for ringwake_open(); NULL: defaults.
+ * If the kernel refuses the doorbell for good, senders use libuv's own async descriptor instead, or
+ * params->fallback.
  *
  * UV_EBUSY   the loop has a target already
  * or an error of ringwake_open() or of libuv.
@@ -110,6 +112,11 @@ typedef void (*ringwake_uv_async_cb)(ringwake_uv_async_t *async);
 /* Private. */
 struct ringwake_uv_signal {
 	struct ringwake_event event;
+#ifdef __cplusplus
+	unsigned marks;
+#else
+	_Atomic unsigned marks;
+#endif
 	struct ringwake_uv *attached;
 	uv_async_t *handle;
 	union {
@@ -122,11 +129,6 @@ struct ringwake_uv_signal {
 	bool awaits_message;
 	bool from_freelist;
 	bool listed; /* libuv finds the handle when uv_async_send() of its own was called */
-#ifdef __cplusplus
-	unsigned missed;
-#else
-	_Atomic unsigned missed; /* a send that could not reach the target, in a forked child */
-#endif
 };
 
 struct ringwake_uv_async {

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A program that forbids io_uring to itself when its loop is attached, as a sandbox does. Wakes of
+ * all kinds still arrive. A wake that is lost hangs.
+ */
+#include "fixture.h"
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <ringwake/pool.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+static unsigned answer;
+
+static void forbid(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, SYS_io_uring_setup, 0, 2),
+		BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, SYS_io_uring_register, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | answer),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+	struct sock_fprog program = {.len = sizeof code / sizeof *code, .filter = code};
+	assert_int_equal(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	assert_int_equal(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+}
+
+static int run(struct fixture *f, bool on_ring, uv_run_mode mode)
+{
+	return on_ring ? ringwake_uv_run(f->attached, mode) : uv_run(&f->loop, mode);
+}
+
+/* What a sender waits for before it sends: the loop is then about to block, or blocks. */
+static void wait_a_little(void)
+{
+	struct timespec pause = {.tv_nsec = 5000000};
+	nanosleep(&pause, NULL);
+}
+
+struct told {
+	struct ringwake_msg msg;
+	struct fixture *f;
+	struct counter *counter;
+	unsigned messages, ends;
+};
+
+static void note_message(struct ringwake_msg *msg)
+{
+	((struct told *)msg)->messages++;
+}
+
+static void *send_event(void *argument)
+{
+	struct told *told = argument;
+	wait_a_little();
+	return ringwake_uv_async_send(&told->counter->async) == 0 ? NULL : told;
+}
+
+static void *send_message(void *argument)
+{
+	struct told *told = argument;
+	wait_a_little();
+	return ringwake_send(ringwake_uv_target(told->f->attached), &told->msg) == 0 ? NULL : told;
+}
+
+static void work(uv_work_t *request)
+{
+	(void)request;
+	wait_a_little();
+}
+
+static void note_end(uv_work_t *request, int status)
+{
+	struct told *told = request->data;
+	told->ends += status == 0;
+}
+
+static void check_sender(struct told *told, void *(*send)(void *), bool on_ring)
+{
+	unsigned before = told->counter->calls + told->messages;
+	void *failed;
+	pthread_t thread = start(send, told);
+	while (told->counter->calls + told->messages == before)
+		run(told->f, on_ring, UV_RUN_ONCE);
+	assert_int_equal(pthread_join(thread, &failed), 0);
+	assert_null(failed);
+}
+
+static double processor_seconds(void)
+{
+	struct rusage usage;
+	assert_int_equal(getrusage(RUSAGE_SELF, &usage), 0);
+	return (double)usage.ru_utime.tv_sec + (double)usage.ru_stime.tv_sec +
+		1e-6 * (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+}
+
+static void do_nothing(uv_timer_t *timer)
+{
+	uv_close((uv_handle_t *)timer, NULL);
+}
+
+/* An idle loop blocks. */
+static void check_idle(struct fixture *f, bool on_ring)
+{
+	uv_timer_t timer;
+	uv_timer_init(&f->loop, &timer);
+	uv_timer_start(&timer, do_nothing, 300, 0);
+	double before = processor_seconds();
+	while (!uv_is_closing((uv_handle_t *)&timer))
+		run(f, on_ring, UV_RUN_ONCE);
+	assert_true(processor_seconds() - before < 0.1);
+	run(f, on_ring, UV_RUN_NOWAIT); /* the timer's memory is free after it */
+}
+
+static void live_without_io_uring(bool on_ring)
+{
+	struct fixture f;
+	struct counter counter;
+	struct told told = {.msg.fn = note_message, .f = &f, .counter = &counter};
+	uv_work_t request = {.data = &told};
+	open_loop(&f);
+	open_counter(&f, &counter, 0);
+	check_sender(&told, send_event, on_ring);
+	forbid();
+	for (int i = 0; i < 5; i++) {
+		check_sender(&told, send_event, on_ring);
+		check_sender(&told, send_message, on_ring);
+		assert_int_equal(ringwake_uv_queue_work(f.attached, &request, work, note_end), 0);
+		while (told.ends <= (unsigned)i)
+			run(&f, on_ring, UV_RUN_ONCE);
+	}
+	check_idle(&f, on_ring);
+	close_counter(&counter);
+	assert_int_equal(run(&f, on_ring, UV_RUN_DEFAULT), 0);
+	close_loop(&f);
+}
+
+/* The filter stays, so each life has a process of its own. */
+static void in_a_process(bool on_ring)
+{
+	struct fixture probe;
+	int status;
+	open_loop(&probe); /* skips */
+	close_loop(&probe);
+	pid_t child = fork();
+	if (child == 0) {
+		alarm(20);
+		live_without_io_uring(on_ring);
+		exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
+static void test_wakes_without_io_uring(void **state)
+{
+	(void)state;
+#ifdef __SANITIZE_THREAD__
+	print_message("ThreadSanitizer does not bear threads in a forked child\n");
+	skip();
+#endif
+	static const unsigned answers[] = {EPERM, ENOSYS, EACCES};
+	for (unsigned i = 0; i < 3; i++)
+		for (int on_ring = 0; on_ring < 2; on_ring++) {
+			answer = answers[i];
+			in_a_process(on_ring);
+		}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ON_BOTH_PATHS(test_wakes_without_io_uring),
+	};
+	return RUN_BOUNDED(tests, 120);
+}
