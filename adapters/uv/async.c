@@ -10,6 +10,7 @@
  * compat header, still reaches them. Later ones are taken off it, or a million handles would slow
  * down each wake.
  */
+#include "assertion.h"
 #include "attach.h"
 #include "libuv.h"
 #include "libuv_private.h"
@@ -269,6 +270,7 @@ void ringwake_uv_close(uv_handle_t *handle, uv_close_cb cb)
 		close_plain(handle, cb);
 		return;
 	}
+	RINGWAKE_ASSERT(signal->closing == 0 && !uv_is_closing(handle), "a handle is closed twice");
 	signal->close_cb = cb;
 	signal->closing = 1;
 	if (ringwake_event_close_later(&signal->event, on_message_gone) == 1) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The application's own requests on the loop's ring, and whose completions are whose. */
+#include "assertion.h"
 #include "attach.h"
 
 /* The most completions that are taken in one turn: callbacks may cause more and more of them. */
@@ -9,6 +10,7 @@ _Static_assert(LIMIT >= 2 * RINGWAKE_UV_RING_ENTRIES, "what epoll has reported i
 void ringwake_uv_request_start(struct ringwake_uv *attached, struct io_uring_sqe *sqe,
 	ringwake_uv_request_t *request, ringwake_uv_request_cb cb)
 {
+	RINGWAKE_ASSERT(cb != NULL, "ringwake_uv_request_start() needs a callback");
 	request->cb = cb;
 	request->attached = attached;
 	io_uring_sqe_set_data(sqe, request);
