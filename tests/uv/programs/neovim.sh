@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: MIT
+# Packages: neovim
+. "${0%/*}/common.sh"
+export OUT=/tmp/out
+# shellcheck disable=SC2086 # $RUN is a command
+$RUN nvim --clean --headless -S "${0%/*}/rpc.vim" >said 2>&1 || {
+	cat said
+	exit 1
+}
+figures said
+cat "$OUT"
