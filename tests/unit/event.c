@@ -314,6 +314,28 @@ static void test_no_callback(void **state)
 	ringwake_close(target);
 }
 
+/* The loop may have taken the messages of other senders, so only the next sender can ring. */
+static void test_send_rings_after_a_refused_wake(void **state)
+{
+	(void)state;
+	struct ringwake *target = open_target(NULL);
+	struct tally tally = {0};
+	hook_doorbell();
+	ringwake_event_init(&tally.event, target, on_tally);
+	tally.event.state = 1; /* QUEUED: its first sender has not pushed it yet */
+	assert_true(ringwake_arm(target));
+	doorbell_error = -ENOMEM;
+	assert_int_equal(ringwake_wake(target), -ENOMEM);
+	doorbell_error = 0;
+	doorbell_calls = 0;
+	assert_int_equal(ringwake_event_send(&tally.event), 0);
+	assert_int_equal(doorbell_calls, 1);
+	ringwake_disarm(target);
+	tally.event.state = 0;
+	unhook();
+	ringwake_close(target);
+}
+
 int main(void)
 {
 	const struct CMUnitTest event_tests[] = {
@@ -329,6 +351,7 @@ int main(void)
 		ON_BOTH_PATHS(test_close_while_senders_run),
 		ON_BOTH_PATHS(test_close_swallows_no_wake),
 		ON_BOTH_PATHS(test_no_callback),
+		ON_BOTH_PATHS(test_send_rings_after_a_refused_wake),
 	};
 	return RUN_BOUNDED(event_tests, 120);
 }

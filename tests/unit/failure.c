@@ -227,6 +227,45 @@ static void test_failing_sleep_leaves_the_target_usable(void **state)
 	ringwake_close(target);
 }
 
+static _Atomic unsigned reads;
+static int counting_read(int fd, uint64_t *value)
+{
+	reads++;
+	return real_system.read(fd, value);
+}
+
+/* What is never written need not be read. */
+static void test_refused_doorbell_is_not_read_for_ever(void **state)
+{
+	(void)state;
+	struct ringwake *target = open_target(NULL);
+	hook_doorbell();
+	ringwake_system.read = counting_read;
+	assert_true(ringwake_arm(target));
+	atomic_store(&hold_doorbell, true);
+	doorbell_error = -ENOMEM;
+	pthread_t sender = start(send_one, &target);
+	pthread_barrier_wait(&reached);
+	ringwake_disarm(target); /* the sender is in its system call */
+	assert_false(ringwake_arm(target));
+	ringwake_disarm(target);
+	assert_int_equal(ringwake_dispatch(target, 0), 1);
+	assert_true(ringwake_arm(target));
+	pthread_barrier_wait(&released);
+	join(sender); /* it finds the loop asleep, by itself */
+	doorbell_error = 0;
+	ringwake_disarm(target);
+	reads = 0;
+	for (int turn = 0; turn < 10; turn++) {
+		ringwake_arm(target);
+		ringwake_disarm(target);
+		ringwake_dispatch(target, 0);
+	}
+	assert_in_range(reads, 0, 1);
+	unhook();
+	ringwake_close(target);
+}
+
 static int falls_back(void *count)
 {
 	++*(unsigned *)count;
@@ -303,6 +342,7 @@ int main(void)
 		ON_BOTH_PATHS(test_interrupted_doorbell_is_tried_again),
 		ON_BOTH_PATHS(test_failure_after_the_loop_woke),
 		ON_BOTH_PATHS(test_failing_sleep_leaves_the_target_usable),
+		ON_BOTH_PATHS(test_refused_doorbell_is_not_read_for_ever),
 		ON_BOTH_PATHS(test_fallback),
 		ON_BOTH_PATHS(test_fallback_that_fails),
 	};
