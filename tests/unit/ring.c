@@ -1,38 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Targets on the application's ring: every setup that is accepted, each that is refused. */
-#include <liburing.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
-
-#include "hooks.h"
-
-static const struct setup {
-	const char *name;
-	unsigned flags;
-} setups[] = {
-	{"plain", 0},
-	{"COOP_TASKRUN", IORING_SETUP_COOP_TASKRUN},
-	{"SINGLE_ISSUER", IORING_SETUP_SINGLE_ISSUER},
-	{"SINGLE_ISSUER|DEFER_TASKRUN", IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN},
-	{"SQPOLL", IORING_SETUP_SQPOLL},
-	{"CQE32", IORING_SETUP_CQE32},
-	{"SQE128", IORING_SETUP_SQE128},
-};
-#define FOR_EACH_SETUP(setup)                                                                      \
-	for (const struct setup *setup = setups; setup < setups + sizeof setups / sizeof *setups;  \
-		setup++)
-
-/* False where this kernel has not got the setup. */
-static bool make_ring(struct io_uring *ring, unsigned entries, unsigned flags)
-{
-	int error = io_uring_queue_init(entries, ring, flags);
-	if (error == -EINVAL && flags != 0) {
-		print_message("this kernel refuses setup flags 0x%x\n", flags);
-		return false;
-	}
-	assert_int_equal(error, 0);
-	return true;
-}
+#include "rings.h"
 
 struct request {
 	struct ringwake *target;
@@ -47,14 +15,6 @@ static void *send_messages(void *argument)
 		if (ringwake_send(request->target, &request->messages[i].msg) != 0)
 			abort();
 	return NULL;
-}
-
-static void submit_nop(struct io_uring *ring, uint64_t user_data)
-{
-	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
-	assert_non_null(sqe);
-	io_uring_prep_nop(sqe);
-	io_uring_sqe_set_data64(sqe, user_data);
 }
 
 /* Counts and consumes what is in the queue; the application's data are 1, 2, 3 ... in order. */
@@ -94,7 +54,7 @@ static void test_doorbells_and_completions(void **state)
 		unsigned ran = 0, own = 0;
 		while (ran < COUNT || own < submitted) {
 			if (submitted < COUNT && submitted - own < 4)
-				submit_nop(&ring, ++submitted);
+				prepare_nop(&ring, ++submitted);
 			int result = ringwake_wait(target, -1);
 			assert_true(result >= 0);
 			ran += (unsigned)result;
@@ -151,7 +111,7 @@ static void test_overflowing_queue(void **state)
 	struct counted message = {.msg.fn = count_message};
 	uint64_t submitted = 0, next = 1;
 	for (int i = 0; i < COUNT; i++) {
-		submit_nop(&ring, ++submitted);
+		prepare_nop(&ring, ++submitted);
 		assert_int_equal(io_uring_submit(&ring), 1);
 	}
 	/* The watch of an eventfd starts when the queue has room; the loop must not sleep anyway.
@@ -185,14 +145,14 @@ static void test_close_leaves_no_doorbell(void **state)
 		assert_true(ringwake_arm(target));
 		ringwake_disarm(target);
 		for (int i = 0; i < 3; i++) {
-			submit_nop(&ring, ++submitted);
+			prepare_nop(&ring, ++submitted);
 			io_uring_submit(&ring);
 			assert_true(ringwake_arm(target));
 			ringwake_send(target, &message.msg);
 			ringwake_disarm(target);
 			ringwake_dispatch(target, 0);
 		}
-		submit_nop(&ring, ++submitted);
+		prepare_nop(&ring, ++submitted);
 		io_uring_submit(&ring);
 		/* A kernel thread may be carrying them out. */
 		struct __kernel_timespec patience = {.tv_sec = 10};
