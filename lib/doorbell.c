@@ -178,18 +178,6 @@ int ringwake_doorbell_repost(const struct doorbell *doorbell, const struct io_ur
 	return send_msg_ring(&sqe);
 }
 
-int ringwake_doorbell_get_request(struct doorbell *doorbell, struct io_uring_sqe **sqe)
-{
-	*sqe = io_uring_get_sqe(doorbell->ring);
-	if (*sqe)
-		return 0;
-	int error = ringwake_system.submit(doorbell->ring);
-	*sqe = io_uring_get_sqe(doorbell->ring);
-	if (*sqe)
-		return 0;
-	return error < 0 ? error : -EBUSY;
-}
-
 int ringwake_doorbell_prepare(struct doorbell *doorbell)
 {
 	return ringwake_doorbell_is_watched(doorbell) ? ringwake_watch_prepare(doorbell) : 1;

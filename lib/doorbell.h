@@ -99,7 +99,6 @@ void ringwake_doorbell_close(struct doorbell *doorbell);
 void ringwake_doorbell_abandon(struct doorbell *doorbell);
 
 /* For the files of the doorbell alone. */
-int ringwake_doorbell_get_request(struct doorbell *doorbell, struct io_uring_sqe **sqe);
 int ringwake_doorbell_sleep_in_ring(
 	struct doorbell *doorbell, unsigned completions, int64_t timeout_ns);
 int ringwake_doorbell_run_ring(const struct doorbell *doorbell);

@@ -17,14 +17,14 @@
  *
  * The loop may sleep only if the request is LIVE. The eventfd's count is never 0 and nobody reads
  * it, so the request completes once as soon as it starts. If that completion does not come, the
- * kernel holds the request back (the application uses IOSQE_IO_DRAIN, or an open chain of
- * IOSQE_IO_LINK), and the loop is told so instead of put to sleep.
+ * kernel holds the request back (the application uses IOSQE_IO_DRAIN), and the loop is told so
+ * instead of put to sleep.
  *
- * The request ends when the application cancels it, when its thread ends, or when the ring refuses
- * it. Each of these posts a last completion. A loop does not sleep while a completion waits in the
- * queue, so it is enough to notice the last one when it is taken out (ringwake_is_doorbell), and
- * to start anew before the next sleep. The new request finds the eventfd readable and completes at
- * once, so a ring that fell between the two is heard.
+ * The request ends when the application cancels it, when its thread ends, when the loop has moved
+ * to another thread, or when the ring refuses it. Each of these posts a last completion. A loop
+ * does not sleep while a completion waits in the queue, so it is enough to notice the last one when
+ * it is taken out (ringwake_is_doorbell), and to start anew before the next sleep. The new request
+ * finds the eventfd readable and completes at once, so a ring that fell between the two is heard.
  *
  * docs/design.md compares it with a READ request that is started anew after each wake.
  */
@@ -36,6 +36,7 @@
 
 /* A kernel thread that serves the ring starts and ends requests in its own time. */
 #define PATIENCE_NS 10000000
+#define NAP_NS      100000
 #define FEW         10
 #define MANY        1000
 
@@ -44,7 +45,7 @@ static bool is_served(const struct doorbell *doorbell)
 	return doorbell->ring->flags & IORING_SETUP_SQPOLL;
 }
 
-/* Requests end with the thread that submitted them, if no kernel thread serves the ring. */
+/* If a kernel thread serves the ring, all requests are that thread's. */
 static bool is_of_this_thread(const struct doorbell *doorbell)
 {
 	return is_served(doorbell) || doorbell->watch.thread == ringwake_thread_number();
@@ -58,13 +59,31 @@ static bool is_taken(const struct doorbell *doorbell)
 	return (int)(head - doorbell->watch.position) >= 0;
 }
 
+/* The kernel stops at a request that is wrong; a thread that serves the ring takes its time. */
+static int submit(struct doorbell *doorbell)
+{
+	int result;
+	do {
+		result = ringwake_doorbell_submit(doorbell);
+	} while (result > 0 && !is_served(doorbell));
+	for (int i = 0; is_served(doorbell) && io_uring_sq_ready(doorbell->ring) > 0; i++) {
+		if (i == MANY)
+			return -EBUSY;
+		ringwake_doorbell_nap(NAP_NS);
+	}
+	return result < 0 ? result : 0;
+}
+
+/* What is prepared already goes first: its last request may want to be linked with the next. */
 static int start(struct doorbell *doorbell)
 {
 	struct io_uring *ring = doorbell->ring;
-	struct io_uring_sqe *sqe;
-	int error = ringwake_doorbell_get_request(doorbell, &sqe);
+	int error = submit(doorbell);
 	if (error < 0)
 		return error;
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+	if (sqe == NULL)
+		return -EAGAIN;
 	io_uring_prep_poll_multishot(sqe, doorbell->fd, POLLIN);
 	io_uring_sqe_set_data64(sqe, doorbell->user_data);
 	doorbell->watch.state = WATCH_PREPARED;
@@ -73,16 +92,6 @@ static int start(struct doorbell *doorbell)
 	doorbell->watch.completions = io_uring_smp_load_acquire(ring->cq.ktail);
 	doorbell->watch.thread = ringwake_thread_number();
 	return 0;
-}
-
-static int submit(struct doorbell *doorbell)
-{
-	if (is_taken(doorbell))
-		return 0;
-	int result = ringwake_system.submit(doorbell->ring);
-	if (result < 0)
-		return result;
-	return is_served(doorbell) || is_taken(doorbell) ? 0 : -EAGAIN;
 }
 
 /* The last completion of the request in the queue. */
@@ -97,6 +106,32 @@ static const struct io_uring_cqe *newest(const struct doorbell *doorbell)
 			found = completion;
 	}
 	return found;
+}
+
+/* Before Linux 6.0, and where restrictions forbid what cancel does. */
+static int cancel_by_request(struct doorbell *doorbell)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(doorbell->ring);
+	if (sqe == NULL)
+		return -EBUSY;
+	io_uring_prep_cancel64(sqe, doorbell->user_data, 0);
+	io_uring_sqe_set_data64(sqe, doorbell->user_data);
+	io_uring_sqe_set_flags(sqe, IOSQE_CQE_SKIP_SUCCESS);
+	return submit(doorbell);
+}
+
+/* If this succeeds, a request that is LIVE will post its last completion. */
+static int cancel(struct doorbell *doorbell)
+{
+	struct io_uring_sync_cancel_reg request = {
+		.addr = doorbell->user_data,
+		.fd = -1,
+		.flags = IORING_ASYNC_CANCEL_ALL,
+		.timeout = {-1, -1},
+	};
+	int result = ringwake_system.register_ring(
+		doorbell->ring->ring_fd, IORING_REGISTER_SYNC_CANCEL, &request, 1);
+	return result < 0 ? cancel_by_request(doorbell) : result;
 }
 
 /* As ringwake_doorbell_prepare(). */
@@ -122,15 +157,25 @@ static int confirm(struct doorbell *doorbell)
 	return ringwake_doorbell_completions(doorbell) > 0 ? 0 : -EBUSY;
 }
 
+/* The completions of a request are posted by its thread, so it has to be one of this thread. */
+static void move(struct doorbell *doorbell)
+{
+	if (is_of_this_thread(doorbell))
+		return;
+	doorbell->watch.thread = ringwake_thread_number();
+	cancel(doorbell);
+}
+
 int ringwake_watch_prepare(struct doorbell *doorbell)
 {
-	bool is_ours = is_of_this_thread(doorbell);
-	if (doorbell->watch.state == WATCH_LIVE && is_ours)
+	if (doorbell->watch.state == WATCH_LIVE) {
+		move(doorbell);
 		return 1;
+	}
 	if (ringwake_doorbell_completions(doorbell) > 0)
 		return 0;
 	int error = 0;
-	if (doorbell->watch.state == WATCH_NONE || !is_ours)
+	if (doorbell->watch.state == WATCH_NONE)
 		error = start(doorbell);
 	if (error == 0)
 		error = submit(doorbell);
@@ -154,38 +199,34 @@ static void take_back(struct doorbell *doorbell)
 	doorbell->watch.state = WATCH_NONE;
 }
 
-/* Returns how many requests will post a last completion. */
-static int cancel(struct doorbell *doorbell)
+static void await_completion(struct doorbell *doorbell, unsigned completions)
 {
-	struct io_uring_sync_cancel_reg request = {
-		.addr = doorbell->user_data,
-		.fd = -1,
-		.flags = IORING_ASYNC_CANCEL_ALL,
-		.timeout = {-1, -1},
-	};
-	return ringwake_system.register_ring(
-		doorbell->ring->ring_fd, IORING_REGISTER_SYNC_CANCEL, &request, 1);
+	if (completions < doorbell->ring->cq.ring_entries)
+		ringwake_doorbell_sleep_in_ring(doorbell, completions + 1, PATIENCE_NS);
+	else
+		ringwake_doorbell_nap(NAP_NS);
 }
 
 /*
- * If the kernel refuses the cancellation (before Linux 6.0, or by a filter), the request stays. It
- * does nothing then: the eventfd is closed, so nobody writes to it.
+ * If the kernel refuses the cancellation, the request stays. It does nothing then: the eventfd is
+ * closed, so nobody writes to it.
  */
 void ringwake_watch_close(struct doorbell *doorbell)
 {
 	if (doorbell->watch.state == WATCH_NONE)
 		return;
-	if (submit(doorbell) < 0) {
+	if (submit(doorbell) < 0 && !is_taken(doorbell)) {
 		take_back(doorbell);
 		return;
 	}
 	if (doorbell->watch.state == WATCH_PREPARED)
 		confirm(doorbell);
-	int attempts = cancel(doorbell) > 0 ? MANY : FEW;
+	bool is_sure = doorbell->watch.state == WATCH_LIVE;
+	int attempts = cancel(doorbell) >= 0 && is_sure ? MANY : FEW;
 	for (;;) {
 		unsigned left = ringwake_doorbell_purge(doorbell);
 		if (doorbell->watch.state == WATCH_NONE || attempts-- == 0)
 			return;
-		ringwake_doorbell_sleep_in_ring(doorbell, left + 1, PATIENCE_NS);
+		await_completion(doorbell, left);
 	}
 }

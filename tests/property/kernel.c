@@ -191,6 +191,15 @@ static void take_request(const struct io_uring_sqe *request)
 		kernel.watch_fires = kernel.event_count > 0;
 		trace("submit: a watch%s", kernel.watching == HELD ? ", which is held back" : "");
 		return;
+	case IORING_OP_ASYNC_CANCEL:
+		require(request->flags & IOSQE_CQE_SKIP_SUCCESS, "a cancellation completes");
+		require(request->addr == kernel.watch_user_data, "cancels something else");
+		trace("submit: a cancellation");
+		if (kernel.watching == WATCHING)
+			end_watch(-ECANCELED);
+		else
+			post(request->user_data, -ENOENT, 0);
+		return;
 	case IORING_OP_NOP:
 		require(request->flags & IOSQE_CQE_SKIP_SUCCESS, "a NOP completes");
 		trace("submit: a NOP");

@@ -148,7 +148,7 @@ int ringwake_post(struct ringwake *target, uint64_t user_data, int32_t res);
  * -ECANCELED   a callback has closed the target, and the caller holds a reference
  * -EOWNERDEAD  this process is a fork of the one that opened the target
  * -EBUSY       eventfd path: the application's ring holds the target's poll request back, for a
- *              request with IOSQE_IO_DRAIN or IOSQE_IO_LINK
+ *              request with IOSQE_IO_DRAIN
  * or what io_uring_enter(2) or ppoll(2) answered; the target is left usable. -EBADR, the kernel's
  * word that it had to drop completions, counts as awake and is not returned.
  */
