@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * When a target is closed, no doorbell of it may be left on the application's ring: a later request
- * may have the same user data. Doorbells wait in two places.
+ * may have the same user data. Doorbells wait in three places.
  *
  * The completion queue is memory that the application shares with the kernel. The entries between
  * head and tail are the application's, so doorbells among them are removed in place.
@@ -12,6 +12,9 @@
  * each is posted to the ring again, behind the backlog, and then removed from the front. A marker
  * is posted first; when it arrives at the front, everything that was there has been seen. The order
  * is kept, except that completions which arrive meanwhile come before those that were posted again.
+ *
+ * A ring with IORING_SETUP_DEFER_TASKRUN keeps a list of what it has to post, and posts a few of
+ * them each time that its thread enters it. The marker comes behind all that is in the list.
  */
 #include "doorbell.h"
 
@@ -19,9 +22,16 @@
 
 #define MARKER INT32_MAX /* the result of a doorbell that nobody has rung */
 
+#define FRUITLESS 1000 /* entries of a ring that post nothing, until the marker counts as lost */
+
 static bool is_doorbell(const struct doorbell *doorbell, const struct io_uring_cqe *completion)
 {
 	return completion->user_data == doorbell->user_data;
+}
+
+static bool is_marker(const struct doorbell *doorbell, const struct io_uring_cqe *completion)
+{
+	return is_doorbell(doorbell, completion) && completion->res == MARKER;
 }
 
 /* Moves the application's completions together at the end of the queue. Returns how many. */
@@ -38,7 +48,7 @@ static unsigned remove_from_queue(struct doorbell *doorbell)
 		i--;
 		struct io_uring_cqe *completion = &queue->cqes[(i & queue->ring_mask) << shift];
 		if (is_doorbell(doorbell, completion)) {
-			if (newest == NULL)
+			if (newest == NULL && !is_marker(doorbell, completion))
 				ringwake_watch_note(&doorbell->watch, newest = completion);
 			continue;
 		}
@@ -58,10 +68,10 @@ static unsigned rotate(struct doorbell *doorbell, bool *over)
 	unsigned head, count = 0;
 	io_uring_for_each_cqe(doorbell->ring, head, completion)
 	{
-		if (is_doorbell(doorbell, completion)) {
-			*over = completion->res == MARKER;
-			if (!*over)
-				ringwake_watch_note(&doorbell->watch, completion);
+		if (is_marker(doorbell, completion)) {
+			*over = true;
+		} else if (is_doorbell(doorbell, completion)) {
+			ringwake_watch_note(&doorbell->watch, completion);
 		} else if (ringwake_doorbell_repost(doorbell, completion) < 0) {
 			*over = true;
 			break;
@@ -74,25 +84,49 @@ static unsigned rotate(struct doorbell *doorbell, bool *over)
 	return count;
 }
 
-/* The second half of a large completion cannot be posted again. */
-static void empty_backlog(struct doorbell *doorbell)
+static bool has_marker(const struct doorbell *doorbell)
 {
-	struct io_uring_cqe marker = {.user_data = doorbell->user_data, .res = MARKER};
-	if (doorbell->ring->flags & IORING_SETUP_CQE32 ||
-		ringwake_doorbell_repost(doorbell, &marker) < 0)
-		return;
-	bool over = false;
-	do {
-		ringwake_doorbell_run_ring(doorbell);
-	} while (rotate(doorbell, &over) > 0 && !over);
+	struct io_uring_cqe *completion;
+	unsigned head;
+	io_uring_for_each_cqe(doorbell->ring, head, completion)
+	{
+		if (is_marker(doorbell, completion))
+			return true;
+	}
+	return false;
+}
+
+/* Once completions were posted again, all that come before the marker have to be. */
+static void await_marker(struct doorbell *doorbell)
+{
+	bool over = false, rotates = false;
+	for (int fruitless = 0; !over && fruitless < FRUITLESS; fruitless++) {
+		unsigned tail = *doorbell->ring->cq.ktail;
+		if (ringwake_doorbell_run_ring(doorbell) < 0)
+			return;
+		if (tail != *doorbell->ring->cq.ktail)
+			fruitless = 0;
+		rotates = rotates || io_uring_cq_has_overflow(doorbell->ring);
+		if (!rotates)
+			over = has_marker(doorbell);
+		else if (rotate(doorbell, &over) > 0)
+			fruitless = 0;
+	}
+}
+
+/* The second half of a large completion cannot be posted again. */
+static bool is_searched(const struct doorbell *doorbell)
+{
+	const struct io_uring *ring = doorbell->ring;
+	return !(ring->flags & IORING_SETUP_CQE32) &&
+		(ring->flags & IORING_SETUP_DEFER_TASKRUN || io_uring_cq_has_overflow(ring));
 }
 
 unsigned ringwake_doorbell_purge(struct doorbell *doorbell)
 {
+	struct io_uring_cqe marker = {.user_data = doorbell->user_data, .res = MARKER};
 	ringwake_doorbell_run_ring(doorbell);
-	unsigned left = remove_from_queue(doorbell);
-	if (!io_uring_cq_has_overflow(doorbell->ring))
-		return left;
-	empty_backlog(doorbell);
+	if (is_searched(doorbell) && ringwake_doorbell_repost(doorbell, &marker) == 0)
+		await_marker(doorbell);
 	return remove_from_queue(doorbell);
 }
