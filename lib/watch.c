@@ -34,7 +34,7 @@
 #include "system.h"
 #include "thread.h"
 
-/* A kernel thread that serves the ring starts and ends requests in its own time. */
+/* A kernel thread that serves the ring, and a ring that defers, take their time for requests. */
 #define PATIENCE_NS 10000000
 #define NAP_NS      100000
 #define FEW         10
@@ -150,7 +150,7 @@ static int confirm(struct doorbell *doorbell)
 				io_uring_cq_advance(doorbell->ring, 1);
 			return 1;
 		}
-		if (!is_served(doorbell))
+		if (!(doorbell->ring->flags & (IORING_SETUP_SQPOLL | IORING_SETUP_DEFER_TASKRUN)))
 			break;
 		ringwake_doorbell_sleep_in_ring(doorbell, completions + 1, PATIENCE_NS);
 	}

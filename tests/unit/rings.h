@@ -4,6 +4,7 @@
 #define TESTS_UNIT_RINGS_H
 
 #include <liburing.h>
+#include <sys/eventfd.h>
 
 #include "hooks.h"
 
@@ -127,6 +128,22 @@ static inline void assert_wakes(struct io_uring *ring, struct ringwake *target)
 {
 	arm(ring, target);
 	assert_wakes_armed(ring, target);
+}
+
+/* Requests that are done at once and post nothing; a ring may defer them. */
+static inline void fire_silent_requests(struct io_uring *ring, unsigned count)
+{
+	int fd = eventfd(0, 0);
+	for (unsigned i = 0; i < count; i++) {
+		struct io_uring_sqe *sqe = get_sqe(ring);
+		io_uring_prep_poll_add(sqe, fd, POLLIN);
+		io_uring_sqe_set_flags(sqe, IOSQE_CQE_SKIP_SUCCESS);
+	}
+	assert_true(io_uring_submit(ring) >= 0);
+	while (io_uring_sq_ready(ring) > 0)
+		sched_yield();
+	assert_int_equal(eventfd_write(fd, 1), 0);
+	close(fd);
 }
 
 #define CANCELLED_ALL 0xca11

@@ -221,6 +221,25 @@ static void test_behind_a_wrong_request(void **state)
 	}
 }
 
+/* A ring may do first what it has deferred, a few at a time, and post nothing for it. */
+static void test_behind_silent_requests(void **state)
+{
+	(void)state;
+	FOR_EACH_SETUP(setup)
+	{
+		enum { REQUESTS = 100 };
+		struct io_uring ring;
+		if (!make_ring(&ring, REQUESTS, setup->flags))
+			continue;
+		struct ringwake *target = open_doorbell(&ring);
+		fire_silent_requests(&ring, REQUESTS);
+		assert_true(ringwake_arm(target));
+		assert_wakes_armed(&ring, target);
+		ringwake_close(target);
+		io_uring_queue_exit(&ring);
+	}
+}
+
 #define MAY(kind, what)                                                                            \
 	{                                                                                          \
 		.opcode = IORING_RESTRICTION_##kind, .sqe_op = what                                \
@@ -285,6 +304,7 @@ int main(void)
 		ON_BOTH_PATHS(test_close_while_held_back),
 		ON_BOTH_PATHS(test_submitted_by_the_application),
 		ON_BOTH_PATHS(test_behind_a_wrong_request),
+		ON_BOTH_PATHS(test_behind_silent_requests),
 		ON_BOTH_PATHS(test_restrictions),
 	};
 	return RUN_BOUNDED(held_tests, 120);
