@@ -30,7 +30,7 @@ static bool has_ended(int thread_id)
 	return ended;
 }
 
-bool ringwake_debug_enter(struct ringwake *target)
+bool ringwake_debug_enter(struct ringwake *target, bool takes_over)
 {
 	struct ringwake_debug *debug = &target->debug;
 	uint64_t self = ringwake_thread_number(), thread = 0;
@@ -41,7 +41,7 @@ bool ringwake_debug_enter(struct ringwake *target)
 		&debug->thread, &thread, self, memory_order_acquire, memory_order_relaxed)) {
 		if (thread == self)
 			break;
-		if (!has_ended(debug->thread_id))
+		if (!(takes_over && debug->depth == 0) && !has_ended(debug->thread_id))
 			return false;
 		debug->depth = 0;
 	}

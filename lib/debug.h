@@ -5,7 +5,7 @@
  *
  * Loop's thread. A target may be handed from thread to thread, but two must not use it at once. A
  * thread has the target while it is in a function for the loop's thread, and from ringwake_arm()
- * to ringwake_disarm().
+ * to ringwake_disarm(). Another thread may take the loop over by the next of these two calls.
  *
  * Queued. A message, or a piece of work, that was handed over and has not come back. A table of
  * addresses holds them; where it is full, an address is not watched.
@@ -31,8 +31,8 @@ struct ringwake_debug {
 
 struct ringwake;
 
-/* False if another thread has the target. */
-bool ringwake_debug_enter(struct ringwake *target);
+/* False if another thread has the target, and it may not be taken over. */
+bool ringwake_debug_enter(struct ringwake *target, bool takes_over);
 void ringwake_debug_leave(struct ringwake *target);
 
 /* False if it is queued already. */
@@ -42,20 +42,23 @@ void ringwake_debug_unqueue(const void *what);
 /* Frees it later. */
 void ringwake_debug_free(void *memory);
 
-#define DEBUG_ENTER(target, function)                                                              \
-	RINGWAKE_ASSERT(ringwake_debug_enter(target),                                              \
+#define RINGWAKE_DEBUG_ENTER(target, function, takes_over)                                         \
+	RINGWAKE_ASSERT(ringwake_debug_enter(target, takes_over),                                  \
 		function " is for the loop's thread: another thread is using the loop's side of "  \
 			 "this target")
-#define DEBUG_LEAVE(target)     ringwake_debug_leave(target)
-#define DEBUG_QUEUE(what, rule) RINGWAKE_ASSERT(ringwake_debug_queue(what), rule)
-#define DEBUG_UNQUEUE(what)     ringwake_debug_unqueue(what)
-#define DEBUG_FREE(memory)      ringwake_debug_free(memory)
+#define DEBUG_ENTER(target, function)     RINGWAKE_DEBUG_ENTER(target, function, false)
+#define DEBUG_TAKE_OVER(target, function) RINGWAKE_DEBUG_ENTER(target, function, true)
+#define DEBUG_LEAVE(target)               ringwake_debug_leave(target)
+#define DEBUG_QUEUE(what, rule)           RINGWAKE_ASSERT(ringwake_debug_queue(what), rule)
+#define DEBUG_UNQUEUE(what)               ringwake_debug_unqueue(what)
+#define DEBUG_FREE(memory)                ringwake_debug_free(memory)
 #else
-#define DEBUG_ENTER(target, function) ((void)0)
-#define DEBUG_LEAVE(target)           ((void)0)
-#define DEBUG_QUEUE(what, rule)       ((void)0)
-#define DEBUG_UNQUEUE(what)           ((void)0)
-#define DEBUG_FREE(memory)            free(memory)
+#define DEBUG_ENTER(target, function)     ((void)0)
+#define DEBUG_TAKE_OVER(target, function) ((void)0)
+#define DEBUG_LEAVE(target)               ((void)0)
+#define DEBUG_QUEUE(what, rule)           ((void)0)
+#define DEBUG_UNQUEUE(what)               ((void)0)
+#define DEBUG_FREE(memory)                free(memory)
 #endif
 
 #endif

@@ -333,7 +333,7 @@ int ringwake_target_arm(struct ringwake *target)
 
 bool ringwake_arm(struct ringwake *target)
 {
-	DEBUG_ENTER(target, "ringwake_arm()");
+	DEBUG_TAKE_OVER(target, "ringwake_arm()");
 	bool armed = ringwake_target_arm(target) == 1;
 	DEBUG_LEAVE(target);
 	return armed;
@@ -381,7 +381,7 @@ static void disarm(struct ringwake *target)
 
 void ringwake_disarm(struct ringwake *target)
 {
-	DEBUG_ENTER(target, "ringwake_disarm()");
+	DEBUG_TAKE_OVER(target, "ringwake_disarm()");
 	disarm(target);
 	DEBUG_LEAVE(target);
 }

@@ -2,6 +2,7 @@
 /* Each rule that a debug build checks: a child breaks it, and is ended with the rule's words. */
 #include <ringwake/channel.h>
 #include <ringwake/pool.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -191,13 +192,27 @@ static void *close_target(void *unused)
 
 static void *(*foreign)(void *unused);
 
-/* This thread has the target when the other one uses it. */
-static void use_beside_loop(void)
+static void *use_target_in_use(void *unused)
+{
+	while (atomic_load(&target->debug.thread) == 0)
+		sched_yield();
+	return foreign(unused);
+}
+
+static void use_beside_wait(void)
+{
+	open_in_child();
+	ringwake_event_init(&event, target, NULL);
+	start(use_target_in_use, NULL);
+	ringwake_wait(target, -1);
+}
+
+static void use_beside_armed_loop(void)
 {
 	open_in_child();
 	ringwake_event_init(&event, target, NULL);
 	ringwake_arm(target);
-	pthread_join(start(foreign, NULL), NULL);
+	join(start(foreign, NULL));
 }
 
 static void test_another_thread(void **state)
@@ -217,7 +232,9 @@ static void test_another_thread(void **state)
 	};
 	for (size_t i = 0; i < sizeof uses / sizeof *uses; i++) {
 		foreign = uses[i].function;
-		assert_breaks(use_beside_loop, uses[i].rule);
+		assert_breaks(use_beside_wait, uses[i].rule);
+		if (foreign != arm && foreign != disarm)
+			assert_breaks(use_beside_armed_loop, uses[i].rule);
 	}
 }
 
@@ -232,6 +249,9 @@ static void keep_rules(void)
 		ringwake_send(target, &message.msg);
 		join(start(dispatch, NULL));
 	}
+	foreign = disarm; /* made here, and run there */
+	ringwake_arm(target);
+	join(start(foreign, NULL));
 	ringwake_ref(target);
 	ringwake_close(target);
 	if (ringwake_send(target, &message.msg) != -ECANCELED ||
