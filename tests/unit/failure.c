@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Promise 5: a failed doorbell is never a lost wake. */
+#include <liburing.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -163,6 +164,45 @@ static void test_interrupted_doorbell_is_tried_again(void **state)
 	assert_int_equal(ringwake_dispatch(target, 0), 1);
 	unhook();
 	ringwake_close(target);
+}
+
+static const int momentary[] = {-EINTR, -EAGAIN};
+static int interruption;
+
+/* Refuses some calls, and lets the kernel carry out the others. */
+static int refusing_register(int fd, unsigned opcode, const void *arg, unsigned count)
+{
+	if (fd == -1 && atomic_fetch_sub(&interruptions, 1) > 0)
+		return interruption;
+	return real_system.register_ring(fd, opcode, arg, count);
+}
+
+static void test_interrupted_post_is_tried_again(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 40; i++) {
+		struct io_uring ring;
+		struct io_uring_cqe *cqe;
+		assert_int_equal(io_uring_queue_init(8, &ring, 0), 0);
+		test_path = RINGWAKE_PATH_MSG_RING;
+		struct ringwake *target = open_target(&ring);
+		hook_doorbell();
+		ringwake_system.register_ring = refusing_register;
+		interruption = momentary[i % 2];
+		interruptions = i / 2;
+		int result = ringwake_post(target, 4711, 42);
+		unhook();
+		assert_int_equal(result, i / 2 < 16 ? 0 : interruption);
+		assert_int_equal(io_uring_cq_ready(&ring), result == 0);
+		if (result == 0) {
+			assert_int_equal(io_uring_peek_cqe(&ring, &cqe), 0);
+			assert_int_equal(cqe->user_data, 4711);
+			assert_int_equal(cqe->res, 42);
+			io_uring_cqe_seen(&ring, cqe);
+		}
+		ringwake_close(target); /* the gate's sums are equal, or this hangs */
+		io_uring_queue_exit(&ring);
+	}
 }
 
 /* The loop wakes by itself while a doorbell is on its way to fail: ASLEEP comes back to an awake
@@ -340,6 +380,7 @@ int main(void)
 		ON_BOTH_PATHS(test_event_beside_an_unrung_message),
 		ON_BOTH_PATHS(test_full_queue_is_a_wake),
 		ON_BOTH_PATHS(test_interrupted_doorbell_is_tried_again),
+		cmocka_unit_test(test_interrupted_post_is_tried_again),
 		ON_BOTH_PATHS(test_failure_after_the_loop_woke),
 		ON_BOTH_PATHS(test_failing_sleep_leaves_the_target_usable),
 		ON_BOTH_PATHS(test_refused_doorbell_is_not_read_for_ever),
