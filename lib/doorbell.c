@@ -284,7 +284,11 @@ void ringwake_doorbell_nap(int64_t time_ns)
 
 int ringwake_doorbell_run_ring(const struct doorbell *doorbell)
 {
-	return ringwake_system.enter(doorbell->ring->ring_fd, 0, IORING_ENTER_GETEVENTS, NULL, 0);
+	int result = -EAGAIN;
+	for (int attempt = 0; is_momentary(result) && attempt < ATTEMPTS; attempt++)
+		result = ringwake_system.enter(
+			doorbell->ring->ring_fd, 0, IORING_ENTER_GETEVENTS, NULL, 0);
+	return result;
 }
 
 void ringwake_doorbell_run_task_work(struct doorbell *doorbell)

@@ -145,7 +145,7 @@ int ringwake_post(struct ringwake *target, uint64_t user_data, int32_t res);
  * application's own, which stays in the queue for it, or a signal after requests were submitted.
  * -ETIME       nothing came in time
  * -EINTR       a signal handler ran and nothing came
- * -ECANCELED   a callback has closed the target, and the caller holds a reference
+ * -ECANCELED   the target is closed, and the caller holds a reference
  * -EOWNERDEAD  this process is a fork of the one that opened the target
  * -EBUSY       eventfd path: the application's ring holds the target's poll request back, for a
  *              request with IOSQE_IO_DRAIN
