@@ -2,7 +2,6 @@
 #include <ringwake/pool.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include "hooks.h"
@@ -258,16 +257,14 @@ static void leave_fault(int number)
 static void fault(struct ringwake_work *work)
 {
 	struct job *job = (struct job *)work;
-	volatile char *page = mmap(NULL, 1, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	job->ran_on = pthread_self();
 	if (sigsetjmp(after_fault, 1) == 0)
-		*page = 1;
+		pthread_kill(pthread_self(), SIGSEGV); /* a true fault is an error to valgrind */
 	else
 		job->runs++;
-	munmap((void *)page, 1);
 }
 
-/* The application's handler is called on the worker; a blocked signal would end the process. */
+/* The application's handler is called on the worker; a blocked signal would wait. */
 static void test_a_fault_in_work_has_its_handler(void **state)
 {
 	(void)state;
