@@ -199,12 +199,14 @@ static void take_back(struct doorbell *doorbell)
 	doorbell->watch.state = WATCH_NONE;
 }
 
+/* The kernel does not block a thread whose queue is full, or can be filled from the backlog. */
 static void await_completion(struct doorbell *doorbell, unsigned completions)
 {
-	if (completions < doorbell->ring->cq.ring_entries)
+	const struct io_uring *ring = doorbell->ring;
+	if (completions < ring->cq.ring_entries && !io_uring_cq_has_overflow(ring))
 		ringwake_doorbell_sleep_in_ring(doorbell, completions + 1, PATIENCE_NS);
 	else
-		ringwake_doorbell_nap(NAP_NS);
+		ringwake_doorbell_nap(PATIENCE_NS);
 }
 
 /*

@@ -97,16 +97,18 @@ static void test_held_back(void **state)
 			for (int round = 0; round < 3; round++)
 				try_to_wake(&ring, target);
 			end_read();
+			/* Linux 6.18 can forget drained requests, without a target, too. */
+			bool may_be_forgotten = holds[i] == prepare_drain;
 			if (is_let_go(&ring, target)) {
 				assert_wakes_armed(&ring, target);
 				assert_wakes(&ring, target);
-				close_clean(&ring, target);
 			} else {
-				/* Linux 6.18 can forget drained requests, without a target, too. */
-				assert_ptr_equal(holds[i], prepare_drain);
-				ringwake_close(target);
-				io_uring_queue_exit(&ring);
+				assert_true(may_be_forgotten);
 			}
+			ringwake_close(target);
+			if (!may_be_forgotten)
+				assert_nothing_left(&ring);
+			io_uring_queue_exit(&ring);
 			close_pipe();
 		}
 	}
@@ -128,10 +130,12 @@ static void test_drain_behind_the_request(void **state)
 			assert_wakes(&ring, target);
 		take_completions(&ring, target);
 		ringwake_close(target);
-		prepare_nop(&ring, 3);
-		assert_true(io_uring_submit(&ring) >= 0);
-		await_completion(&ring, 3);
-		assert_nothing_left(&ring);
+		for (int i = 0; i < 100; i++)
+			io_uring_get_events(&ring);
+		/* The drained request may be there; Linux 6.18 can forget it. */
+		struct io_uring_cqe *cqe;
+		unsigned head;
+		io_uring_for_each_cqe(&ring, head, cqe) assert_int_equal(cqe->user_data, 2);
 		io_uring_queue_exit(&ring);
 		close_pipe();
 	}
