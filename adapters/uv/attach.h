@@ -38,11 +38,10 @@ struct ringwake_uv {
 
 	/* The loop on the ring, run.c. */
 	bool running;
-	bool sleeps_in_epoll; /* for this iteration */
 	bool backend_polled;  /* a request waits for libuv's epoll */
 	bool backend_ready;
 	uv_run_mode mode;
-	uint64_t turn_time;
+	uint64_t first_due; /* when an iteration of UV_RUN_ONCE began */
 	ringwake_uv_request_t backend;
 
 	unsigned handles;     /* asyncs that are open or closing */

@@ -74,8 +74,9 @@ static int sleep_on(struct io_uring *ring, int64_t timeout)
 bool ringwake_uv_sleep_on_ring(struct ringwake_uv *attached)
 {
 	uv_loop_t *loop = attached->loop;
-	if (attached->sleeps_in_epoll || !attached->ring_rings ||
-		(attached->mode == UV_RUN_ONCE && uv_now(loop) != attached->turn_time))
+	/* What was due when the iteration began may have run; libuv knows whether it sleeps then. */
+	if (!attached->ring_rings ||
+		(attached->mode == UV_RUN_ONCE && uv_now(loop) >= attached->first_due))
 		return false;
 	if (uv_is_active((uv_handle_t *)attached->doorbell))
 		ringwake_uv_unwatch(
@@ -124,6 +125,14 @@ bool ringwake_uv_sleep_on_ring(struct ringwake_uv *attached)
 	return true;
 }
 
+/* In libuv's milliseconds; never, if there is no timer. */
+static uint64_t first_due(uv_loop_t *loop)
+{
+	uv_update_time(loop);
+	int timeout = uv_backend_timeout(loop);
+	return timeout < 0 ? UINT64_MAX : uv_now(loop) + (uint64_t)timeout;
+}
+
 int ringwake_uv_run(struct ringwake_uv *attached, uv_run_mode mode)
 {
 	uv_loop_t *loop = attached->loop;
@@ -132,14 +141,8 @@ int ringwake_uv_run(struct ringwake_uv *attached, uv_run_mode mode)
 		return uv_run(loop, mode);
 
 	attached->mode = mode;
-	attached->sleeps_in_epoll = false;
-	if (mode == UV_RUN_ONCE) {
-		/* libuv does not sleep if anything is due when the turn begins. Let it find out. */
-		uv_update_time(loop);
-		attached->turn_time = uv_now(loop);
-		attached->sleeps_in_epoll =
-			!ringwake_uv_flush_watchers(loop) || uv_backend_timeout(loop) == 0;
-	}
+	if (mode == UV_RUN_ONCE)
+		attached->first_due = first_due(loop);
 	ringwake_uv_prepare_last(loop, &attached->before);
 	attached->running = true;
 	int alive = uv_run(loop, mode);
