@@ -5,10 +5,8 @@
  * itself is a ringwake_event, so a wake costs what the signalled handles cost, however many there
  * are.
  *
- * libuv goes through its list of asyncs at each wake of its own. The first handles of a loop stay
- * in that list, so uv_async_send() of libuv's own, called by source that was compiled without the
- * compat header, still reaches them. Later ones are taken off it, or a million handles would slow
- * down each wake.
+ * The handles stay in the list that libuv goes through at each wake of its own, so uv_async_send()
+ * of libuv's own, called by source that was compiled without the compat header, reaches them.
  */
 #include "assertion.h"
 #include "attach.h"
@@ -22,9 +20,6 @@
 /* Marks of a signal. */
 #define MISSED 1u /* a send could not reach the target, in a forked child */
 #define GONE   2u /* the handle is closed, and the target may be gone */
-
-/* How many handles of a loop stay in libuv's list. */
-#define LISTED 64
 
 static struct ringwake_uv_signal *signal_with(struct ringwake_event *event)
 {
@@ -124,11 +119,6 @@ static void open_signal(
 	signal->closing = 0;
 	signal->awaits_message = false;
 	atomic_init(&signal->marks, 0);
-	signal->listed = attached->listed < LISTED || !attached->knows_libuv;
-	if (signal->listed)
-		attached->listed++;
-	else
-		ringwake_uv_unlist_async(handle);
 	signal->next = attached->signals;
 	signal->link = &attached->signals;
 	if (signal->next)
@@ -144,8 +134,6 @@ static void forget_signal(struct ringwake_uv_signal *signal)
 	if (signal->next)
 		signal->next->link = signal->link;
 	signal->attached->handles--;
-	if (signal->listed)
-		signal->attached->listed--;
 	if (signal->from_freelist) {
 		ringwake_uv_set_async_slot(signal->handle, NULL);
 		ringwake_uv_signal_put(signal);

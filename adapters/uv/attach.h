@@ -38,14 +38,13 @@ struct ringwake_uv {
 
 	/* The loop on the ring, run.c. */
 	bool running;
-	bool backend_polled;  /* a request waits for libuv's epoll */
+	bool backend_polled; /* a request waits for libuv's epoll */
 	bool backend_ready;
 	uv_run_mode mode;
 	uint64_t first_due; /* when an iteration of UV_RUN_ONCE began */
 	ringwake_uv_request_t backend;
 
 	unsigned handles;     /* asyncs that are open or closing */
-	unsigned listed;      /* those of them that libuv finds, too */
 	unsigned outstanding; /* work, requests, and closings that wait for a message */
 	struct ringwake_uv_signal *signals;                  /* of these asyncs */
 	struct ringwake_uv_signal *free_signals, *free_last; /* freelist.c */

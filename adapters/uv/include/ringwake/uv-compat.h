@@ -9,8 +9,8 @@
  * Define RINGWAKE_UV_KEEP_WORK before, and uv_queue_work() stays libuv's: for a program that counts
  * on its work and libuv's own (file system, name look-ups) sharing one set of workers.
  *
- * All parts of a program that touch the same loop should be compiled the same way. libuv's own
- * uv_async_send(), called by a part that is not, reaches the first 64 async handles of a loop.
+ * Parts of a program that were compiled without the header can share loops and handles with those
+ * that were compiled with it; their sends take libuv's own way.
  */
 #ifndef RINGWAKE_UV_COMPAT_H
 #define RINGWAKE_UV_COMPAT_H

@@ -128,7 +128,6 @@ struct ringwake_uv_signal {
 	unsigned char closing;                   /* what it waits for before close_cb runs */
 	bool awaits_message;
 	bool from_freelist;
-	bool listed; /* libuv finds the handle when uv_async_send() of its own was called */
 };
 
 struct ringwake_uv_async {
