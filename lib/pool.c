@@ -112,7 +112,7 @@ struct ringwake_pool {
 	struct ringwake_work *first, *last;       /* the queue */
 	struct worker *idle;                      /* a stack */
 	unsigned called; /* workers taken off the stack that have not looked for work since */
-	bool expecting;  /* ASLEEP was set, and the submit that cleared it has not got the lock */
+	bool expecting;  /* ASLEEP was set, and who cleared it does not hold the lock */
 	bool closing;
 	struct ringwake_pool_stats stats;
 	struct retries retries; /* completions whose doorbell was refused */

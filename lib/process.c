@@ -8,7 +8,7 @@
 
 /*
  * Pages of 64 pieces each, in a list that only grows. There is no lock: a child could find it held
- * by a thread that it has not got.
+ * by a thread that it does not have.
  */
 #define PIECES 64
 struct page {

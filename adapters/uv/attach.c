@@ -177,7 +177,7 @@ int ringwake_uv_reopen(struct ringwake_uv *attached)
 	close_watches(attached);
 	int error = open_anew(attached);
 	if (error < 0) {
-		/* The parent's target goes on to refuse. Nothing may wait on the parent's ring. */
+		/* The parent's target refuses sends. Nothing may wait on the parent's ring. */
 		attached->target = target;
 		attached->ring = ring;
 		attached->has_ring = had_ring;

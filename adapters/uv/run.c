@@ -74,7 +74,7 @@ static int sleep_on(struct io_uring *ring, int64_t timeout)
 bool ringwake_uv_sleep_on_ring(struct ringwake_uv *attached)
 {
 	uv_loop_t *loop = attached->loop;
-	/* What was due when the iteration began may have run; libuv knows whether it sleeps then. */
+	/* What was due as the iteration began may have run; libuv knows whether it sleeps then. */
 	if (!attached->ring_rings ||
 		(attached->mode == UV_RUN_ONCE && uv_now(loop) >= attached->first_due))
 		return false;

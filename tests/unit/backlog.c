@@ -90,7 +90,7 @@ static const struct order {
 static const unsigned queue_sizes[] = {1, 4, 64, 2048};
 #define SIZES (sizeof queue_sizes / sizeof *queue_sizes)
 
-/* False if the kernel has not got the setup, or close does not search its backlog. */
+/* False if the kernel does not know the setup, or close does not search its backlog. */
 static bool begin(const struct setup *setup, unsigned completions)
 {
 	posted = taken = 0;

@@ -265,7 +265,7 @@ static void test_signals_do_not_end_the_wait(void **state)
 	release_and_close(&consumer);
 }
 
-/* The doorbell is refused for so many sends in a row that the channel is full, and works then. */
+/* The doorbell is refused until the channel is full, and works from then on. */
 static void fill_unrung(struct consumer *consumer, unsigned capacity, int error)
 {
 	assert_true(ringwake_arm(consumer->target));

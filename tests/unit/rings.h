@@ -24,7 +24,7 @@ static const struct setup {
 	for (const struct setup *setup = setups; setup < setups + sizeof setups / sizeof *setups;  \
 		setup++)
 
-/* False where this kernel has not got the setup. completions 0: as the kernel chooses. */
+/* False where the kernel does not know the setup. completions 0: as the kernel chooses. */
 static inline bool make_ring_of(
 	struct io_uring *ring, unsigned entries, unsigned completions, unsigned flags)
 {

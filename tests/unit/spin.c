@@ -132,7 +132,7 @@ static void test_ring_that_posts_on_entry(void **state)
 		struct __kernel_timespec limit = {.tv_nsec = 10000000};
 		int error = io_uring_queue_init(8, &ring, setups[i]);
 		if (error == -EINVAL)
-			continue; /* this kernel has not got the setup */
+			continue; /* the kernel does not know the setup */
 		assert_int_equal(error, 0);
 		struct ringwake *target = open_spinning(&ring);
 		io_uring_prep_timeout(io_uring_get_sqe(&ring), &limit, 0, 0);

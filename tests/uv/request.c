@@ -66,7 +66,7 @@ int io_uring_submit(struct io_uring *ring)
 	return -EAGAIN;
 }
 
-/* The loop does not sleep on a request that the kernel has not got. */
+/* The loop does not sleep on a request that the kernel does not have. */
 static void refused_request(void)
 {
 	struct fixture f;

@@ -90,8 +90,9 @@ int ringwake_channel_try_send(struct ringwake_channel *channel, const void *item
 /*
  * Any thread. As ringwake_channel_try_send(), but waits, parked, while the channel is full:
  * timeout_ns nanoseconds at the most, negative for no limit, and not at all if it is 0. Signal
- * handlers run meanwhile and do not end it. If a doorbell was refused and the loop still sleeps, the
- * sender rings before it parks, and rings again from time to time until the loop wakes.
+ * handlers run meanwhile and do not end it. If a doorbell was refused and the loop still sleeps,
+ * the sender rings before it parks, and rings again from time to time until the loop wakes.
+ *
  * -ETIME       still full when the time was over
  * -EDEADLK     full, and this is the loop's thread, which alone can make room. The thread that last
  *              received an item counts as the loop's; before the first, the one that opened the

@@ -88,8 +88,8 @@ enum ringwake_pool_close_mode {
 
 /*
  * Any thread but a worker. Waits until the workers have ended. When it returns every completion has
- * been sent to its target, where the next dispatch delivers it. While doorbells are refused it rings
- * again, for a second at the most. In a forked child it releases the child's copy.
+ * been sent to its target, where the next dispatch delivers it. While doorbells are refused it
+ * rings again, for a second at the most. In a forked child it releases the child's copy.
  */
 void ringwake_pool_close(struct ringwake_pool *pool, enum ringwake_pool_close_mode mode);
 
