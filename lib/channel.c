@@ -354,7 +354,7 @@ static int call_the_loop(struct ringwake_channel *channel)
 /* msg may lie there after a doorbell was refused, with nobody about to ring: this sender has to. */
 static int ring_if_unrung(struct ringwake_channel *channel)
 {
-	return ringwake_target_is_unrung(channel->target) ? ringwake_wake(channel->target) : 0;
+	return ringwake_target_needs_ring(channel->target) ? ringwake_wake(channel->target) : 0;
 }
 
 /* The channel is full, so the loop must come by. Whether it was rung is for the next look. */

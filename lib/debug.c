@@ -54,7 +54,7 @@ bool ringwake_debug_enter(struct ringwake *target, bool takes_over)
 void ringwake_debug_leave(struct ringwake *target)
 {
 	struct ringwake_debug *debug = &target->debug;
-	if (!ringwake_process_is(target->process) || --debug->depth > 0 || target->armed)
+	if (!ringwake_process_is(target->process) || --debug->depth > 0 || target->may_sleep)
 		return;
 	/* Release: pairs with the acquire in enter. */
 	atomic_store_explicit(&debug->thread, 0, memory_order_release);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The loop's side of the list. The word holds the newest message first; callbacks run in the order
- * sent. So the list is taken as a whole, turned round, and run from the front. All three steps can
+ * sent. So the list is taken as a whole, reversed, and run from the front. All three steps can
  * be left half done between two dispatches: a flood of messages holds up the loop for one batch of
- * callbacks and a bounded piece of turning, no longer.
+ * callbacks and a bounded piece of reversing, no longer.
  */
 #include "target.h"
 
@@ -11,53 +11,53 @@
 
 #include "probes.h"
 
-#define TURN_LIMIT 4096
+#define REVERSE_LIMIT 4096
 
 /* Brings taken messages to the end of the ready ones, touching at most limit of them. */
-static void turn(struct ringwake *target, unsigned limit)
+static void reverse(struct ringwake *target, unsigned limit)
 {
-	while (target->taken && limit-- > 0) {
-		struct ringwake_msg *msg = target->taken;
-		target->taken = msg->next;
-		msg->next = target->turned;
-		if (target->turned == NULL)
-			target->turned_last = msg;
-		target->turned = msg;
+	while (target->reversing && limit-- > 0) {
+		struct ringwake_msg *msg = target->reversing;
+		target->reversing = msg->next;
+		msg->next = target->reversed;
+		if (target->reversed == NULL)
+			target->reversed_last = msg;
+		target->reversed = msg;
 	}
-	if (target->taken || target->turned == NULL)
+	if (target->reversing || target->reversed == NULL)
 		return;
-	if (target->first)
-		target->last->next = target->turned;
+	if (target->ready)
+		target->ready_last->next = target->reversed;
 	else
-		target->first = target->turned;
-	target->last = target->turned_last;
-	target->turned = NULL;
+		target->ready = target->reversed;
+	target->ready_last = target->reversed_last;
+	target->reversed = NULL;
 }
 
 /* Everything that has been taken is made ready, whatever it costs. */
-static void turn_all(struct ringwake *target)
+static void reverse_all(struct ringwake *target)
 {
-	turn(target, UINT_MAX);
+	reverse(target, UINT_MAX);
 }
 
 void ringwake_target_gather(struct ringwake *target)
 {
-	turn_all(target);
-	if (target->closed || ringwake_target_is_quiet(target))
+	reverse_all(target);
+	if (target->closed || ringwake_target_inbox_is_empty(target))
 		return;
 	ringwake_target_take(target);
-	turn_all(target);
+	reverse_all(target);
 }
 
 static bool refill(struct ringwake *target)
 {
-	if (target->taken == NULL) {
-		if (target->closed || ringwake_target_is_quiet(target))
+	if (target->reversing == NULL) {
+		if (target->closed || ringwake_target_inbox_is_empty(target))
 			return false;
 		ringwake_target_take(target);
 	}
-	turn(target, TURN_LIMIT);
-	return target->first != NULL;
+	reverse(target, REVERSE_LIMIT);
+	return target->ready != NULL;
 }
 
 static void count_dispatch(struct ringwake *target, unsigned ran)
@@ -83,9 +83,9 @@ int ringwake_dispatch(struct ringwake *target, unsigned max)
 	if (max > INT_MAX)
 		max = INT_MAX;
 	target->depth++;
-	while (ran < max && (target->first || refill(target))) {
-		struct ringwake_msg *msg = target->first;
-		target->first = msg->next;
+	while (ran < max && (target->ready || refill(target))) {
+		struct ringwake_msg *msg = target->ready;
+		target->ready = msg->next;
 		ran++;
 		DEBUG_UNQUEUE(msg);
 		RINGWAKE_ASSERT(msg->fn != NULL, "the callback of a queued message is NULL");

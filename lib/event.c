@@ -54,7 +54,7 @@ int ringwake_event_send(struct ringwake_event *event)
 	 * Before the event is touched: from then on it belongs to the loop, which may free it and
 	 * the target. If messages lie there with nobody about to ring, this send has to.
 	 */
-	int rung = ringwake_target_is_unrung(target) ? ringwake_wake(target) : 0;
+	int rung = ringwake_target_needs_ring(target) ? ringwake_wake(target) : 0;
 	if (rung == -ECANCELED || rung == -EOWNERDEAD)
 		return rung;
 	unsigned before = atomic_load_explicit(&event->state, memory_order_relaxed);

@@ -49,9 +49,9 @@ void ringwake_retry_add(struct retries *retries, struct ringwake *target)
  */
 static bool is_over(struct ringwake *target, bool is_patient)
 {
-	if (ringwake_target_is_unrung(target))
+	if (ringwake_target_needs_ring(target))
 		return ringwake_wake(target) == -ECANCELED;
-	return !is_patient || ringwake_target_is_quiet(target);
+	return !is_patient || ringwake_target_inbox_is_empty(target);
 }
 
 int64_t ringwake_retry(struct retries *retries, bool is_patient)

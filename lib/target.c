@@ -8,12 +8,12 @@
  *
  *   messages  the newest message, linked to older ones; 0: none
  *   NOTIFIED  ringwake_wake() was called, or a doorbell has failed
- *   ASLEEP    the loop sleeps, or is about to: the next sender rings
+ *   ARMED    the loop sleeps, or is about to: the next sender rings
  *   CLOSED    for good
  *
  * The first three combine, so these are the states of the word:
  *
- *   messages  NOTIFIED  ASLEEP
+ *   messages  NOTIFIED  ARMED
  *      -         -        -     the loop is awake, and nothing was sent
  *      x         -        -     the loop is awake, or a sender rings
  *      -         x        -     the same
@@ -25,37 +25,37 @@
  *   CLOSED
  *
  *   thread  change                                        function
- *   loop    0 -> ASLEEP                                   ringwake_arm: fails if anything was sent
- *   loop    any but CLOSED, - ASLEEP                      ringwake_disarm
+ *   loop    0 -> ARMED                                   ringwake_arm: fails if anything was sent
+ *   loop    any but CLOSED, - ARMED                      ringwake_disarm
  *   loop    any but CLOSED -> 0                           ringwake_target_take
- *   loop    - messages, + NOTIFIED if ASLEEP stays        ringwake_target_take, while armed
+ *   loop    - messages, + NOTIFIED if ARMED stays        ringwake_target_take, while armed
  *   loop    any -> CLOSED                                 ringwake_close
- *   sender  any but CLOSED: + message, - ASLEEP           ringwake_send
- *   sender  any but CLOSED: + NOTIFIED, - ASLEEP          ringwake_wake
- *   sender  any but CLOSED: + NOTIFIED, + ASLEEP          give_back: its doorbell failed
+ *   sender  any but CLOSED: + message, - ARMED           ringwake_send
+ *   sender  any but CLOSED: + NOTIFIED, - ARMED          ringwake_wake
+ *   sender  any but CLOSED: + NOTIFIED, + ARMED          rearm_after_failure: its doorbell failed
  *
  * Why no wake is lost. Take a send whose change comes before the loop's next ringwake_arm in the
  * order: the arm finds the word not 0 and fails, so the loop looks at its messages. Take one that
- * comes after: the word has ASLEEP, unless another sender has cleared it, or the loop has and is
+ * comes after: the word has ARMED, unless another sender has cleared it, or the loop has and is
  * awake. The one sender that cleared it rings. The doorbell is a completion (or an eventfd count),
  * which the kernel keeps: it ends the sleep whether it comes before the loop has gone to sleep or
  * after.
  *
  * If the kernel refuses the doorbell, its sender is told. Other senders that came meanwhile were
- * not: they relied on this one. So the word gets ASLEEP back, and NOTIFIED, which says that
+ * not: they relied on this one. So the word gets ARMED back, and NOTIFIED, which says that
  * something was sent even if the loop has taken the messages (withdraw.c). The next sender of
- * anything rings, also one whose event is queued already (ringwake_target_is_unrung).
+ * anything rings, also one whose event is queued already (ringwake_target_needs_ring).
  *
- * The doorbell and close. A sender that cleared ASLEEP is about to make a system call on the ring;
+ * The doorbell and close. A sender that cleared ARMED is about to make a system call on the ring;
  * the loop must not give the ring away before. It knows how many such calls were begun, without
- * being told: each ASLEEP that it set and did not find again was cleared by a sender (owed). The
+ * being told: each ARMED that it set and did not find again was cleared by a sender (owed). The
  * gate counts the same calls as they end: each subtracts one. Close adds owed and the CLOSING bit
  * in one step, and parks on the gate until the difference is zero; the last sender out sees the bit
- * and wakes it. A failed doorbell puts ASLEEP back instead of passing the gate, so the loop finds
- * the ASLEEP it set, and the sums stay equal. ringwake_post passes the same gate: in and out.
+ * and wakes it. A failed doorbell puts ARMED back instead of passing the gate, so the loop finds
+ * the ARMED it set, and the sums stay equal. ringwake_post passes the same gate: in and out.
  *
- * ASLEEP may be given back when the loop has woken up meanwhile. That costs one needless turn:
- * nothing relies on ASLEEP being set only while the loop sleeps, all relies on it not being
+ * ARMED may be given back when the loop has woken up meanwhile. That costs one needless turn:
+ * nothing relies on ARMED being set only while the loop sleeps, all relies on it not being
  * missing then. Whether the loop is about to sleep is a fact of its own (armed): neither the word
  * nor owed tells.
  *
@@ -170,7 +170,7 @@ static bool enter_gate(struct ringwake *target)
 #define MOST_IN_FLIGHT (1u << 20)
 #define ASSERT_SUMS(target)                                                                        \
 	RINGWAKE_ASSERT((atomic_load_explicit(&(target)->gate, memory_order_relaxed) +             \
-				(target)->owed * GATE_CALL) /                                      \
+				(target)->rings_owed * GATE_CALL) /                                \
 				GATE_CALL <                                                        \
 			MOST_IN_FLIGHT,                                                            \
 		"more doorbells have ended than were begun")
@@ -178,7 +178,7 @@ static bool enter_gate(struct ringwake *target)
 static void close_gate(struct ringwake *target)
 {
 	ASSERT_SUMS(target);
-	uint32_t add = target->owed * GATE_CALL + GATE_CLOSING;
+	uint32_t add = target->rings_owed * GATE_CALL + GATE_CLOSING;
 	/* Acquire, here and in the loop: pairs with the release in leave_gate. */
 	uint32_t gate = atomic_fetch_add_explicit(&target->gate, add, memory_order_acquire) + add;
 	while (gate != GATE_CLOSING) {
@@ -187,13 +187,13 @@ static void close_gate(struct ringwake *target)
 	}
 }
 
-static void give_back(struct ringwake *target)
+static void rearm_after_failure(struct ringwake *target)
 {
 	uintptr_t word = atomic_load_explicit(&target->word, memory_order_relaxed);
 	/* Release: pairs with the acquire in ringwake_close; the failed system call was made
 	 * before. */
 	do {
-		if (word == CLOSED || word & ASLEEP) {
+		if (word == CLOSED || word & ARMED) {
 			leave_gate(target);
 			return;
 		}
@@ -218,7 +218,7 @@ static int ring_or_fall_back(struct ringwake *target)
 	return target->fallback(target->fallback_data);
 }
 
-/* For the one sender that has cleared ASLEEP. */
+/* For the one sender that has cleared ARMED. */
 static int ring(struct ringwake *target)
 {
 	if (!ringwake_process_is(
@@ -239,7 +239,7 @@ static int ring(struct ringwake *target)
 		leave_gate(target);
 		return 0;
 	}
-	give_back(target);
+	rearm_after_failure(target);
 	return result;
 }
 
@@ -263,7 +263,7 @@ int ringwake_send(struct ringwake *target, struct ringwake_msg *msg)
 		/* Release: pairs with the acquire in ringwake_target_take. */
 	} while (!atomic_compare_exchange_weak_explicit(
 		&target->word, &word, pushed, memory_order_release, memory_order_relaxed));
-	return word & ASLEEP ? ring(target) : 0;
+	return word & ARMED ? ring(target) : 0;
 }
 
 int ringwake_wake(struct ringwake *target)
@@ -281,8 +281,8 @@ int ringwake_wake(struct ringwake *target)
 		if (word == CLOSED)
 			return -ECANCELED;
 	} while (!atomic_compare_exchange_weak_explicit(&target->word, &word,
-		(word & ~ASLEEP) | NOTIFIED, memory_order_release, memory_order_relaxed));
-	return word & ASLEEP ? ring(target) : 0;
+		(word & ~ARMED) | NOTIFIED, memory_order_release, memory_order_relaxed));
+	return word & ARMED ? ring(target) : 0;
 }
 
 int ringwake_post(struct ringwake *target, uint64_t user_data, int32_t result)
@@ -296,38 +296,38 @@ int ringwake_post(struct ringwake *target, uint64_t user_data, int32_t result)
 	return error;
 }
 
-bool ringwake_target_is_unrung(const struct ringwake *target)
+bool ringwake_target_needs_ring(const struct ringwake *target)
 {
 	uintptr_t word = atomic_load_explicit(&target->word, memory_order_relaxed);
-	return word == CLOSED || (word & ASLEEP && word != ASLEEP);
+	return word == CLOSED || (word & ARMED && word != ARMED);
 }
 
-bool ringwake_target_is_quiet(const struct ringwake *target)
+bool ringwake_target_inbox_is_empty(const struct ringwake *target)
 {
-	return (atomic_load_explicit(&target->word, memory_order_relaxed) & ~ASLEEP) == 0;
+	return (atomic_load_explicit(&target->word, memory_order_relaxed) & ~ARMED) == 0;
 }
 
 /* Relaxed: the word alone decides, and nothing is published by going to sleep. */
-bool ringwake_target_fall_asleep(struct ringwake *target, uintptr_t ignored)
+bool ringwake_target_try_arm(struct ringwake *target, uintptr_t ignored)
 {
 	uintptr_t word = 0;
 	if (!atomic_compare_exchange_strong_explicit(
-		    &target->word, &word, ASLEEP, memory_order_relaxed, memory_order_relaxed))
-		return (word & ~ignored) == ASLEEP;
-	target->owed++;
+		    &target->word, &word, ARMED, memory_order_relaxed, memory_order_relaxed))
+		return (word & ~ignored) == ARMED;
+	target->rings_owed++;
 	return true;
 }
 
 int ringwake_target_arm(struct ringwake *target)
 {
-	if (target->closed || target->notified || target->first || target->taken)
+	if (target->closed || target->notified || target->ready || target->reversing)
 		return 0;
 	int ready = ringwake_doorbell_prepare(&target->doorbell);
 	if (ready <= 0)
 		return ready;
-	if (!ringwake_target_fall_asleep(target, 0))
+	if (!ringwake_target_try_arm(target, 0))
 		return 0;
-	target->armed = true;
+	target->may_sleep = true;
 	return 1;
 }
 
@@ -345,26 +345,26 @@ bool ringwake_arm(struct ringwake *target)
  */
 static void reap_eventfd(struct ringwake *target)
 {
-	if (target->owed == target->reaped)
+	if (target->rings_owed == target->rings_reaped)
 		return;
 	/* Acquire: pairs with the release in leave_gate; the write was made before. */
 	uint32_t gate = atomic_load_explicit(&target->gate, memory_order_acquire);
-	bool all_ended = gate + target->owed * GATE_CALL == 0;
+	bool all_ended = gate + target->rings_owed * GATE_CALL == 0;
 	uint32_t count = (uint32_t)ringwake_doorbell_reap(&target->doorbell);
-	target->reaped = all_ended ? target->owed : target->reaped + count;
+	target->rings_reaped = all_ended ? target->rings_owed : target->rings_reaped + count;
 }
 
 static void disarm(struct ringwake *target)
 {
-	bool woken = target->armed;
-	target->armed = false;
+	bool woken = target->may_sleep;
+	target->may_sleep = false;
 	/* Relaxed: no message is taken. The load spares the write where a sender has cleared
-	 * ASLEEP. */
-	if (atomic_load_explicit(&target->word, memory_order_relaxed) & ASLEEP) {
+	 * ARMED. */
+	if (atomic_load_explicit(&target->word, memory_order_relaxed) & ARMED) {
 		uintptr_t before =
-			atomic_fetch_and_explicit(&target->word, ~ASLEEP, memory_order_relaxed);
-		if (before & ASLEEP) {
-			target->owed--;
+			atomic_fetch_and_explicit(&target->word, ~ARMED, memory_order_relaxed);
+		if (before & ARMED) {
+			target->rings_owed--;
 			woken = false;
 		}
 	}
@@ -388,25 +388,25 @@ void ringwake_disarm(struct ringwake *target)
 
 static void take_over(struct ringwake *target, uintptr_t word)
 {
-	if (word & ASLEEP)
-		target->owed--;
+	if (word & ARMED)
+		target->rings_owed--;
 	if (word & NOTIFIED)
 		target->notified = true;
-	target->taken = (struct ringwake_msg *)(word & ~TAGS);
+	target->reversing = (struct ringwake_msg *)(word & ~TAGS);
 }
 
 void ringwake_target_take(struct ringwake *target)
 {
 	/* Acquire, here and below: pairs with the release of every push and wake that it takes. */
-	if (!target->armed) {
+	if (!target->may_sleep) {
 		take_over(target, atomic_exchange_explicit(&target->word, 0, memory_order_acquire));
 		return;
 	}
 	uintptr_t word = atomic_load_explicit(&target->word, memory_order_relaxed);
-	while (!atomic_compare_exchange_weak_explicit(&target->word, &word,
-		word & ASLEEP ? TAGS : 0, memory_order_acquire, memory_order_relaxed))
+	while (!atomic_compare_exchange_weak_explicit(&target->word, &word, word & ARMED ? TAGS : 0,
+		memory_order_acquire, memory_order_relaxed))
 		;
-	take_over(target, word & ~ASLEEP);
+	take_over(target, word & ~ARMED);
 }
 
 void ringwake_close(struct ringwake *target)
@@ -416,7 +416,7 @@ void ringwake_close(struct ringwake *target)
 	if (!ringwake_process_is(target->process)) {
 		/* If a callback forked, what its dispatch has not run yet is the parent's. */
 		target->closed = true;
-		target->first = target->taken = target->turned = NULL;
+		target->ready = target->reversing = target->reversed = NULL;
 		ringwake_doorbell_abandon(&target->doorbell);
 		if (target->depth == 0)
 			ringwake_unref(target);
@@ -424,15 +424,16 @@ void ringwake_close(struct ringwake *target)
 	}
 	DEBUG_ENTER(target, "ringwake_close()");
 	RINGWAKE_ASSERT(!target->closed, "a target is closed twice");
-	target->armed = false;
+	target->may_sleep = false;
 	ringwake_target_gather(target);
-	/* Acquire: as in ringwake_target_take, and pairs with the release in give_back. */
+	/* Acquire: as in ringwake_target_take, and pairs with the release in rearm_after_failure.
+	 */
 	take_over(target, atomic_exchange_explicit(&target->word, CLOSED, memory_order_acquire));
 	target->closed = true;
 	close_gate(target);
 	target->depth++; /* a callback must not free what is in use here */
 	ringwake_target_gather(target);
-	while (target->first)
+	while (target->ready)
 		ringwake_dispatch(target, 0);
 	ringwake_doorbell_close(&target->doorbell);
 	DEBUG_LEAVE(target);

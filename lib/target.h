@@ -12,9 +12,9 @@
 #define CACHE_LINE 64
 
 /* The tags of the word; target.c explains them. */
-#define ASLEEP   ((uintptr_t)1)
+#define ARMED    ((uintptr_t)1)
 #define NOTIFIED ((uintptr_t)2)
-#define TAGS     (ASLEEP | NOTIFIED)
+#define TAGS     (ARMED | NOTIFIED)
 
 struct ringwake {
 	/* The word of the protocol, target.c. Every sender writes it. */
@@ -36,16 +36,16 @@ struct ringwake {
 	_Atomic bool refused; /* for good, so the fallback is called */
 
 	/* The loop thread's. */
-	alignas(CACHE_LINE) struct ringwake_msg *first; /* in the order sent, ready to run */
-	struct ringwake_msg *last;
-	struct ringwake_msg *taken;  /* newest first, being turned round into ... */
-	struct ringwake_msg *turned; /* ... this, whose last message is ... */
-	struct ringwake_msg *turned_last;
-	uint32_t owed;   /* times that a sender has cleared ASLEEP, so that it had to ring */
-	uint32_t reaped; /* of those, the ones whose write to the eventfd was read */
-	unsigned depth;  /* of nested dispatches */
-	bool armed;      /* between a ringwake_arm() that returned true and ringwake_disarm() */
-	bool notified;   /* a wake was taken, and the application has not had its turn since */
+	alignas(CACHE_LINE) struct ringwake_msg *ready; /* in the order sent: to be run */
+	struct ringwake_msg *ready_last;
+	struct ringwake_msg *reversing; /* newest first, being reversed into ... */
+	struct ringwake_msg *reversed;  /* ... this */
+	struct ringwake_msg *reversed_last;
+	uint32_t rings_owed;   /* times that a sender has cleared ARMED, so that it had to ring */
+	uint32_t rings_reaped; /* of those, the ones whose write to the eventfd was read */
+	unsigned depth;        /* of nested dispatches */
+	bool may_sleep; /* between a ringwake_arm() that returned true and ringwake_disarm() */
+	bool notified;  /* a wake was taken, and no dispatch has ended since */
 	bool closed;
 
 	/* Written by the loop thread, read by any. */
@@ -70,32 +70,32 @@ bool ringwake_target_withdraw(struct ringwake *target, const struct ringwake_msg
 int ringwake_target_arm(struct ringwake *target);
 
 /* The loop's change of the word alone: false if anything was sent, except for tags in ignored. */
-bool ringwake_target_fall_asleep(struct ringwake *target, uintptr_t ignored);
+bool ringwake_target_try_arm(struct ringwake *target, uintptr_t ignored);
 
 /*
- * Takes all messages in the word; those taken before must have been turned. While the loop is armed
- * and no sender has rung, ASLEEP stays, with NOTIFIED: the next sender must ring, for the messages
- * that were taken.
+ * Takes all messages in the word; those taken before must have been reversed. While the loop is
+ * armed and no sender has rung, ARMED stays, with NOTIFIED: the next sender must ring, for the
+ * messages that were taken.
  */
 void ringwake_target_take(struct ringwake *target);
 
-/* Takes and turns all messages, however many, so that they are ready. */
+/* Takes and reverses all messages, however many, so that they are ready. */
 void ringwake_target_gather(struct ringwake *target);
 
 /* Nothing was sent that has not been taken. */
-bool ringwake_target_is_quiet(const struct ringwake *target);
+bool ringwake_target_inbox_is_empty(const struct ringwake *target);
 
 /* Nor is anything that was taken left to run. */
-static inline bool ringwake_target_is_idle(const struct ringwake *target)
+static inline bool ringwake_target_has_nothing_to_run(const struct ringwake *target)
 {
-	return !target->notified && target->first == NULL && target->taken == NULL &&
-		ringwake_target_is_quiet(target);
+	return !target->notified && target->ready == NULL && target->reversing == NULL &&
+		ringwake_target_inbox_is_empty(target);
 }
 
 /*
  * The loop may sleep beside something that was sent, and no sender is about to ring: a doorbell was
  * refused. Also true of a closed target, so that a caller of ringwake_wake() is refused.
  */
-bool ringwake_target_is_unrung(const struct ringwake *target);
+bool ringwake_target_needs_ring(const struct ringwake *target);
 
 #endif

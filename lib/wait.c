@@ -8,7 +8,7 @@
 
 static bool has_nothing_to_do(const struct ringwake *target)
 {
-	return ringwake_target_is_idle(target) &&
+	return ringwake_target_has_nothing_to_run(target) &&
 		ringwake_doorbell_completions(&target->doorbell) == 0;
 }
 
@@ -56,7 +56,7 @@ int ringwake_wait(struct ringwake *target, int64_t timeout_ns)
 	DEBUG_LEAVE(target);
 	if (result == 0 && timeout_ns == 0 && has_nothing_to_do(target))
 		return -ETIME;
-	if ((result == -EINTR || result == -ETIME) && !ringwake_target_is_idle(target))
+	if ((result == -EINTR || result == -ETIME) && !ringwake_target_has_nothing_to_run(target))
 		result = 0; /* a wake came with the signal, or just in time */
 	int ran = ringwake_dispatch(target, 0);
 	return ran > 0 ? ran : result;

@@ -7,7 +7,7 @@
  * The loop may be armed: it is about to block, and will not look at its messages before. Then
  * nothing is taken that would leave it blocked beside a message. As long as the loop is armed, its
  * doorbell is not consumed, so if a sender has rung, the loop's sleep ends at once. If no sender
- * has rung, ASLEEP stays set (ringwake_target_take), so the next sender rings.
+ * has rung, ARMED stays set (ringwake_target_take), so the next sender rings.
  */
 #include "process.h"
 #include "target.h"
@@ -19,15 +19,15 @@
 static bool remove_ready(struct ringwake *target, const struct ringwake_msg *msg)
 {
 	struct ringwake_msg *before = NULL;
-	for (struct ringwake_msg *i = target->first; i; before = i, i = i->next) {
+	for (struct ringwake_msg *i = target->ready; i; before = i, i = i->next) {
 		if (i != msg)
 			continue;
 		if (before)
 			before->next = i->next;
 		else
-			target->first = i->next;
-		if (target->last == i)
-			target->last = before;
+			target->ready = i->next;
+		if (target->ready_last == i)
+			target->ready_last = before;
 		return true;
 	}
 	return false;
@@ -36,21 +36,21 @@ static bool remove_ready(struct ringwake *target, const struct ringwake_msg *msg
 static void await_message(struct ringwake *target)
 {
 	/* The eventfd of an armed loop may be readable already, and has to stay so. */
-	if (target->armed && target->doorbell.ring == NULL) {
+	if (target->may_sleep && target->doorbell.ring == NULL) {
 		ringwake_doorbell_nap(NAP_NS);
 		return;
 	}
 	/*
-	 * Other completions must not end the sleep. They are counted first, since from ASLEEP on
+	 * Other completions must not end the sleep. They are counted first, since from ARMED on
 	 * the doorbell may be among them.
 	 */
 	unsigned completions = ringwake_doorbell_completions(&target->doorbell) + 1;
-	bool is_prepared = target->armed || ringwake_doorbell_prepare(&target->doorbell) >= 0;
+	bool is_prepared = target->may_sleep || ringwake_doorbell_prepare(&target->doorbell) >= 0;
 	if (!is_prepared)
 		ringwake_doorbell_nap(NAP_NS);
-	else if (ringwake_target_fall_asleep(target, NOTIFIED))
+	else if (ringwake_target_try_arm(target, NOTIFIED))
 		ringwake_doorbell_sleep(&target->doorbell, completions, PATIENCE_NS);
-	if (!target->armed)
+	if (!target->may_sleep)
 		ringwake_disarm(target);
 }
 

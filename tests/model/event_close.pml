@@ -26,7 +26,7 @@ bool pending[2];     /* the sender has written something for fn to see */
 bool close_returned; /* of the event or the target */
 byte interruptions = INTERRUPTIONS;
 
-#define IS_UNRUNG (word != CLOSED && word & ASLEEP && word != ASLEEP)
+#define NEEDS_RING (word != CLOSED && word & ARMED && word != ARMED)
 
 inline queue_event()
 {
@@ -62,7 +62,7 @@ inline ringwake_event_send()
 #endif
 #ifndef MUTANT_EVENT_DOES_NOT_RING_AGAIN
 	if
-	:: result == OK && IS_UNRUNG -> ringwake_wake()
+	:: result == OK && NEEDS_RING -> ringwake_wake()
 	:: else
 	fi;
 #endif
@@ -191,7 +191,7 @@ inline await_message(asleep)
 	:: is_armed
 	:: else -> ringwake_doorbell_prepare()
 	fi;
-	ringwake_target_fall_asleep(asleep, NOTIFIED);
+	ringwake_target_try_arm(asleep, NOTIFIED);
 #ifdef MUTANT_WITHDRAW_COUNTS_LATE
 	wanted = COMPLETIONS + 1;
 #endif

@@ -4,9 +4,9 @@
  * One statement, d_step or atomic stands for one atomic operation of the C code. MUTANT_x is the same
  * protocol with one thing wrong; see run.
  */
-#define ASLEEP     1
+#define ARMED     1
 #define NOTIFIED   2
-#define TAGS       (ASLEEP | NOTIFIED)
+#define TAGS       (ARMED | NOTIFIED)
 #define CLOSED     252
 #define ADDRESS(m) ((m) << 2) /* of message m, 1 to MESSAGES */
 
@@ -30,11 +30,11 @@ byte accepted[MESSAGES + 1];
 byte delivered[MESSAGES + 1];
 byte undelivered;
 bool wake_seen = true;  /* the loop has looked since the last ringwake_wake() */
-byte to_ring;           /* senders between clearing ASLEEP and the end of their ring */
+byte to_ring;           /* senders between clearing ARMED and the end of their ring */
 byte posting;           /* between entering and leaving the gate */
 
 /*
- * Each ASLEEP that a sender has cleared is one call that has left the gate, or is to. Not asked of
+ * Each ARMED that a sender has cleared is one call that has left the gate, or is to. Not asked of
  * mutants: they must be found by what they do to the user.
  */
 #ifdef MUTANT
@@ -42,7 +42,7 @@ byte posting;           /* between entering and leaving the gate */
 #else
 #define SUMS_ARE_EQUAL                                                                             \
 	(owed >= 0 && (word == CLOSED ||                                                           \
-		owed - (word & ASLEEP) + gate / GATE_CALL == to_ring + posting))
+		owed - (word & ARMED) + gate / GATE_CALL == to_ring + posting))
 #endif
 
 /* The loop parks here: FUTEX_WAIT while the gate is what it was. */
@@ -93,17 +93,17 @@ inline close_gate()
 }
 
 /* NOTIFIED: the loop may have taken the messages that nobody rang for. */
-#ifdef MUTANT_GIVES_BACK_ASLEEP_ALONE
-#define GIVEN_BACK ASLEEP
+#ifdef MUTANT_GIVES_BACK_ARMED_ALONE
+#define GIVEN_BACK ARMED
 #else
 #define GIVEN_BACK TAGS
 #endif
 
-inline give_back()
+inline rearm_after_failure()
 {
 	seen = word;
 	do
-	:: seen == CLOSED || seen & ASLEEP ->
+	:: seen == CLOSED || seen & ARMED ->
 		leave_gate(to_ring);
 		break
 	:: else ->
@@ -129,7 +129,7 @@ inline give_back()
 	od
 }
 
-/* For the one sender that has cleared ASLEEP. */
+/* For the one sender that has cleared ARMED. */
 inline ring()
 {
 #ifdef MUTANT_LEAVES_BEFORE_RING
@@ -142,7 +142,7 @@ inline ring()
 #endif
 	if
 	:: !failed -> leave_gate(to_ring); result = OK
-	:: else -> give_back(); result = FAILED
+	:: else -> rearm_after_failure(); result = FAILED
 	fi
 #endif
 }
@@ -150,7 +150,7 @@ inline ring()
 #ifdef MUTANT_STATE_TESTED_APART
 #define OWES_RING tested
 #else
-#define OWES_RING (seen & ASLEEP)
+#define OWES_RING (seen & ARMED)
 #endif
 
 /* What comes before the change of the word: nothing, in the protocol as it is. */
@@ -160,12 +160,12 @@ inline begin()
 	failed = false;
 #ifdef MUTANT_RINGS_BEFORE_PUSH
 	if
-	:: word & ASLEEP -> ringwake_doorbell_ring(failed)
+	:: word & ARMED -> ringwake_doorbell_ring(failed)
 	:: else
 	fi;
 #endif
 #ifdef MUTANT_STATE_TESTED_APART
-	tested = word & ASLEEP;
+	tested = word & ARMED;
 #endif
 	seen = word
 }
@@ -219,7 +219,7 @@ inline ringwake_wake()
 			if
 			:: word == seen ->
 				d_step {
-					word = (seen & ~ASLEEP & 255) | NOTIFIED;
+					word = (seen & ~ARMED & 255) | NOTIFIED;
 					to_ring = to_ring + OWES_RING;
 					wake_seen = false
 				};
@@ -249,16 +249,16 @@ inline ringwake_post()
 
 /* The loop's changes of the word. */
 
-inline ringwake_target_fall_asleep(asleep, ignored)
+inline ringwake_target_try_arm(asleep, ignored)
 {
 	d_step {
 		if
 #ifdef MUTANT_ARM_DOES_NOT_LOOK
-		:: !(word & ASLEEP) -> word = word | ASLEEP; owed++; asleep = true
+		:: !(word & ARMED) -> word = word | ARMED; owed++; asleep = true
 #else
-		:: word == 0 -> word = ASLEEP; owed++; asleep = true
+		:: word == 0 -> word = ARMED; owed++; asleep = true
 #endif
-		:: else -> asleep = ((word & ~(ignored) & 255) == ASLEEP)
+		:: else -> asleep = ((word & ~(ignored) & 255) == ARMED)
 		fi
 	}
 }
@@ -266,7 +266,7 @@ inline ringwake_target_fall_asleep(asleep, ignored)
 inline ringwake_arm(armed)
 {
 	ringwake_doorbell_prepare();
-	ringwake_target_fall_asleep(armed, 0);
+	ringwake_target_try_arm(armed, 0);
 	is_armed = armed
 }
 
@@ -274,18 +274,18 @@ inline ringwake_disarm()
 {
 	is_armed = false;
 	if
-	:: word & ASLEEP ->
+	:: word & ARMED ->
 #ifdef MUTANT_DISARM_IS_TWO_STEPS
 		seen = word;
 		d_step {
-			owed = owed - (seen & ASLEEP);
-			word = seen & ~ASLEEP & 255;
+			owed = owed - (seen & ARMED);
+			word = seen & ~ARMED & 255;
 			wake_seen = true
 		}
 #else
 		d_step {
-			owed = owed - (word & ASLEEP);
-			word = word & ~ASLEEP & 255;
+			owed = owed - (word & ARMED);
+			word = word & ~ARMED & 255;
 			wake_seen = true;
 			assert(SUMS_ARE_EQUAL)
 		}
@@ -298,8 +298,8 @@ inline ringwake_disarm()
 inline exchange(value)
 {
 	d_step {
-#ifndef MUTANT_TAKE_FORGETS_ASLEEP
-		owed = owed - (word & ASLEEP);
+#ifndef MUTANT_TAKE_FORGETS_ARMED
+		owed = owed - (word & ARMED);
 #endif
 		taken = word >> 2;
 		word = value;
@@ -308,7 +308,7 @@ inline exchange(value)
 	}
 }
 
-/* An armed loop keeps ASLEEP, and tells the next sender to ring for what was taken. */
+/* An armed loop keeps ARMED, and tells the next sender to ring for what was taken. */
 inline ringwake_target_take()
 {
 #ifndef MUTANT_TAKE_FORGETS_ARMED
@@ -316,7 +316,7 @@ inline ringwake_target_take()
 	:: is_armed ->
 		d_step {
 			taken = word >> 2;
-			word = (word & ASLEEP -> TAGS : 0);
+			word = (word & ARMED -> TAGS : 0);
 			assert(SUMS_ARE_EQUAL)
 		}
 	:: else -> exchange(0)
@@ -326,7 +326,7 @@ inline ringwake_target_take()
 #endif
 }
 
-#define IS_QUIET ((word & ~ASLEEP & 255) == 0)
+#define INBOX_IS_EMPTY ((word & ~ARMED & 255) == 0)
 
 /* In the order sent: the list is turned round first. */
 inline dispatch_taken()
@@ -358,7 +358,7 @@ inline dispatch_taken()
 inline ringwake_dispatch()
 {
 	if
-	:: closed || IS_QUIET
+	:: closed || INBOX_IS_EMPTY
 	:: else -> ringwake_target_take(); dispatch_taken()
 	fi
 }

@@ -351,7 +351,7 @@ static void end_turn(void)
 	world.last_turn = ++world.now;
 }
 
-static void turn(int64_t timeout)
+static void reverse(int64_t timeout)
 {
 	step();
 	world.place = IN_WAIT;
@@ -409,7 +409,7 @@ static void close_event(bool later)
 	if (result == 0)
 		event_is_gone(&world.event);
 	while (!world.event_closed) {
-		turn(-1);
+		reverse(-1);
 		world.place = IN_EVENT_CLOSE;
 	}
 	world.place = before;
@@ -429,7 +429,7 @@ static void take_step(char letter)
 	switch (letter) {
 	case 'W':
 		while (!world.stopped && !world.closed)
-			turn(-1);
+			reverse(-1);
 		break;
 	case 'A':
 		while (!world.stopped && !world.closed)
@@ -437,16 +437,16 @@ static void take_step(char letter)
 		break;
 	case 'D':
 		while (world.delivered < count_notes())
-			turn(-1);
+			reverse(-1);
 		break;
 	case 'w':
-		turn(-1);
+		reverse(-1);
 		break;
 	case 't':
-		turn(1000);
+		reverse(1000);
 		break;
 	case 'n':
-		turn(0);
+		reverse(0);
 		break;
 	case 'a':
 		armed_turn(false);

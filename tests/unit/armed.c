@@ -242,7 +242,7 @@ static void test_event_closed_beside_an_unrung_message(void **state)
 	}
 }
 
-/* A wake alone was refused: NOTIFIED with ASLEEP, and no message. */
+/* A wake alone was refused: NOTIFIED with ARMED, and no message. */
 static void test_refused_wake(void **state)
 {
 	(void)state;

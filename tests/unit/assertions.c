@@ -141,7 +141,7 @@ static void count_wrong(void)
 {
 	open_in_child();
 	ringwake_arm(target);
-	target->owed -= 2;
+	target->rings_owed -= 2;
 	ringwake_disarm(target);
 }
 

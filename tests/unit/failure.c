@@ -205,7 +205,7 @@ static void test_interrupted_post_is_tried_again(void **state)
 	}
 }
 
-/* The loop wakes by itself while a doorbell is on its way to fail: ASLEEP comes back to an awake
+/* The loop wakes by itself while a doorbell is on its way to fail: ARMED comes back to an awake
  * loop. */
 static void test_failure_after_the_loop_woke(void **state)
 {
