@@ -2,79 +2,112 @@
 /*
  * The wake protocol.
  *
- * One word is the list of messages and the loop's sleep state at once. Both sides change it only by
- * read-modify-write, so the sender's question "is the loop asleep?" and the loop's question "is
- * there a message?" are answered by one total order, that of the changes to the word.
+ * One word holds the list of messages and the loop's state. Both sides change it only by
+ * read-modify-write, so there is one order of all changes. In that order the sender's question "is
+ * the loop about to sleep?" and the loop's question "was anything sent?" have one answer.
  *
  *   messages  the newest message, linked to older ones; 0: none
- *   NOTIFIED  ringwake_wake() was called, or a doorbell has failed
- *   ARMED    the loop sleeps, or is about to: the next sender rings
- *   CLOSED    for good
+ *   NOTIFIED  ringwake_wake() was called, or a doorbell was refused
+ *   ARMED     the loop sleeps, or may go to sleep: the next sender rings
+ *   CLOSED    for good; no other bit is set then
  *
- * The first three combine, so these are the states of the word:
+ * SENT stands for messages, NOTIFIED, or both:
  *
- *   messages  NOTIFIED  ARMED
- *      -         -        -     the loop is awake, and nothing was sent
- *      x         -        -     the loop is awake, or a sender rings
- *      -         x        -     the same
- *      x         x        -     the same
- *      -         -        x     the loop sleeps, and no sender rings
- *      -         x        x     the loop may sleep beside something that was sent: the doorbell
- *      x         x        x       failed, its sender was told, and the next sender rings
- *      x         -        x     never
- *   CLOSED
+ *              try_arm                  send, wake: this sender rings
+ *     0 <-------------------> ARMED ---------------------------------------+
+ *     ^ |       disarm                                                     |
+ *     | |                     send, wake: nobody rings                     v
+ *     | +--------------------------------------------------------------> SENT
+ *     |                              take                                 | ^
+ *     +-------------------------------------------------------------------+ |
+ *                                                                         | |
+ *                                            the ring is refused: rearm   | |  disarm, or
+ *                                                                         | |  send, wake:
+ *                                                                         v |  this sender rings
+ *                                                                    SENT + ARMED
  *
- *   thread  change                                        function
- *   loop    0 -> ARMED                                   ringwake_arm: fails if anything was sent
- *   loop    any but CLOSED, - ARMED                      ringwake_disarm
- *   loop    any but CLOSED -> 0                           ringwake_target_take
- *   loop    - messages, + NOTIFIED if ARMED stays        ringwake_target_take, while armed
- *   loop    any -> CLOSED                                 ringwake_close
+ * SENT + ARMED always has NOTIFIED. A take while the loop may sleep leaves NOTIFIED + ARMED there,
+ * and NOTIFIED elsewhere becomes 0. ringwake_close() leads from every state to CLOSED.
+ *
+ *   thread  change                                       function
+ *   loop    0 -> ARMED                                   ringwake_target_try_arm
+ *   loop    any but CLOSED: - ARMED                      ringwake_disarm
+ *   loop    any but CLOSED: -> 0                         ringwake_target_take
+ *   loop    - messages, + NOTIFIED if ARMED stays        ringwake_target_take, if may_sleep
+ *   loop    any -> CLOSED                                ringwake_close
  *   sender  any but CLOSED: + message, - ARMED           ringwake_send
  *   sender  any but CLOSED: + NOTIFIED, - ARMED          ringwake_wake
- *   sender  any but CLOSED: + NOTIFIED, + ARMED          rearm_after_failure: its doorbell failed
+ *   sender  any but CLOSED: + NOTIFIED, + ARMED          rearm_after_failure
  *
- * Why no wake is lost. Take a send whose change comes before the loop's next ringwake_arm in the
- * order: the arm finds the word not 0 and fails, so the loop looks at its messages. Take one that
- * comes after: the word has ARMED, unless another sender has cleared it, or the loop has and is
- * awake. The one sender that cleared it rings. The doorbell is a completion (or an eventfd count),
- * which the kernel keeps: it ends the sleep whether it comes before the loop has gone to sleep or
- * after.
+ * Invariants
  *
- * If the kernel refuses the doorbell, its sender is told. Other senders that came meanwhile were
- * not: they relied on this one. So the word gets ARMED back, and NOTIFIED, which says that
- * something was sent even if the loop has taken the messages (withdraw.c). The next sender of
- * anything rings, also one whose event is queued already (ringwake_target_needs_ring).
+ *   1. Who clears ARMED by a send makes one system call that rings, and nobody else makes one.
+ *   2. A loop sleeps beside something that was sent only if a doorbell is on its way to it, or if
+ *      the doorbell was refused. Then its sender was told, and the word is SENT + ARMED.
+ *   3. What was accepted before CLOSED is run before ringwake_close() returns; nothing is accepted
+ *      after it.
+ *   4. Each ARMED that the loop has set and has not found again (rings_owed) is one call: it has
+ *      passed the gate, or a sender is still in it. So no call is in progress when the gate's count
+ *      and rings_owed cancel out.
  *
- * The doorbell and close. A sender that cleared ARMED is about to make a system call on the ring;
- * the loop must not give the ring away before. It knows how many such calls were begun, without
- * being told: each ARMED that it set and did not find again was cleared by a sender (owed). The
- * gate counts the same calls as they end: each subtracts one. Close adds owed and the CLOSING bit
- * in one step, and parks on the gate until the difference is zero; the last sender out sees the bit
- * and wakes it. A failed doorbell puts ARMED back instead of passing the gate, so the loop finds
- * the ARMED it set, and the sums stay equal. ringwake_post passes the same gate: in and out.
+ * Why no wake is lost: a send comes before the loop's try_arm in the order of changes, or after it.
  *
- * ARMED may be given back when the loop has woken up meanwhile. That costs one needless turn:
- * nothing relies on ARMED being set only while the loop sleeps, all relies on it not being
- * missing then. Whether the loop is about to sleep is a fact of its own (armed): neither the word
- * nor owed tells.
+ *   loop                              sender
+ *                                     send: 0 -> message. No ARMED, so it does not ring
+ *   try_arm fails: the word is not 0
+ *   take, run
+ *
+ *   try_arm: 0 -> ARMED
+ *                                     send: ARMED -> message. It has cleared ARMED, so it rings
+ *   enters the kernel to sleep        the completion is posted: before the sleep or during it, the
+ *   the sleep ends                    kernel keeps it, and does not sleep beside it
+ *   disarm, take, run
+ *
+ * A doorbell that is refused, and close. Sender B relied on A, so the next sender has to ring for
+ * both; and close has to wait for A, who uses the ring.
+ *
+ *   sender A                          sender B                  loop
+ *                                                               try_arm: rings_owed is 1
+ *   send: ARMED -> a
+ *                                     send: a -> b, a
+ *   the kernel refuses to ring
+ *   b, a -> b, a, NOTIFIED, ARMED
+ *   returns the error
+ *                                     send: it rings, for all
+ *
+ *   or, if the loop has been woken by something else meanwhile:
+ *
+ *   send: ARMED -> a
+ *                                                               disarm; a -> CLOSED
+ *                                                               gate: 0 + 1 call: it parks
+ *   the kernel refuses to ring
+ *   CLOSED: nobody will ring again
+ *   gate: - 1 call; wakes the loop
+ *                                                               gives the ring away
+ *
+ * The gate (4) counts in both directions. A ring subtracts one call as it ends; close adds all that
+ * are owed and the CLOSING bit in one step, and parks until the rest is zero. Who comes last sees
+ * the bit and wakes it. A refused ring that has put ARMED back does not pass the gate: the loop
+ * finds the ARMED that it set, and owes one less. ringwake_post() passes the same gate, in and out.
+ *
+ * ARMED may come back when the loop is awake again. That costs one iteration for nothing: all
+ * relies on ARMED being set while the loop sleeps, nothing on its being clear at other times. So
+ * the loop knows by a flag of its own (may_sleep) that it is between arm and disarm.
  *
  * Memory. A message is the sender's until the push succeeds, then the target's, and the caller's
  * again when its callback starts. The target is freed with its last reference. A sender that holds
  * none, but was accepted, is safe too: after its push it touches the target only if it has to ring,
  * and then close waits for it.
  *
- * Why this shape of list. A queue that is pushed to by an exchange and a second step that links
- * needs no retry and no turning round, but a sender stopped between its steps leaves a gap that the
- * loop must sleep on without missing the rest, so the link needs a word of its own. Measured beside
- * it, this stack costs 5.8 ns for a push alone against 10.5, and 8 ns against 35 for a message of
- * eight senders to a loop on the other core: no reason for the second word (tests/bench/RESULTS.md,
- * List shapes).
- *
  * Memory order. Push is a release; take is an acquire. Pushes on top of each other are one release
  * sequence, so taking the newest message makes what was written before every one of them visible.
  * Nothing else is passed through the word, so the rest is relaxed; what pairs across the gate is
  * named there.
+ *
+ * Checked: tests/model/target.pml is this protocol (4 is its SUMS_ARE_EQUAL), and send_close.pml
+ * asks for 1 to 3. tests/property runs this file in all orders of its atomic operations, "sends"
+ * and "close" in scripts.c, also with rings that are refused. docs/design.md tells why the list is
+ * a stack.
  */
 #include "target.h"
 
