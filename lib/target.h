@@ -58,6 +58,11 @@ struct ringwake {
 #endif
 };
 
+/* Of a debug build alone: the memory is kept for a while. */
+#define ASSERT_REFERENCED(target)                                                                  \
+	RINGWAKE_ASSERT(atomic_load_explicit(&(target)->references, memory_order_relaxed) > 0,     \
+		"the target is used after its last reference was dropped")
+
 /*
  * Loop thread. Waits, parked, until the message has arrived, and takes it off the list; other
  * messages stay for the next dispatch. False if the target was closed before the message came, or

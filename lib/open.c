@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* A target from ringwake_open() to its last reference, and what can be asked of it meanwhile. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "process.h"
+#include "target.h"
+
+#define DEFAULT_BATCH 256
+
+int ringwake_open(
+	struct ringwake **out, struct io_uring *ring, const struct ringwake_params *params)
+{
+	static const struct ringwake_params defaults;
+	if (params == NULL)
+		params = &defaults;
+	int64_t process = ringwake_process_number();
+	if (process < 0)
+		return (int)process;
+
+	int saved = errno;
+	struct ringwake *target = aligned_alloc(CACHE_LINE, sizeof *target);
+	errno = saved;
+	if (target == NULL)
+		return -ENOMEM;
+	memset(target, 0, sizeof *target);
+	uint64_t user_data = params->user_data ? params->user_data : (uintptr_t)target;
+	int error = ringwake_doorbell_open(&target->doorbell, ring, params->path, user_data);
+	if (error < 0) {
+		free(target);
+		return error;
+	}
+	target->process = (uint32_t)process;
+	target->batch = params->batch ? params->batch : DEFAULT_BATCH;
+	target->spin_ns = params->spin_ns;
+	target->fallback = params->fallback;
+	target->fallback_data = params->fallback_data;
+	atomic_init(&target->references, 1);
+	*out = target;
+	return 0;
+}
+
+struct ringwake *ringwake_ref(struct ringwake *target)
+{
+	ASSERT_REFERENCED(target);
+	/* Relaxed: the caller has a reference, which orders all it needs. */
+	atomic_fetch_add_explicit(&target->references, 1, memory_order_relaxed);
+	return target;
+}
+
+void ringwake_unref(struct ringwake *target)
+{
+	ASSERT_REFERENCED(target);
+	/* Release and acquire pair with each other: all use of the target comes before the free. */
+	if (atomic_fetch_sub_explicit(&target->references, 1, memory_order_acq_rel) == 1)
+		DEBUG_FREE(target);
+}
+
+bool ringwake_is_doorbell(const struct ringwake *target, const struct io_uring_cqe *cqe)
+{
+	/* Only the loop's thread takes completions, so the note that this makes is its own. */
+	return ringwake_doorbell_recognise((struct doorbell *)&target->doorbell, cqe);
+}
+
+int ringwake_fd(const struct ringwake *target)
+{
+	const struct doorbell *doorbell = &target->doorbell;
+	if (doorbell->ring == NULL)
+		return doorbell->fd;
+	if (doorbell->ring->flags & IORING_SETUP_DEFER_TASKRUN)
+		return -EOPNOTSUPP;
+	return doorbell->ring->ring_fd;
+}
+
+bool ringwake_is_inherited(const struct ringwake *target)
+{
+	return !ringwake_process_is(target->process);
+}
+
+enum ringwake_path ringwake_path(const struct ringwake *target)
+{
+	return target->doorbell.path;
+}
+
+void ringwake_stats(const struct ringwake *target, struct ringwake_stats *stats)
+{
+	/* Relaxed: figures for people. */
+	stats->messages = atomic_load_explicit(&target->messages, memory_order_relaxed);
+	stats->dispatches = atomic_load_explicit(&target->dispatches, memory_order_relaxed);
+	stats->longest_batch = atomic_load_explicit(&target->longest_batch, memory_order_relaxed);
+	stats->wakes_rung = atomic_load_explicit(&target->rung, memory_order_relaxed);
+	stats->doorbell_failures = atomic_load_explicit(&target->failures, memory_order_relaxed);
+	stats->wakes_saved =
+		stats->messages > stats->wakes_rung ? stats->messages - stats->wakes_rung : 0;
+}
