@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
-#include "process.h"
 #include "system.h"
 #include "thread.h"
+#include "wipeonfork.h"
 
 /* Of linux/io_uring.h, newer than the headers that liburing 2.3 brings. */
 #define REGISTER_SEND_MSG_RING 31
@@ -144,12 +144,12 @@ int ringwake_doorbell_open(struct doorbell *doorbell, struct io_uring *ring,
 
 	doorbell->ring = ring;
 	doorbell->user_data = user_data;
-	doorbell->request = ringwake_wiped_new();
+	doorbell->request = ringwake_wipeonfork_alloc();
 	if (doorbell->request == NULL)
 		return -ENOMEM;
 	error = open_path(doorbell, path);
 	if (error < 0)
-		ringwake_wiped_free(doorbell->request);
+		ringwake_wipeonfork_free(doorbell->request);
 	return error;
 }
 
@@ -354,5 +354,5 @@ void ringwake_doorbell_abandon(struct doorbell *doorbell)
 		ringwake_system.queue_exit(&doorbell->own);
 	if (doorbell->path == RINGWAKE_PATH_EVENTFD)
 		ringwake_system.close(doorbell->fd);
-	ringwake_wiped_free(doorbell->request);
+	ringwake_wipeonfork_free(doorbell->request);
 }

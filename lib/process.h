@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which process is this? Some memory is wiped by the kernel in a forked child. A number that lies
- * there tells a sender with one load, of a line that nobody writes, whether it runs in the process
- * that opened its target; unlike pthread_atfork() this also sees fork by a raw system call. And
- * what a doorbell hands to the kernel lies there, so that a child which forked between that check
- * and the system call hands over zeros.
+ * Which process is this? A number in memory that a forked child finds wiped tells a sender with one
+ * load, of a line that nobody writes, whether it runs in the process that opened its target. Unlike
+ * pthread_atfork() this also sees fork by a raw system call.
  *
  * A program may hold two copies of the library, a static and a shared one. Each has numbers of its
  * own, so what belongs to one copy is refused by the other.
@@ -15,14 +13,6 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-
-#define WIPED_SIZE 64
-
-/* WIPED_SIZE bytes of zeroed memory that a forked child finds zeroed; NULL if there is none. */
-void *ringwake_wiped_new(void);
-
-/* Does nothing to memory of another copy of the library. */
-void ringwake_wiped_free(void *memory);
 
 /* This process's number, never 0, or -ENOMEM. */
 int64_t ringwake_process_number(void);
