@@ -71,48 +71,78 @@ static int sleep_on(struct io_uring *ring, int64_t timeout)
 		ring->ring_fd, 0, 1, flags | IORING_ENTER_EXT_ARG, (void *)&arg, sizeof arg);
 }
 
-bool ringwake_uv_sleep_on_ring(struct ringwake_uv *attached)
+static bool is_failure(int result)
+{
+	return result < 0 && result != -ETIME && result != -EINTR && result != -EBADR;
+}
+
+/* Blocks, armed, and finds out whether a message or a wake was the reason that it ended. */
+static int sleep_armed(struct ringwake_uv *attached, int64_t timeout, bool *woken)
+{
+	int result = sleep_on(&attached->ring, timeout);
+	if (ringwake_uv_is_forbidden(result))
+		attached->ring_rings = false; /* uv_run() can do without it */
+	*woken = !is_failure(result) && !ringwake_arm(attached->target);
+	return is_failure(result) ? result : 0;
+}
+
+/* Waits on the ring as long as libuv would in epoll. False if libuv has to do it itself. */
+static bool wait_once(struct ringwake_uv *attached, bool *woken)
 {
 	uv_loop_t *loop = attached->loop;
-	/* What was due as the iteration began may have run; libuv knows whether it sleeps then. */
-	if (!attached->ring_rings ||
-		(attached->mode == UV_RUN_ONCE && uv_now(loop) >= attached->first_due))
+	*woken = false;
+	if (!ringwake_uv_flush_watchers(loop))
+		return false;
+	int64_t timeout = uv_backend_timeout(loop) * MILLISECOND;
+	if (timeout != 0 && !poll_backend(attached))
+		return false;
+	timeout = ringwake_spin(attached->target, timeout);
+	if (timeout != 0 && ringwake_arm(attached->target)) {
+		if (sleep_armed(attached, timeout, woken) < 0)
+			return false;
+	} else {
+		*woken = timeout != 0;
+		if (io_uring_sq_ready(&attached->ring) > 0)
+			io_uring_submit(&attached->ring);
+	}
+	ringwake_disarm(attached->target);
+	uv_update_time(loop);
+	return true;
+}
+
+/* libuv would go round through phases in which there is nothing to do. */
+static bool may_wait_again(struct ringwake_uv *attached, bool has_something)
+{
+	if (attached->backend_ready || !attached->ring_rings)
+		return false;
+	if (has_something &&
+		(attached->mode == UV_RUN_ONCE ||
+			!ringwake_uv_owns_edges(
+				attached->loop, &attached->before, &attached->after)))
+		return false;
+	return uv_backend_timeout(attached->loop) != 0;
+}
+
+/* What was due as the iteration began may have run; libuv knows whether it sleeps then. */
+static bool is_uncertain(const struct ringwake_uv *attached)
+{
+	return attached->mode == UV_RUN_ONCE && uv_now(attached->loop) >= attached->first_due;
+}
+
+bool ringwake_uv_sleep_on_ring(struct ringwake_uv *attached)
+{
+	if (!attached->ring_rings || is_uncertain(attached))
 		return false;
 	if (uv_is_active((uv_handle_t *)attached->doorbell))
 		ringwake_uv_unwatch(
 			attached, attached->doorbell); /* the ring must not poll itself */
 	unsigned delivered = 0;
-	bool woken = false;
+	bool woken;
 	do {
-		if (!ringwake_uv_flush_watchers(loop))
+		if (!wait_once(attached, &woken))
 			return false;
-		int64_t timeout = uv_backend_timeout(loop) * MILLISECOND;
-		if (timeout != 0 && !poll_backend(attached))
-			return false;
-		timeout = ringwake_spin(attached->target, timeout);
-		if (timeout != 0 && ringwake_arm(attached->target)) {
-			int result = sleep_on(&attached->ring, timeout);
-			if (ringwake_uv_is_forbidden(result))
-				attached->ring_rings = false; /* uv_run() can do without it */
-			if (result < 0 && result != -ETIME && result != -EINTR && result != -EBADR)
-				return false;
-			/* Still armed, it was not woken by a message or a wake. */
-			woken = !ringwake_arm(attached->target);
-		} else {
-			woken = timeout != 0;
-			if (io_uring_sq_ready(&attached->ring) > 0)
-				io_uring_submit(&attached->ring);
-		}
-		ringwake_disarm(attached->target);
-		uv_update_time(loop);
 		delivered += ringwake_uv_deliver(attached);
-		if (attached->backend_ready || !attached->ring_rings)
-			break;
-		if ((woken || delivered > 0) &&
-			(attached->mode == UV_RUN_ONCE ||
-				!ringwake_uv_owns_edges(loop, &attached->before, &attached->after)))
-			break;
-	} while (uv_backend_timeout(loop) != 0);
+	} while (may_wait_again(attached, woken || delivered > 0));
 	/*
 	 * A descriptor that libuv no longer watches may have made epoll ready. Only libuv can tell,
 	 * and only in UV_RUN_ONCE does it matter: that must not return for nothing.
