@@ -33,23 +33,31 @@ static bool remove_ready(struct ringwake *target, const struct ringwake_msg *msg
 	return false;
 }
 
-static void await_message(struct ringwake *target)
+static bool may_sleep_beside(const struct ringwake *target, unsigned completions)
 {
 	/* The eventfd of an armed loop may be readable already, and has to stay so. */
-	if (target->may_sleep && target->doorbell.ring == NULL) {
-		ringwake_doorbell_nap(NAP_NS);
-		return;
-	}
+	if (target->doorbell.ring == NULL)
+		return !target->may_sleep;
+	/* The last completion of the poll request may be among them: then no doorbell arrives. */
+	return !ringwake_doorbell_is_watched(&target->doorbell) || completions == 0;
+}
+
+static bool is_prepared(struct ringwake *target)
+{
+	return target->may_sleep || ringwake_doorbell_prepare(&target->doorbell) >= 0;
+}
+
+static void await_message(struct ringwake *target)
+{
 	/*
-	 * Other completions must not end the sleep. They are counted first, since from ARMED on
-	 * the doorbell may be among them.
+	 * Completions that are in the queue must not end the sleep. They are counted first, since
+	 * from ARMED on the doorbell may be among them.
 	 */
-	unsigned completions = ringwake_doorbell_completions(&target->doorbell) + 1;
-	bool is_prepared = target->may_sleep || ringwake_doorbell_prepare(&target->doorbell) >= 0;
-	if (!is_prepared)
+	unsigned completions = ringwake_doorbell_completions(&target->doorbell);
+	if (!may_sleep_beside(target, completions) || !is_prepared(target))
 		ringwake_doorbell_nap(NAP_NS);
 	else if (ringwake_target_try_arm(target, NOTIFIED))
-		ringwake_doorbell_sleep(&target->doorbell, completions, PATIENCE_NS);
+		ringwake_doorbell_sleep(&target->doorbell, completions + 1, PATIENCE_NS);
 	if (!target->may_sleep)
 		ringwake_disarm(target);
 }

@@ -180,7 +180,15 @@ inline await_refusal()
 	od
 }
 
+/* In C the loop naps, and looks again. */
 #define MESSAGE_CAME (word >> 2 != 0)
+#if DOORBELL == EVENTFD
+#define MUST_NAP(wanted) is_armed
+#elif DOORBELL == WATCH && !defined(MUTANT_WITHDRAW_SLEEPS_BESIDE_THE_END)
+#define MUST_NAP(wanted) (wanted > 1)
+#else
+#define MUST_NAP(wanted) false
+#endif
 
 inline await_message(asleep)
 {
@@ -188,16 +196,20 @@ inline await_message(asleep)
 	wanted = COMPLETIONS + 1;
 #endif
 	if
-	:: is_armed
-	:: else -> ringwake_doorbell_prepare()
-	fi;
-	ringwake_target_try_arm(asleep, NOTIFIED);
+	:: MUST_NAP(wanted) -> MESSAGE_CAME
+	:: else ->
+		if
+		:: is_armed
+		:: else -> ringwake_doorbell_prepare()
+		fi;
+		ringwake_target_try_arm(asleep, NOTIFIED);
 #ifdef MUTANT_WITHDRAW_COUNTS_LATE
-	wanted = COMPLETIONS + 1;
+		wanted = COMPLETIONS + 1;
 #endif
-	if
-	:: asleep -> SLEEP_ENDS(wanted) /* in C also after a while: nothing relies on it */
-	:: else
+		if
+		:: asleep -> SLEEP_ENDS(wanted) /* in C also after a while: nothing relies on it */
+		:: else
+		fi
 	fi;
 	wanted = 0;
 #ifndef MUTANT_WITHDRAW_DISARMS
@@ -220,14 +232,7 @@ inline ringwake_target_withdraw(found)
 		:: found || closed -> break
 		:: else
 		fi;
-#if DOORBELL == EVENTFD
-		if
-		:: is_armed -> MESSAGE_CAME /* in C the loop naps, and looks again */
-		:: else -> await_message(asleep)
-		fi
-#else
 		await_message(asleep)
-#endif
 	od
 }
 

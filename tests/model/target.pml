@@ -298,7 +298,7 @@ inline ringwake_disarm()
 inline exchange(value)
 {
 	d_step {
-#ifndef MUTANT_TAKE_FORGETS_ARMED
+#ifndef MUTANT_TAKE_OWES_WHAT_IT_FOUND
 		owed = owed - (word & ARMED);
 #endif
 		taken = word >> 2;
@@ -328,7 +328,7 @@ inline ringwake_target_take()
 
 #define INBOX_IS_EMPTY ((word & ~ARMED & 255) == 0)
 
-/* In the order sent: the list is turned round first. */
+/* In the order sent: the list is reversed first. */
 inline dispatch_taken()
 {
 	d_step {
