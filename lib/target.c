@@ -177,9 +177,11 @@ static void rearm_after_failure(struct ringwake *target)
 		&target->word, &word, word | TAGS, memory_order_release, memory_order_relaxed));
 }
 
-static bool is_final(int error)
+/* A program's filter may answer with any error. Without these the call may succeed another time. */
+static bool is_final(int result)
 {
-	return error == -EPERM || error == -ENOSYS || error == -EACCES;
+	return result < 0 && result != -EOVERFLOW && result != -EINTR && result != -EAGAIN &&
+		result != -ENOMEM;
 }
 
 static int ring_or_fall_back(struct ringwake *target)
