@@ -212,11 +212,15 @@ static inline void ringwake_uv_set_async_slot(uv_async_t *handle, void *value)
 
 /*
  * A request of uv_queue_work() that is ours: the function that libuv's worker would call is a mark,
- * and the reserved space of the request points to our job.
+ * and the reserved space of the request points to our job. It is in no queue, so uv_cancel() of
+ * libuv's own takes it for work that has begun.
  */
 static inline void ringwake_uv_mark_request(
 	uv_work_t *request, void (*mark)(struct uv__work *), void *job)
 {
+	void **place = RINGWAKE_UV_QUEUE(request->work_req.wq);
+	place[0] = place[1] = place;
+	request->work_req.loop = request->loop;
 	request->work_req.work = mark;
 	request->reserved[0] = job;
 }

@@ -9,6 +9,7 @@
 #include "shared.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <ringwake/pool.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -54,23 +55,30 @@ static int join_workers(struct ringwake_uv *attached)
 	return error;
 }
 
-void ringwake_uv_leave_workers(struct ringwake_uv *attached)
+/* The last one closes the workers. */
+static void leave_workers(unsigned users)
 {
 	struct ringwake_pool *unused = NULL;
-	/* The parent's workers are not this process's to close. */
-	if (attached->workers_process == getpid()) {
-		struct ringwake_uv_shared *shared = ringwake_uv_lock();
-		if (shared && --shared->workers_users == 0) {
-			unused = shared->workers;
-			shared->workers = NULL;
-		}
-		if (shared)
-			ringwake_uv_unlock(shared);
+	struct ringwake_uv_shared *shared = ringwake_uv_lock();
+	if (shared == NULL)
+		return;
+	shared->workers_users -= users < shared->workers_users ? users : shared->workers_users;
+	if (shared->workers_users == 0) {
+		unused = shared->workers;
+		shared->workers = NULL;
 	}
-	attached->workers_process = 0;
-	attached->pool = NULL;
+	ringwake_uv_unlock(shared);
 	if (unused)
 		ringwake_pool_close(unused, RINGWAKE_POOL_FINISH);
+}
+
+void ringwake_uv_leave_workers(struct ringwake_uv *attached)
+{
+	/* The parent's workers are not this process's to close. */
+	if (attached->workers_process == getpid())
+		leave_workers(1);
+	attached->workers_process = 0;
+	attached->pool = NULL;
 }
 
 int ringwake_uv_use_pool(struct ringwake_uv *attached, struct ringwake_pool *pool)
@@ -91,10 +99,21 @@ static void mark(struct uv__work *work)
 	(void)work;
 }
 
+static _Thread_local bool is_working;
+
 static void run(struct ringwake_work *work)
 {
 	struct job *job = (struct job *)work;
+	is_working = true;
 	job->work_cb(job->request);
+	is_working = false;
+}
+
+/* As libuv does when the process ends, unless work itself ends it: runs what is queued. */
+__attribute__((destructor)) static void finish_work(void)
+{
+	if (!is_working)
+		leave_workers(UINT_MAX);
 }
 
 static void note_job(struct job *job)

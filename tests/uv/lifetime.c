@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -158,6 +159,78 @@ static void test_mixed_source(void **state)
 		      : uv_close((uv_handle_t *)&more[i], NULL);
 	end_loop(&loop);
 	assert_int_equal(calls, COUNT + 2);
+}
+
+static void note_work(uv_work_t *request)
+{
+	(void)request;
+}
+
+static void count_work(uv_work_t *request, int status)
+{
+	(void)request;
+	calls += status == 0;
+}
+
+/* Work of source that uses the compat header cannot be cancelled by source that does not. */
+static void test_plain_cancel(void **state)
+{
+	(void)state;
+	enum { COUNT = 20 };
+	uv_loop_t loop;
+	uv_async_t handle;
+	uv_work_t work[COUNT];
+	skip_if_public("the work can be cancelled");
+	open_with(&loop, &handle, count);
+	for (int i = 0; i < COUNT; i++)
+		assert_int_equal(uv_queue_work(&loop, &work[i], note_work, count_work), 0);
+	for (int i = 0; i < COUNT; i++)
+		assert_int_equal(plain_cancel((uv_req_t *)&work[i]), UV_EBUSY);
+	uv_close((uv_handle_t *)&handle, NULL);
+	end_loop(&loop);
+	assert_int_equal(calls, COUNT);
+}
+
+static void say_later(uv_work_t *request)
+{
+	char c = 'x';
+	sched_yield();
+	if (write(*(int *)request->data, &c, 1) != 1)
+		abort();
+}
+
+/* A program that ends runs the work that it has queued. */
+static void test_work_at_exit(void **state)
+{
+	(void)state;
+	enum { COUNT = 50 };
+#ifdef __SANITIZE_THREAD__
+	print_message("ThreadSanitizer does not bear threads in a forked child\n");
+	skip();
+#endif
+	int ends[2];
+	assert_int_equal(pipe(ends), 0);
+	pid_t child = fork();
+	if (child == 0) {
+		uv_loop_t loop;
+		uv_async_t handle;
+		static uv_work_t work[COUNT];
+		open_with(&loop, &handle, count);
+		for (int i = 0; i < COUNT; i++) {
+			work[i].data = &ends[1];
+			if (uv_queue_work(&loop, &work[i], say_later, NULL) != 0)
+				_exit(1);
+		}
+		exit(0);
+	}
+	close(ends[1]);
+	char said[COUNT];
+	size_t length = 0;
+	for (ssize_t got = 1; got > 0; length += (size_t)got)
+		got = read(ends[0], said + length, sizeof said - length);
+	assert_int_equal(length, COUNT);
+	close(ends[0]);
+	assert_int_equal(waitpid(child, NULL, 0), child);
 }
 
 static void fill_with_dead(uv_handle_t *handle)
@@ -387,6 +460,8 @@ int main(void)
 		ON_BOTH_PATHS(test_loop_at_the_same_address),
 		ON_BOTH_PATHS(test_attach_at_the_same_address),
 		ON_BOTH_PATHS(test_mixed_source),
+		ON_BOTH_PATHS(test_plain_cancel),
+		ON_BOTH_PATHS(test_work_at_exit),
 		ON_BOTH_PATHS(test_plain_close),
 		ON_BOTH_PATHS(test_plain_close_in_a_callback),
 		ON_BOTH_PATHS(test_detach_after_loop_close),

@@ -16,6 +16,11 @@ void plain_close(uv_handle_t *handle, uv_close_cb cb)
 	uv_close(handle, cb);
 }
 
+int plain_cancel(uv_req_t *request)
+{
+	return uv_cancel(request);
+}
+
 int plain_loop_close(uv_loop_t *loop)
 {
 	return uv_loop_close(loop);
