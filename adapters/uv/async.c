@@ -39,14 +39,58 @@ static void call_plain(struct ringwake_uv_signal *signal)
 		signal->plain_cb(signal->handle);
 }
 
+/*
+ * In a dispatch the handle only becomes due. Its callback is called when all messages have been
+ * taken, so what the callback signals, itself perhaps, is for the next iteration.
+ */
 static void on_event(struct ringwake_event *event)
 {
-	call(signal_with(event));
+	struct ringwake_uv_signal *signal = signal_with(event);
+	struct ringwake_uv *attached = signal->attached;
+	if (signal->is_due)
+		return;
+	signal->is_due = true;
+	signal->next_due = NULL;
+	if (attached->last_due)
+		attached->last_due->next_due = signal;
+	else
+		attached->due = signal;
+	attached->last_due = signal;
 }
 
-static void on_plain_event(struct ringwake_event *event)
+static void take_due(struct ringwake_uv *attached, struct ringwake_uv_signal **link,
+	struct ringwake_uv_signal *before)
 {
-	call_plain(signal_with(event));
+	struct ringwake_uv_signal *signal = *link;
+	*link = signal->next_due;
+	if (attached->last_due == signal)
+		attached->last_due = before;
+	signal->is_due = false;
+}
+
+void ringwake_uv_call_due(struct ringwake_uv *attached)
+{
+	while (!attached->detached && attached->due) {
+		struct ringwake_uv_signal *signal = attached->due;
+		take_due(attached, &attached->due, NULL);
+		if (signal->from_freelist)
+			call_plain(signal);
+		else
+			call(signal);
+	}
+}
+
+/* A handle that an application's own dispatch has made due may be closed before the next one. */
+static void forget_due(struct ringwake_uv_signal *signal)
+{
+	struct ringwake_uv *attached = signal->attached;
+	struct ringwake_uv_signal **link = &attached->due, *before = NULL;
+	while (signal->is_due && *link != signal) {
+		before = *link;
+		link = &before->next_due;
+	}
+	if (signal->is_due)
+		take_due(attached, link, before);
 }
 
 /* What libuv calls if its own uv_async_send() was called. Also the marks of the two kinds of
@@ -102,8 +146,7 @@ static struct ringwake_uv_signal *signal_of(uv_handle_t *handle)
 static void bind_signal(struct ringwake_uv *attached, struct ringwake_uv_signal *signal)
 {
 	struct ringwake *before = signal->from_freelist ? signal->event.target : NULL;
-	ringwake_event_init(&signal->event, attached->target,
-		signal->from_freelist ? on_plain_event : on_event);
+	ringwake_event_init(&signal->event, attached->target, on_event);
 	if (signal->from_freelist)
 		ringwake_ref(attached->target);
 	if (before)
@@ -118,6 +161,7 @@ static void open_signal(
 	signal->handle = handle;
 	signal->closing = 0;
 	signal->awaits_message = false;
+	signal->is_due = false;
 	atomic_init(&signal->marks, 0);
 	signal->next = attached->signals;
 	signal->link = &attached->signals;
@@ -130,6 +174,7 @@ static void open_signal(
 /* The handle is closed, or is about to be: nothing of it is left. */
 static void forget_signal(struct ringwake_uv_signal *signal)
 {
+	forget_due(signal);
 	*signal->link = signal->next;
 	if (signal->next)
 		signal->next->link = signal->link;
@@ -309,6 +354,8 @@ static void move_signal(struct ringwake_uv *attached, struct ringwake_uv_signal 
 
 void ringwake_uv_signals_move(struct ringwake_uv *attached)
 {
+	while (attached->due)
+		take_due(attached, &attached->due, NULL); /* they are the parent's */
 	for (struct ringwake_uv_signal *i = attached->signals; i; i = i->next)
 		move_signal(attached, i);
 }

@@ -46,7 +46,8 @@ struct ringwake_uv {
 
 	unsigned handles;     /* asyncs that are open or closing */
 	unsigned outstanding; /* work, requests, and closings that wait for a message */
-	struct ringwake_uv_signal *signals;                  /* of these asyncs */
+	struct ringwake_uv_signal *signals;        /* of these asyncs */
+	struct ringwake_uv_signal *due, *last_due; /* those whose callbacks are to be called */
 	struct ringwake_uv_signal *free_signals, *free_last; /* freelist.c */
 	struct job *jobs;           /* that are outstanding, if not knows_libuv */
 	struct ringwake_pool *pool; /* that runs the loop's work; NULL: none yet */
@@ -80,10 +81,12 @@ void ringwake_uv_unwatch(struct ringwake_uv *attached, uv_poll_t *watch);
 /* A helper that uv_walk() shows. */
 bool ringwake_uv_is_helper(const struct ringwake_uv *attached, const uv_handle_t *handle);
 
-/* What the kernel says to a program that has forbidden io_uring to itself. It will not change. */
+/* What the kernel says to a program that has forbidden io_uring to itself, for good: any error that
+ * does not stand for a moment. */
 static inline bool ringwake_uv_is_forbidden(int error)
 {
-	return error == -EPERM || error == -ENOSYS || error == -EACCES;
+	return error < 0 && error != -EINTR && error != -EAGAIN && error != -EBUSY &&
+		error != -ENOMEM && error != -ETIME && error != -EBADR;
 }
 
 /* Any thread, any signal handler. Ends the loop's wait without the doorbell. */
@@ -125,6 +128,9 @@ void ringwake_uv_notice_closes(struct ringwake_uv *attached);
 
 /* Calls the callbacks of handles whose sends could not reach the target. */
 void ringwake_uv_deliver_missed(struct ringwake_uv *attached);
+
+/* Loop thread. After a dispatch: calls the callbacks of the handles that it has found signalled. */
+void ringwake_uv_call_due(struct ringwake_uv *attached);
 
 /* Binds all handles to a target that was opened anew. */
 void ringwake_uv_signals_move(struct ringwake_uv *attached);

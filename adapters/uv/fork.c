@@ -12,8 +12,18 @@ static void drop_holds_of_parent(struct ringwake_uv *attached)
 		ringwake_uv_release(attached);
 }
 
+/* uv_loop_fork() has made another epoll. */
+static int follow_loop(struct ringwake_uv *attached)
+{
+	attached->backend_fd = uv_backend_fd(attached->loop);
+	attached->backend_polled = false;
+	return 0;
+}
+
 int ringwake_uv_fork(struct ringwake_uv *attached)
 {
+	if (!ringwake_uv_is_foreign(attached))
+		return follow_loop(attached);
 	drop_holds_of_parent(attached);
 	int error = ringwake_uv_reopen(attached);
 	if (error < 0)

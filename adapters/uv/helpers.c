@@ -47,12 +47,17 @@ void ringwake_uv_leave(struct ringwake_uv *attached)
 	free_if_unused(attached);
 }
 
+static unsigned dispatch(struct ringwake_uv *attached)
+{
+	unsigned count = (unsigned)ringwake_dispatch(attached->target, 0);
+	ringwake_uv_call_due(attached);
+	return count;
+}
+
 unsigned ringwake_uv_deliver(struct ringwake_uv *attached)
 {
 	unsigned count = attached->has_ring ? ringwake_uv_complete(attached) : 0;
-	if (attached->detached)
-		return count;
-	return count + (unsigned)ringwake_dispatch(attached->target, 0);
+	return attached->detached ? count : count + dispatch(attached);
 }
 
 static void on_readable(uv_poll_t *handle, int status, int events)
@@ -100,14 +105,16 @@ static bool submit(struct ringwake_uv *attached)
 
 static void sleep_in_epoll(struct ringwake_uv *attached)
 {
-	if (attached->doorbell && !uv_is_active((uv_handle_t *)attached->doorbell))
+	/* In a forked child the doorbell and the epoll are the parent's. */
+	if (attached->doorbell && !uv_is_active((uv_handle_t *)attached->doorbell) &&
+		!ringwake_uv_is_foreign(attached))
 		ringwake_uv_watch(attached, attached->doorbell);
 	bool submitted = submit(attached);
 	if (!arm(attached)) {
 		if (attached->knows_libuv && attached->doorbell)
 			ringwake_uv_feed(attached->loop, attached->doorbell);
 		else
-			ringwake_dispatch(attached->target, 0);
+			dispatch(attached);
 	}
 	if (!submitted)
 		ringwake_uv_keep_awake(attached);
@@ -128,7 +135,7 @@ static void on_after(uv_check_t *handle)
 	ringwake_uv_enter(attached);
 	ringwake_disarm(attached->target);
 	if (!attached->knows_libuv)
-		ringwake_dispatch(attached->target, 0);
+		dispatch(attached);
 	if (!attached->detached) {
 		ringwake_uv_notice_closes(attached);
 		arm(attached);

@@ -113,7 +113,7 @@ static bool wait_once(struct ringwake_uv *attached, bool *woken)
 /* libuv would go round through phases in which there is nothing to do. */
 static bool may_wait_again(struct ringwake_uv *attached, bool has_something)
 {
-	if (attached->backend_ready || !attached->ring_rings)
+	if (attached->backend_ready || !attached->ring_rings || ringwake_uv_is_foreign(attached))
 		return false;
 	if (has_something &&
 		(attached->mode == UV_RUN_ONCE ||
@@ -131,7 +131,8 @@ static bool is_uncertain(const struct ringwake_uv *attached)
 
 bool ringwake_uv_sleep_on_ring(struct ringwake_uv *attached)
 {
-	if (!attached->ring_rings || is_uncertain(attached))
+	/* A callback may have forked: the ring is the parent's. */
+	if (!attached->ring_rings || is_uncertain(attached) || ringwake_uv_is_foreign(attached))
 		return false;
 	if (uv_is_active((uv_handle_t *)attached->doorbell))
 		ringwake_uv_unwatch(

@@ -302,6 +302,82 @@ static void test_fork_in_a_callback(void **state)
 	}
 }
 
+struct splitter {
+	struct counter counter;
+	uv_timer_t timer;
+	pid_t child;
+};
+
+static void end_child(uv_timer_t *timer)
+{
+	(void)timer;
+	_exit(0);
+}
+
+static void fork_once(ringwake_uv_async_t *async)
+{
+	struct splitter *splitter = (struct splitter *)async;
+	count_call(async);
+	if (splitter->counter.calls > 1)
+		return;
+	splitter->child = fork();
+	if (splitter->child == 0)
+		uv_timer_start(&splitter->timer, end_child, 20, 0);
+	else
+		assert_child_succeeds(splitter->child);
+}
+
+/* A child that goes on, without uv_loop_fork(), until a timer of its own. The parent waits for it,
+ * and goes on with its ring. */
+static void test_child_that_goes_on(void **state)
+{
+	(void)state;
+	for (int on_ring = 0; on_ring < 2; on_ring++) {
+		struct fixture f;
+		struct splitter splitter = {.counter.close_at = 100, .child = -1};
+		open_loop(&f);
+		assert_int_equal(uv_timer_init(&f.loop, &splitter.timer), 0);
+		assert_int_equal(
+			ringwake_uv_async_init(f.attached, &splitter.counter.async, fork_once), 0);
+		for (unsigned i = 1; i <= 100; i++) {
+			pthread_t thread = start(send_from_here, &splitter.counter);
+			while (splitter.counter.calls < i || splitter.child == 0)
+				on_ring ? ringwake_uv_run(f.attached, UV_RUN_ONCE)
+					: uv_run(&f.loop, UV_RUN_ONCE);
+			join(thread);
+		}
+		uv_close((uv_handle_t *)&splitter.timer, NULL);
+		close_loop(&f);
+	}
+}
+
+/* libuv bears uv_loop_fork() in a process that has not forked. */
+static void test_fork_without_a_fork(void **state)
+{
+	(void)state;
+	for (int on_ring = 0; on_ring < 2; on_ring++) {
+		struct fixture f;
+		struct counter counter;
+		unsigned ends = 0;
+		uv_work_t work = {.data = &ends};
+		open_loop(&f);
+		open_counter(&f, &counter, 0);
+		for (unsigned i = 1; i <= 3; i++) {
+			assert_int_equal(
+				ringwake_uv_queue_work(f.attached, &work, do_nothing, count_end),
+				0);
+			send_counter(&counter);
+			assert_int_equal(uv_loop_fork(&f.loop), 0);
+			assert_int_equal(ringwake_uv_fork(f.attached), 0);
+			while (counter.calls < i || ends < i)
+				on_ring ? ringwake_uv_run(f.attached, UV_RUN_ONCE)
+					: uv_run(&f.loop, UV_RUN_ONCE);
+		}
+		close_counter(&counter);
+		close_loop(&f);
+	}
+}
+
 /* A child that has no use for the loop just goes. */
 static void test_child_that_ends_at_once(void **state)
 {
@@ -581,6 +657,8 @@ int main(void)
 		ON_BOTH_PATHS(test_work_is_the_parents),
 		ON_BOTH_PATHS(test_closing_goes_on_in_both),
 		ON_BOTH_PATHS(test_fork_in_a_callback),
+		ON_BOTH_PATHS(test_child_that_goes_on),
+		ON_BOTH_PATHS(test_fork_without_a_fork),
 		ON_BOTH_PATHS(test_child_that_ends_at_once),
 		ON_BOTH_PATHS(test_child_that_only_closes),
 		ON_BOTH_PATHS(test_workers_of_the_child),

@@ -204,6 +204,31 @@ static void test_uv_stop(void **state)
 	close_loop(&f);
 }
 
+static void send_again(ringwake_uv_async_t *async)
+{
+	count_call(async);
+	send_counter((struct counter *)async);
+}
+
+/* What a callback signals, be it its own handle, is for the next iteration. */
+static void test_callback_that_sends_to_itself(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct counter counter = {0};
+	skip_if_public("callbacks run in the prepare and check phases, too");
+	open_loop(&f);
+	assert_int_equal(ringwake_uv_async_init(f.attached, &counter.async, send_again), 0);
+	send_counter(&counter);
+	for (unsigned i = 1; i <= 10; i++) {
+		assert_int_not_equal(
+			i % 2 ? uv_run(&f.loop, UV_RUN_NOWAIT) : run(&f, UV_RUN_ONCE), 0);
+		assert_int_equal(counter.calls, i);
+	}
+	close_counter(&counter);
+	close_loop(&f);
+}
+
 static void on_signal(uv_signal_t *handle, int number)
 {
 	(void)number;
@@ -374,6 +399,7 @@ int main(void)
 		ON_BOTH_PATHS(test_time_is_fresh),
 		ON_BOTH_PATHS(test_timers),
 		ON_BOTH_PATHS(test_uv_stop),
+		ON_BOTH_PATHS(test_callback_that_sends_to_itself),
 		ON_BOTH_PATHS(test_uv_signal),
 	};
 	return RUN_BOUNDED(tests, 90);
