@@ -97,7 +97,7 @@ static int start(struct doorbell *doorbell)
 /* The last completion of the request in the queue. */
 static const struct io_uring_cqe *newest(const struct doorbell *doorbell)
 {
-	const struct io_uring_cqe *completion, *found = NULL;
+	struct io_uring_cqe *completion, *found = NULL;
 	unsigned position;
 	io_uring_for_each_cqe(doorbell->ring, position, completion)
 	{

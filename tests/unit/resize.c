@@ -36,8 +36,10 @@ static int try_to_resize(unsigned entries, unsigned completions)
 		params.sq_off.array = array_offset(&params);
 	munmap(before.sq.ring_ptr, before.sq.ring_sz);
 	munmap(before.sq.sqes, before.sq.ring_entries * sizeof *before.sq.sqes);
-	assert_int_equal(io_uring_queue_mmap(before.ring_fd, &params, &ring), 0);
-	ring.features = before.features;
+	struct io_uring mapped;
+	assert_int_equal(io_uring_queue_mmap(before.ring_fd, &params, &mapped), 0);
+	ring.sq = mapped.sq;
+	ring.cq = mapped.cq;
 	ring.sq.sqe_head = ring.sq.sqe_tail = *ring.sq.ktail;
 	for (unsigned i = 0; has_array && i < ring.sq.ring_entries; i++)
 		ring.sq.array[i] = i;
