@@ -4,9 +4,12 @@
  * is a ringwake_event, so a wake costs what the signalled watchers cost, however many there are.
  *
  * The event is closed while the watcher is stopped, so stop leaves nothing behind in the target.
- * It is initialised at the first start, published by the attached member, and from then on, however
- * often the watcher is stopped and started, it changes only by its state: senders may run all the
- * while.
+ * Senders reach it through the doorbell member, which is published when the event is initialised,
+ * at the first start and again in a forked child. In between the event changes only by its state,
+ * however often the watcher is stopped and started: senders may run all the while.
+ *
+ * In a forked child a sender that still finds the parent's target goes through libev: it has marked
+ * the watcher as sent, and signals the waker, which libev does not lose.
  */
 #include "attach.h"
 
@@ -19,22 +22,30 @@ static ringwake_ev_async *async_of(struct ringwake_event *event)
 	return (ringwake_ev_async *)((char *)event - offsetof(ringwake_ev_async, event));
 }
 
-static struct ringwake_ev *attached_of(const ringwake_ev_async *async)
+static struct ringwake_ev_doorbell *doorbell_of(const ringwake_ev_async *async)
 {
 	/* Acquire: pairs with the release in bind, so the event is seen initialised. */
-	return atomic_load_explicit(&async->attached, memory_order_acquire);
+	return atomic_load_explicit(&async->doorbell, memory_order_acquire);
 }
 
+static bool is_sent(const ringwake_ev_async *async)
+{
+	/* Relaxed: the message, or the waker, has made it visible. */
+	return atomic_load_explicit(&async->sent, memory_order_relaxed) != 0;
+}
+
+/* A send that an earlier callback has coalesced left its message behind. */
 static void on_event(struct ringwake_event *event)
 {
 	ringwake_ev_async *async = async_of(event);
-	ev_feed_event(attached_of(async)->loop, async, EV_ASYNC);
+	if (is_sent(async))
+		ringwake_ev_note(doorbell_of(async)->attached, async);
 }
 
 void ringwake_ev_async_set(ringwake_ev_async *async)
 {
-	atomic_init(&async->attached, NULL);
-	atomic_init(&async->missed, 0);
+	atomic_init(&async->doorbell, NULL);
+	atomic_init(&async->sent, 0);
 }
 
 void ringwake_ev_async_init(ringwake_ev_async *async, ringwake_ev_async_cb cb)
@@ -46,38 +57,23 @@ void ringwake_ev_async_init(ringwake_ev_async *async, ringwake_ev_async_cb cb)
 static void bind(struct ringwake_ev *attached, ringwake_ev_async *async)
 {
 	ringwake_event_init(&async->event, attached->target, on_event);
-	atomic_store_explicit(&async->missed, 0, memory_order_relaxed);
-	/* Release: pairs with the acquire in attached_of. */
-	atomic_store_explicit(&async->attached, attached, memory_order_release);
-}
-
-static void link_in(struct ringwake_ev *attached, ringwake_ev_async *async)
-{
-	async->next = attached->asyncs;
-	async->link = &attached->asyncs;
-	if (async->next)
-		async->next->link = &async->next;
-	attached->asyncs = async;
-}
-
-static void unlink_from(ringwake_ev_async *async)
-{
-	*async->link = async->next;
-	if (async->next)
-		async->next->link = async->link;
+	/* Release: pairs with the acquire in doorbell_of. */
+	atomic_store_explicit(&async->doorbell, attached->doorbell, memory_order_release);
 }
 
 void ringwake_ev_async_start(struct ringwake_ev *attached, ringwake_ev_async *async)
 {
-	if (ev_is_active(async))
+	if (ev_is_active(async) || attached->detaching)
 		return;
-	ringwake_ev_activate((ev_watcher *)async);
-	if (attached_of(async) != attached || async->event.target != attached->target)
+	/* Relaxed: as in libev, sends before the start are forgotten. */
+	atomic_store_explicit(&async->sent, 0, memory_order_relaxed);
+	async->link = NULL;
+	if (doorbell_of(async) != attached->doorbell || async->event.target != attached->target)
 		bind(attached, async);
 	else /* Open, and not sent. Release: pairs with the acquire of the send that uses the
 	      * message anew; stop may have taken it off the list. */
 		atomic_store_explicit(&async->event.state, 0, memory_order_release);
-	link_in(attached, async);
+	ringwake_ev_append(attached, async);
 	ev_ref(attached->loop);
 }
 
@@ -85,52 +81,76 @@ void ringwake_ev_async_stop(ringwake_ev_async *async)
 {
 	if (!ev_is_active(async) && !ev_is_pending(async))
 		return; /* and its loop may be gone */
-	struct ringwake_ev *attached = attached_of(async);
-	if (attached == NULL)
+	struct ringwake_ev_doorbell *doorbell = doorbell_of(async);
+	if (doorbell == NULL)
 		return;
+	struct ringwake_ev *attached = doorbell->attached;
 	ev_clear_pending(attached->loop, async);
 	if (!ev_is_active(async))
 		return;
 	ringwake_event_close(&async->event);
-	unlink_from(async);
-	async->active = 0;
+	ringwake_ev_remove(attached, async);
 	ev_unref(attached->loop);
+}
+
+static void send_in_child(struct ringwake_ev *attached)
+{
+	/* Release: pairs with the acquire in note_missed. */
+	atomic_store_explicit(&attached->missed, 1, memory_order_release);
+	ringwake_ev_wake_by_libev(attached);
 }
 
 int ringwake_ev_async_send(ringwake_ev_async *async)
 {
-	if (attached_of(async) == NULL)
+	struct ringwake_ev_doorbell *doorbell = doorbell_of(async);
+	/* Release: pairs with the acquire in feed_asyncs. */
+	atomic_store_explicit(&async->sent, 1, memory_order_release);
+	if (doorbell == NULL)
 		return -ECANCELED;
-	int result = ringwake_event_send(&async->event);
-	if (result == -EOWNERDEAD) /* Relaxed: the child's loop runs in this thread. */
-		atomic_store_explicit(&async->missed, 1, memory_order_relaxed);
+	/* The event is not touched: the loop may be about to bind it to the child's target. */
+	int result = -EOWNERDEAD;
+	if (!ringwake_is_inherited(doorbell->target))
+		result = ringwake_event_send(&async->event);
+	if (result == -EOWNERDEAD)
+		send_in_child(doorbell->attached);
 	return result;
-}
-
-static bool is_sent(const ringwake_ev_async *async)
-{
-	/* Relaxed: it is the callback that sees what was written before the send. */
-	return atomic_load_explicit(&async->event.state, memory_order_relaxed) != 0 ||
-		atomic_load_explicit(&async->missed, memory_order_relaxed) != 0;
 }
 
 bool ringwake_ev_async_pending(const ringwake_ev_async *async)
 {
-	return ev_is_active(async) && is_sent(async);
+	return is_sent(async);
 }
 
-void ringwake_ev_move_asyncs(struct ringwake_ev *attached)
+void ringwake_ev_signals_move(struct ringwake_ev *attached)
 {
-	for (ringwake_ev_async *i = attached->asyncs; i; i = i->next) {
-		bool sent = is_sent(i);
+	for (ringwake_ev_async *i = attached->last; i; i = i->previous)
 		bind(attached, i);
-		if (sent)
-			ringwake_event_send(&i->event);
-	}
+	/* Relaxed: read by this thread. */
+	atomic_store_explicit(&attached->missed, 1, memory_order_relaxed);
+}
+
+void ringwake_ev_note_missed(struct ringwake_ev *attached)
+{
+	/* Acquire: pairs with the release in send_in_child. */
+	if (atomic_exchange_explicit(&attached->missed, 0, memory_order_acquire) == 0)
+		return;
+	for (ringwake_ev_async *i = attached->last; i; i = i->previous)
+		if (is_sent(i))
+			ringwake_ev_note(attached, i);
 }
 
 void ringwake_ev_stop_asyncs(struct ringwake_ev *attached)
 {
-	while (attached->asyncs)
-		ringwake_ev_async_stop(attached->asyncs);
+	while (attached->last)
+		ringwake_ev_async_stop(attached->last);
+}
+
+void ringwake_ev_abandon_asyncs(struct ringwake_ev *attached)
+{
+	for (ringwake_ev_async *i = attached->last; i; i = i->previous) {
+		ringwake_event_close(&i->event);
+		i->active = 0;
+		i->pending = 0;
+	}
+	attached->last = NULL;
 }

@@ -1,95 +1,92 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A target behind a libev loop whose ev_run() stays as it is. Each turn of the loop:
+ * A target behind a libev loop whose ev_run() stays as it is. libev calls two functions around each
+ * wait of the loop, immediately before it may block and immediately after:
  *
- *   prepare, last of all    arm; if messages are there already, the loop must not sleep
- *   poll                    the doorbell's descriptor ends the wait
- *   check, first of all     disarm, feed an event to the dispatch watcher
- *   dispatch                run callbacks, feed events to asyncs and completed work
+ *   before  arm; if messages are there already, have the wait end at once
+ *   after   disarm
  *
- * So a user's callback always runs as an ordinary event: it may run the loop, break it, or detach.
+ * No callback runs between the first and the wait. So the target is armed whenever the loop blocks,
+ * however deep ev_run() is nested, wherever the loop was attached or the process forked, and
+ * whatever the application does with pending watchers.
+ *
+ * Messages' callbacks run where libev notes its own asyncs: from a watcher of priority EV_MAXPRI
+ * that the wait has found ready. Events of asyncs and of completed work are fed after them.
  */
 #include "attach.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-bool ringwake_ev_is_foreign(struct ringwake_ev *attached)
+#define DEFAULT_BATCH 256 /* of ringwake_open() */
+
+bool ringwake_ev_is_foreign(const struct ringwake_ev *attached)
 {
-	if (attached->target)
-		attached->foreign = ringwake_is_inherited(attached->target);
-	return attached->foreign;
+	return ringwake_is_inherited(attached->target);
 }
 
-static void fall_asleep(struct ringwake_ev *attached)
+/* A child whose loop was not told runs on, and its asyncs are sent through libev (async.c). */
+static void notice_fork(struct ringwake_ev *attached)
 {
-	if (!ringwake_ev_is_foreign(attached) && !ringwake_arm(attached->target))
-		ringwake_ev_stay_awake(attached);
+	if (!attached->noticed_fork)
+		ringwake_ev_wake_by_libev(attached);
+	attached->noticed_fork = true;
 }
 
-static void on_before(struct ev_loop *loop, ev_prepare *watcher, int revents)
+void ringwake_ev_before_wait(struct ev_loop *loop)
 {
-	struct ringwake_ev *attached = watcher->data;
-	unsigned depth = ev_depth(loop);
-	(void)revents;
-	if (attached->waits_at == 0 || depth < attached->waits_at)
-		attached->waits_at = depth;
-	fall_asleep(attached);
-}
-
-static void on_after(struct ev_loop *loop, ev_check *watcher, int revents)
-{
-	struct ringwake_ev *attached = watcher->data;
-	(void)revents;
-	ringwake_ev_may_wait(attached);
-	if (ringwake_ev_is_foreign(attached))
+	struct ringwake_ev *attached = ringwake_ev_find(loop);
+	if (attached == NULL)
 		return;
-	ringwake_disarm(attached->target);
-	ev_feed_event(loop, &attached->dispatch, EV_CUSTOM);
-	if (attached->waits_at && ev_depth(loop) > attached->waits_at)
-		fall_asleep(attached); /* for the turn that ran this one before its wait */
-	else
-		attached->waits_at = 0;
-}
-
-static void on_dispatch(struct ev_loop *loop, ev_watcher *watcher, int revents)
-{
-	struct ringwake_ev *attached = watcher->data;
-	(void)loop;
-	(void)revents;
-	if (!ringwake_ev_is_foreign(attached))
-		ringwake_dispatch(attached->target, 0); /* may detach: nothing follows */
-}
-
-/* libev also says so when it has rebuilt its kernel state without a fork. */
-static void on_forked(struct ev_loop *loop, ev_fork *watcher, int revents)
-{
-	struct ringwake_ev *attached = watcher->data;
-	(void)loop;
-	(void)revents;
 	if (ringwake_ev_is_foreign(attached))
-		ringwake_ev_renew(attached);
+		notice_fork(attached);
+	else if (ringwake_arm(attached->target))
+		attached->busy_waits = 0;
+	else
+		ringwake_ev_end_wait(attached);
+	if (attached->edges.release)
+		attached->edges.release(loop);
 }
 
-static void stop_helpers(struct ringwake_ev *attached)
+/* libev looks at errno after it. The application's lock is taken first: another thread may have
+ * detached meanwhile. */
+void ringwake_ev_after_wait(struct ev_loop *loop)
 {
-	struct ev_loop *loop = attached->loop;
-	ev_ref(loop);
-	ev_prepare_stop(loop, &attached->before);
-	ev_ref(loop);
-	ev_check_stop(loop, &attached->after);
-	ev_ref(loop);
-	ev_fork_stop(loop, &attached->forked);
-	ev_clear_pending(loop, &attached->dispatch);
-	ringwake_ev_may_wait(attached);
+	struct ringwake_ev *attached = ringwake_ev_find(loop);
+	if (attached && attached->edges.acquire)
+		attached->edges.acquire(loop);
+	attached = ringwake_ev_find(loop);
+	if (attached && !ringwake_ev_is_foreign(attached))
+		ringwake_disarm(attached->target);
 }
 
-static void close_target(struct ringwake_ev *attached)
+/* libev notes all asyncs that were sent at once, so that their priorities decide. */
+static unsigned most_messages(const struct ringwake_ev *attached)
 {
-	stop_helpers(attached);
+	unsigned batch = attached->params.batch ? attached->params.batch : DEFAULT_BATCH;
+	unsigned asyncs = attached->last ? (unsigned)attached->last->active : 0;
+	return asyncs > batch ? asyncs : batch;
+}
+
+/* Two deliveries in one iteration would run the later messages' watchers before the earlier ones',
+ * since libev calls what was fed last first. */
+void ringwake_ev_deliver(struct ringwake_ev *attached)
+{
+	unsigned iteration = ev_iteration(attached->loop);
+	if (attached->delivered_in == iteration || ringwake_ev_is_foreign(attached))
+		return;
+	attached->delivered_in = iteration;
+	ringwake_disarm(attached->target);
+	ringwake_dispatch(attached->target, most_messages(attached)); /* may detach */
+}
+
+static void detach(struct ringwake_ev *attached)
+{
+	attached->detaching = true;
+	ringwake_ev_stop_helpers(attached);
+	ringwake_ev_give_back_edges(attached);
 	ringwake_close(attached->target);
 	attached->target = NULL;
-	ringwake_ev_forget_inherited(attached);
 	ringwake_ev_delist(attached);
 }
 
@@ -98,37 +95,29 @@ static void on_destroyed(struct ev_loop *loop, ev_cleanup *watcher, int revents)
 	struct ringwake_ev *attached = watcher->data;
 	(void)loop;
 	(void)revents;
+	if (attached->detaching && attached->target) {
+		attached->loop = NULL; /* detach() frees the memory */
+		return;
+	}
 	if (attached->target) {
 		ringwake_ev_stop_asyncs(attached);
 		ringwake_ev_forget_work(attached);
-		close_target(attached);
+		attached->edges = (struct ringwake_ev_edges){NULL, NULL};
+		detach(attached);
 	}
-	ringwake_ev_release_watched(attached);
+	ringwake_ev_free(attached);
 }
 
-static void start_helpers(struct ringwake_ev *attached)
+void ringwake_ev_leave_destroyed(struct ringwake_ev *attached)
 {
-	struct ev_loop *loop = attached->loop;
-	ev_prepare_init(&attached->before, on_before);
-	ev_check_init(&attached->after, on_after);
-	ev_init(&attached->dispatch, on_dispatch);
-	ev_fork_init(&attached->forked, on_forked);
-	ev_cleanup_init(&attached->destroyed, on_destroyed);
-	ev_set_priority(&attached->before, EV_MINPRI);
-	ev_set_priority(&attached->after, EV_MAXPRI);
-	ev_set_priority(&attached->dispatch, EV_MAXPRI);
-	attached->before.data = attached;
-	attached->after.data = attached;
-	attached->dispatch.data = attached;
-	attached->forked.data = attached;
-	attached->destroyed.data = attached;
-	ev_prepare_start(loop, &attached->before);
-	ev_unref(loop);
-	ev_check_start(loop, &attached->after);
-	ev_unref(loop);
-	ev_fork_start(loop, &attached->forked);
-	ev_unref(loop);
-	ev_cleanup_start(loop, &attached->destroyed); /* never keeps a loop alive */
+	attached->detaching = true;
+	attached->loop = NULL;
+	ringwake_ev_abandon_asyncs(attached);
+	attached->outstanding = 0;
+	ringwake_close(attached->target);
+	attached->target = NULL;
+	ringwake_ev_delist(attached);
+	ringwake_ev_free(attached);
 }
 
 static int open_all(struct ringwake_ev *attached)
@@ -136,7 +125,7 @@ static int open_all(struct ringwake_ev *attached)
 	int error = ringwake_open(&attached->target, NULL, &attached->params);
 	if (error < 0)
 		return error;
-	error = ringwake_ev_open_watched(attached);
+	error = ringwake_ev_open_helpers(attached);
 	if (error < 0)
 		ringwake_close(attached->target);
 	return error;
@@ -151,8 +140,13 @@ int ringwake_ev_attach(
 	if (attached == NULL)
 		return -ENOMEM;
 	attached->loop = loop;
+	attached->delivered_in = ev_iteration(loop) - 1;
 	if (params)
 		attached->params = *params;
+	if (attached->params.fallback == NULL) {
+		attached->params.fallback = ringwake_ev_wake_by_libev;
+		attached->params.fallback_data = attached;
+	}
 	int error = ringwake_ev_enlist(attached);
 	if (error < 0) {
 		free(attached);
@@ -164,21 +158,26 @@ int ringwake_ev_attach(
 		free(attached);
 		return error;
 	}
-	attached->path = ringwake_path(attached->target);
-	start_helpers(attached);
-	if (ev_depth(loop) > 0)
-		fall_asleep(attached); /* this turn may be past its prepare watchers */
+	ev_cleanup_init(&attached->destroyed, on_destroyed);
+	attached->destroyed.data = attached;
+	ev_cleanup_start(loop, &attached->destroyed); /* never keeps a loop alive */
+	ringwake_ev_take_edges(attached);
 	*out = attached;
 	return 0;
 }
 
 int ringwake_ev_detach(struct ringwake_ev *attached)
 {
-	if (attached->asyncs || attached->outstanding > 0)
+	if (attached->detaching)
+		return -EALREADY;
+	if (attached->last || attached->outstanding > 0)
 		return -EBUSY;
-	ringwake_ev_is_foreign(attached); /* while there is a target to ask */
-	close_target(attached);
-	ringwake_ev_end_watched(attached);
+	bool is_foreign = ringwake_ev_is_foreign(attached);
+	detach(attached);
+	if (attached->loop)
+		ringwake_ev_close_doorbells(attached, is_foreign);
+	else
+		ringwake_ev_free(attached);
 	return 0;
 }
 

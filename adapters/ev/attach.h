@@ -2,70 +2,130 @@
 #ifndef RINGWAKE_EV_ATTACH_H
 #define RINGWAKE_EV_ATTACH_H
 
+#include "registry.h"
+
 #include <ringwake/ev.h>
 
-struct ringwake_ev {
-	struct ringwake_ev *next; /* in the list of all attached loops */
-	struct ev_loop *loop;
-	struct ringwake *target;       /* NULL: detached, but for watchers that have not fired */
-	struct ringwake_params params; /* for the next target, in a forked child */
-	enum ringwake_path path;       /* the present target's */
-	struct inherited *inherited;   /* targets of the processes that this one was forked from */
-	bool foreign;                  /* the target is, or was, the parent process's */
-	unsigned waits_at; /* ev_depth() of the outermost turn between its edges, or 0 */
+/* A descriptor that the loop watches, and the target that makes it readable. */
+struct ringwake_ev_doorbell {
+	ev_io io; /* the first member */
+	struct ringwake_ev *attached;
+	struct ringwake *target;            /* a reference, for sends that come too late */
+	struct ringwake_ev_doorbell *older; /* of the process that this one was forked from */
+};
 
-	ev_prepare before; /* the edges of the wait */
-	ev_check after;
-	ev_io doorbell;      /* ends the wait */
-	ev_io busy;          /* started when the loop must not wait: on io_uring, ... */
-	ev_idle idle;        /* ... and elsewhere */
-	ev_watcher dispatch; /* fed after each wait; user callbacks run from it */
+/* The application's callbacks around the wait. */
+struct ringwake_ev_edges {
+	ringwake_ev_wait_cb release;
+	ringwake_ev_wait_cb acquire;
+};
+
+struct ringwake_ev {
+	struct registry_entry entry; /* the first member */
+	struct ev_loop *loop;
+	struct ringwake_params params; /* for the next target, in a forked child */
+	struct ringwake *target;       /* NULL: detached, but for helpers that libev still uses */
+	bool detaching;                /* callbacks that detaching runs may still be running */
+
+	struct ringwake_ev_edges edges;
+
+	/* The helper watchers, helpers.c. */
+	struct ringwake_ev_doorbell *doorbell; /* ends the wait */
+	ev_async waker;                        /* wakes the loop where the doorbell cannot */
+	unsigned busy_waits;                   /* in a row, that found messages there already */
+	ev_prepare before; /* started while the loop is busy: has the next wait not block */
+	ev_io busy;        /* what it starts for that on io_uring */
+	ev_watcher feeder; /* fed to feed the asyncs and the work whose messages have arrived */
 	ev_fork forked;
 	ev_cleanup destroyed;
 
-	ringwake_ev_async *asyncs; /* the started ones */
-	unsigned outstanding;      /* work */
+	unsigned delivered_in;       /* the ev_iteration() of the last delivery */
+	bool noticed_fork;           /* the loop was woken to make a target of its own */
+	_Atomic unsigned missed;     /* asyncs were sent that could not reach the target */
+	ringwake_ev_async *last;     /* of the started asyncs, in libev's order */
+	ringwake_ev_async *noted;    /* those whose messages have arrived */
+	ringwake_ev_work *completed; /* work whose messages have arrived, newest first */
+	unsigned outstanding;        /* work that has not completed */
 };
 
 /* What ev_TYPE_start() does for watchers of libev's own. */
-static inline void ringwake_ev_activate(ev_watcher *watcher)
+static inline void ringwake_ev_activate(ev_watcher *watcher, int active)
 {
 	if (ev_priority(watcher) < EV_MINPRI)
 		ev_set_priority(watcher, EV_MINPRI);
 	if (ev_priority(watcher) > EV_MAXPRI)
 		ev_set_priority(watcher, EV_MAXPRI);
-	watcher->active = 1;
+	watcher->active = active;
 }
 
-/* registry.c. NULL if the loop has no target; -EBUSY if it has one, -ENOMEM. */
+/* shared.c. NULL if the loop has no target; -EBUSY if it has one, -ENOMEM. */
 struct ringwake_ev *ringwake_ev_find(const struct ev_loop *loop);
 int ringwake_ev_enlist(struct ringwake_ev *attached);
 void ringwake_ev_delist(struct ringwake_ev *attached);
 
-/* Loop thread. The descriptors that end the wait. */
-int ringwake_ev_open_watched(struct ringwake_ev *attached);
-int ringwake_ev_change_doorbell(struct ringwake_ev *attached, const struct ringwake *target);
+/* Loop thread. The target is the parent's of this process, which was forked. */
+bool ringwake_ev_is_foreign(const struct ringwake_ev *attached);
 
-/* Loop thread. The target is the parent's of this forked child. */
-bool ringwake_ev_is_foreign(struct ringwake_ev *attached);
+/* Loop thread, in a callback of MAXPRI: the callbacks of messages. Any of them may detach. */
+void ringwake_ev_deliver(struct ringwake_ev *attached);
 
-/* The loop must not wait in this turn; it is over. */
-void ringwake_ev_stay_awake(struct ringwake_ev *attached);
-void ringwake_ev_may_wait(struct ringwake_ev *attached);
+/* attach.c. libev calls them around each wait of an attached loop. */
+void ringwake_ev_before_wait(struct ev_loop *loop);
+void ringwake_ev_after_wait(struct ev_loop *loop);
 
-/* Loop thread, the last of detaching: as soon as libev allows; at once, when the loop goes. */
-void ringwake_ev_end_watched(struct ringwake_ev *attached);
-void ringwake_ev_release_watched(struct ringwake_ev *attached);
+/* For a loop that was destroyed while its invocations were deferred, so that no cleanup watcher was
+ * called. */
+void ringwake_ev_leave_destroyed(struct ringwake_ev *attached);
 
-/* Loop thread, in a forked child: a target of its own, and all that goes with it. */
-void ringwake_ev_renew(struct ringwake_ev *attached);
-void ringwake_ev_forget_inherited(struct ringwake_ev *attached);
+/* edges.c. Loop thread. libev calls the two functions above, or the application's again. */
+void ringwake_ev_take_edges(struct ringwake_ev *attached);
+void ringwake_ev_give_back_edges(struct ringwake_ev *attached);
+void ringwake_ev_forget_edges(const struct ev_loop *loop); /* it may be gone */
 
-/* Loop thread. Gives the started asyncs, and sends that they have not noted, to a new target. */
-void ringwake_ev_move_asyncs(struct ringwake_ev *attached);
+/* helpers.c. Loop thread. All helpers; the doorbell is that of attached->target. */
+int ringwake_ev_open_helpers(struct ringwake_ev *attached);
+
+/* The last of detaching: the memory goes as soon as libev allows; at once, if the loop goes. */
+void ringwake_ev_stop_helpers(struct ringwake_ev *attached);
+void ringwake_ev_close_doorbells(struct ringwake_ev *attached, bool is_foreign);
+void ringwake_ev_free(struct ringwake_ev *attached);
+
+/* Puts another target in the place of attached->target. */
+int ringwake_ev_change_target(
+	struct ringwake_ev *attached, struct ringwake *target, bool is_rebuilding);
+
+/* The wait that is about to begin must end at once: messages are there already. */
+void ringwake_ev_end_wait(struct ringwake_ev *attached);
+
+/* Any thread, any signal handler. Ends the loop's wait without the doorbell. */
+int ringwake_ev_wake_by_libev(void *attached);
+
+/* fork.c. Loop thread, in a forked child: a target of its own, and all that goes with it. libev may
+ * be about to rebuild its kernel state. */
+int ringwake_ev_fork(struct ringwake_ev *attached, bool is_rebuilding);
+
+/* async.c. Loop thread. Binds the started asyncs to a target that was opened anew. */
+void ringwake_ev_signals_move(struct ringwake_ev *attached);
+
+/* Notes the started asyncs whose sends could not reach the target. */
+void ringwake_ev_note_missed(struct ringwake_ev *attached);
 void ringwake_ev_stop_asyncs(struct ringwake_ev *attached);
+void ringwake_ev_abandon_asyncs(struct ringwake_ev *attached); /* of a loop that is gone */
 
-/* Loop thread. Completions of outstanding work will not come. */
+/* order.c. Loop thread. The started asyncs, in libev's order. */
+void ringwake_ev_append(struct ringwake_ev *attached, ringwake_ev_async *async);
+void ringwake_ev_remove(struct ringwake_ev *attached, ringwake_ev_async *async);
+
+/* The async's message has arrived; its event is fed after the messages' callbacks. */
+void ringwake_ev_note(struct ringwake_ev *attached, ringwake_ev_async *async);
+
+/* Feeds the events of asyncs that were noted. */
+void ringwake_ev_feed_asyncs(struct ringwake_ev *attached);
+
+/* work.c. Loop thread. */
+void ringwake_ev_feed_work(struct ringwake_ev *attached);
+
+/* Completions of outstanding work will not come. */
 void ringwake_ev_forget_work(struct ringwake_ev *attached);
 
 #endif

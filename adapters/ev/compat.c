@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "attach.h"
+#include "libev.h"
 
 #include <ringwake/ev-compat.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Here the name is libev's own. */
+#undef ev_loop_destroy
 
 int ringwake_ev_of_loop(struct ringwake_ev **out, struct ev_loop *loop)
 {
@@ -15,18 +19,22 @@ int ringwake_ev_of_loop(struct ringwake_ev **out, struct ev_loop *loop)
 	return 0;
 }
 
-void ringwake_ev_compat_start(struct ev_loop *loop, ringwake_ev_async *async)
+static struct ringwake_ev *attach_or_abort(struct ev_loop *loop)
 {
 	struct ringwake_ev *attached;
-	if (ev_is_active(async))
-		return;
 	int error = ringwake_ev_of_loop(&attached, loop);
 	if (error < 0) {
 		fprintf(stderr, "ringwake: no wake target for a libev loop: %s\n",
 			strerror(-error));
 		abort();
 	}
-	ringwake_ev_async_start(attached, async);
+	return attached;
+}
+
+void ringwake_ev_compat_start(struct ev_loop *loop, ringwake_ev_async *async)
+{
+	if (!ev_is_active(async))
+		ringwake_ev_async_start(attach_or_abort(loop), async);
 }
 
 void ringwake_ev_compat_stop(struct ev_loop *loop, ringwake_ev_async *async)
@@ -39,4 +47,14 @@ void ringwake_ev_compat_send(struct ev_loop *loop, ringwake_ev_async *async)
 {
 	(void)loop;
 	ringwake_ev_async_send(async);
+}
+
+/* A loop that is made later may get the memory of this one. */
+void ringwake_ev_compat_loop_destroy(struct ev_loop *loop)
+{
+	ringwake_ev_libev.loop_destroy(loop);
+	struct ringwake_ev *attached = ringwake_ev_find(loop);
+	if (attached)
+		ringwake_ev_leave_destroyed(attached);
+	ringwake_ev_forget_edges(loop);
 }

@@ -30,6 +30,7 @@ void ringwake_ev_forget_work(struct ringwake_ev *attached)
 	if (attached->outstanding > 0)
 		ev_unref(attached->loop);
 	attached->outstanding = 0;
+	attached->completed = NULL;
 }
 
 static void run(struct ringwake_work *pooled)
@@ -43,11 +44,25 @@ static void done(struct ringwake_work *pooled, int status)
 	ringwake_ev_work *work = work_of(pooled);
 	struct ringwake_ev *attached = work->attached;
 	work->status = status;
-	work->active = 0;
-	if (attached->outstanding == 0)
-		return; /* forgotten: the loop is being destroyed */
-	release(attached);
-	ev_feed_event(attached->loop, work, EV_CUSTOM);
+	if (attached->outstanding == 0) {
+		work->active = 0; /* forgotten: the loop is being destroyed */
+		return;
+	}
+	work->next = attached->completed;
+	attached->completed = work;
+	ev_feed_event(attached->loop, &attached->feeder, EV_CUSTOM);
+}
+
+/* libev calls what was fed last first. */
+void ringwake_ev_feed_work(struct ringwake_ev *attached)
+{
+	while (attached->completed) {
+		ringwake_ev_work *work = attached->completed;
+		attached->completed = work->next;
+		work->active = 0;
+		release(attached);
+		ev_feed_event(attached->loop, work, EV_CUSTOM);
+	}
 }
 
 void ringwake_ev_work_init(
@@ -63,13 +78,15 @@ int ringwake_ev_queue_work(
 {
 	if (ev_is_active(work) || ev_is_pending(work))
 		return -EBUSY;
+	if (attached->detaching)
+		return -ECANCELED;
 	if (ringwake_ev_is_foreign(attached))
 		return -EOWNERDEAD;
 	work->attached = attached;
 	int error = ringwake_pool_submit(pool, attached->target, &work->work, run, done);
 	if (error < 0)
 		return error;
-	ringwake_ev_activate((ev_watcher *)work);
+	ringwake_ev_activate((ev_watcher *)work, 1);
 	hold(attached);
 	return 0;
 }

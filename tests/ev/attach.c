@@ -125,6 +125,109 @@ static void test_detach_in_a_callback(void **state)
 	ev_loop_destroy(loop);
 }
 
+static struct watched late;
+
+static void run_work(ringwake_ev_work *work)
+{
+	(void)work;
+}
+
+static void complete_work(struct ev_loop *in, ringwake_ev_work *work, int revents)
+{
+	(void)in;
+	(void)work;
+	(void)revents;
+}
+
+static struct ringwake_pool *pool;
+
+static void use_what_is_detached(struct ringwake_msg *msg)
+{
+	ringwake_ev_work work;
+	struct ringwake_ev *second;
+	count_message(msg);
+	assert_int_equal(ringwake_ev_detach(attached), -EALREADY);
+	assert_int_equal(ringwake_ev_attach(&second, loop, NULL), -EBUSY);
+	start_watched(&late, 0);
+	assert_false(ev_is_active(&late.async));
+	assert_int_equal(ringwake_ev_async_send(&late.async), -ECANCELED);
+	ringwake_ev_work_init(&work, run_work, complete_work);
+	assert_int_equal(ringwake_ev_queue_work(attached, pool, &work), -ECANCELED);
+	ev_run(loop, EVRUN_NOWAIT);
+}
+
+static void test_callbacks_that_detach_runs(void **state)
+{
+	open_loop(state);
+	assert_int_equal(ringwake_pool_open(&pool, 1), 0);
+	struct counted message = {.msg.fn = use_what_is_detached};
+	assert_int_equal(ringwake_send(ringwake_ev_target(attached), &message.msg), 0);
+	assert_int_equal(ringwake_ev_detach(attached), 0);
+	assert_int_equal(message.count, 1);
+	assert_int_equal(ev_run(loop, EVRUN_NOWAIT), 0);
+	attached = attach_to(loop, *state);
+	assert_int_equal(ringwake_send(ringwake_ev_target(attached), &message.msg), 0);
+	ev_loop_destroy(loop);
+	assert_int_equal(message.count, 2);
+	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
+}
+
+static void destroy_what_is_detached(struct ringwake_msg *msg)
+{
+	count_message(msg);
+	ev_loop_destroy(loop);
+}
+
+static void test_callback_that_detach_runs_destroys_the_loop(void **state)
+{
+	open_loop(state);
+	ev_run(loop, EVRUN_NOWAIT);
+	struct counted message = {.msg.fn = destroy_what_is_detached};
+	assert_int_equal(ringwake_send(ringwake_ev_target(attached), &message.msg), 0);
+	assert_int_equal(ringwake_ev_detach(attached), 0);
+	assert_int_equal(message.count, 1);
+}
+
+static unsigned waits;
+
+static void count_release(struct ev_loop *in) EV_NOEXCEPT
+{
+	(void)in;
+	waits++;
+}
+
+static void run_and_expect(unsigned expected)
+{
+	struct watched watched;
+	start_watched(&watched, 1);
+	waits = 0;
+	assert_int_equal(ringwake_ev_async_send(&watched.async), 0);
+	ev_run(loop, 0);
+	assert_int_equal(watched.count, 1);
+	assert_int_equal(waits > 0, expected);
+	ringwake_ev_async_stop(&watched.async);
+}
+
+/* The application's callbacks around the wait stay, whenever they were set. */
+static void test_release_callback_stays(void **state)
+{
+	loop = make_loop(*state, 0);
+	ev_set_loop_release_cb(loop, count_release, NULL);
+	attached = attach_to(loop, *state);
+	run_and_expect(1);
+	assert_int_equal(ringwake_ev_detach(attached), 0);
+	attached = attach_to(loop, *state);
+	run_and_expect(1);
+	ev_set_loop_release_cb(loop, NULL, NULL);
+	run_and_expect(0);
+	assert_int_equal(ringwake_ev_detach(attached), 0);
+	attached = attach_to(loop, *state);
+	run_and_expect(0);
+	ev_set_loop_release_cb(loop, count_release, NULL);
+	run_and_expect(1);
+	close_loop();
+}
+
 static void test_loop_destroy_detaches(void **state)
 {
 	open_loop(state);
@@ -232,6 +335,9 @@ int main(void)
 		ON_ALL(test_polling_runs_deliver),
 		ON_ALL(test_detach_delivers_what_was_accepted),
 		ON_ALL(test_detach_in_a_callback),
+		ON_ALL(test_callbacks_that_detach_runs),
+		ON_ALL(test_callback_that_detach_runs_destroys_the_loop),
+		ON_ALL(test_release_callback_stays),
 		ON_ALL(test_loop_destroy_detaches),
 		ON_ALL(test_default_loop),
 		ON_ALL(test_many_attachments_leave_nothing),

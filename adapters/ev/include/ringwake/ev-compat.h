@@ -2,8 +2,8 @@
 /*
  * Include it instead of <ev.h>, or before <ev++.h>, and source that uses ev_async runs on ringwake
  * unchanged. A loop is attached when the first ev_async of it is started, and detached by
- * ev_loop_destroy(). Where it cannot be attached, for want of memory or descriptors, the program
- * ends with a message, as it does where libev cannot make its own.
+ * ev_loop_destroy(). If it cannot be attached because there is no memory or no descriptor, the
+ * program ends with a message, as it does if libev cannot make its own.
  */
 #ifndef RINGWAKE_EV_COMPAT_H
 #define RINGWAKE_EV_COMPAT_H
@@ -24,6 +24,7 @@ int ringwake_ev_of_loop(struct ringwake_ev **out, struct ev_loop *loop);
 void ringwake_ev_compat_start(struct ev_loop *loop, ringwake_ev_async *async);
 void ringwake_ev_compat_stop(struct ev_loop *loop, ringwake_ev_async *async);
 void ringwake_ev_compat_send(struct ev_loop *loop, ringwake_ev_async *async);
+void ringwake_ev_compat_loop_destroy(struct ev_loop *loop);
 
 #ifdef __cplusplus
 }
@@ -44,5 +45,7 @@ void ringwake_ev_compat_send(struct ev_loop *loop, ringwake_ev_async *async);
 #define ev_async_stop        ringwake_ev_compat_stop
 #define ev_async_send        ringwake_ev_compat_send
 #define ev_async_pending(ev) ringwake_ev_async_pending(ev)
+
+#define ev_loop_destroy ringwake_ev_compat_loop_destroy
 
 #endif

@@ -18,11 +18,14 @@ extern "C" {
 /* A libev loop with a target attached. One loop has at most one. */
 struct ringwake_ev;
 
+/* As ev_set_loop_release_cb() has it. */
+typedef void (*ringwake_ev_wait_cb)(struct ev_loop *loop);
+
 /*
  * Loop thread, or before the loop runs. Any backend, default and dynamic loops. The target is armed
- * and disarmed at the edges of the loop's wait, so ev_run() stays as it is; the helper watchers do
- * not keep the loop alive. params as for ringwake_open(); NULL: defaults. ev_loop_destroy()
- * detaches, whatever is still started or outstanding.
+ * and disarmed around each wait of the loop, so ev_run() stays as it is; the helper watchers do not
+ * keep the loop alive. params as for ringwake_open(); NULL: defaults. ev_loop_destroy() detaches,
+ * whatever is still started or outstanding.
  * -EBUSY   the loop has a target already
  * or an error of ringwake_open().
  */
@@ -31,9 +34,20 @@ int ringwake_ev_attach(
 
 /*
  * Loop thread. Closes the target: messages that were accepted are delivered before it returns.
- * -EBUSY   async watchers are started, or work is outstanding
+ * Their callbacks may call any function, but find no loop to start asyncs or work on.
+ * -EBUSY     async watchers are started, or work is outstanding
+ * -EALREADY  such a callback has called it
  */
 int ringwake_ev_detach(struct ringwake_ev *attached);
+
+/*
+ * Loop thread. As ev_set_loop_release_cb(), which this header replaces by it: an attached loop
+ * needs libev's two callbacks for itself, and calls these inside. Before or after
+ * ringwake_ev_attach().
+ */
+void ringwake_ev_set_loop_release_cb(
+	struct ev_loop *loop, ringwake_ev_wait_cb release, ringwake_ev_wait_cb acquire);
+#define ev_set_loop_release_cb ringwake_ev_set_loop_release_cb
 
 /*
  * Any thread. The loop's target, for ringwake_send() and all else; its callbacks run as those of a
@@ -49,21 +63,23 @@ struct ringwake *ringwake_ev_target(struct ringwake_ev *attached);
  * watcher's priority.
  */
 typedef struct ringwake_ev_async ringwake_ev_async;
+struct ringwake_ev_doorbell;
 struct ringwake_ev_async {
 	EV_WATCHER(ringwake_ev_async)
 
 	/* private */
 	struct ringwake_event event;
-	ringwake_ev_async *next, **link; /* among the started */
+	ringwake_ev_async *previous, *next;    /* among the started */
+	ringwake_ev_async *next_noted, **link; /* among those whose messages have arrived */
 #if __cplusplus >= 201103L
-	struct ringwake_ev *attached = 0; /* an ev::async is not told to set itself up */
-	unsigned missed;
+	struct ringwake_ev_doorbell *doorbell = 0; /* an ev::async is not told to set itself up */
+	unsigned sent = 0;
 #elif defined __cplusplus
-	struct ringwake_ev *attached;
-	unsigned missed;
+	struct ringwake_ev_doorbell *doorbell;
+	unsigned sent;
 #else
-	_Atomic(struct ringwake_ev *) attached; /* since the first start */
-	_Atomic unsigned missed;                /* sent in a forked child that has no target yet */
+	_Atomic(struct ringwake_ev_doorbell *) doorbell; /* since the first start */
+	_Atomic unsigned sent;                           /* and not noted by the loop */
 #endif
 };
 
@@ -83,15 +99,16 @@ void ringwake_ev_async_stop(ringwake_ev_async *async);
 
 /*
  * Any thread, any signal handler. The callback runs at least once after the call; sends before it
- * runs are coalesced.
+ * runs are coalesced. Callbacks run in libev's order: by priority, then as the watchers were
+ * started.
  * -ECANCELED    the watcher is not started
- * -EOWNERDEAD   a forked child; the callback runs there if ev_loop_fork() was called, and if this
- *               is the thread that runs the loop: others may send when the loop has first run
+ * -EOWNERDEAD   a forked child whose loop has not run yet; the callback runs there if
+ *               ev_loop_fork() was called
  * otherwise as ringwake_event_send().
  */
 int ringwake_ev_async_send(ringwake_ev_async *async);
 
-/* Loop thread. Sent, and not noted by the loop yet. */
+/* Loop thread. Sent, and not noted by the loop yet; also if the send was refused. */
 bool ringwake_ev_async_pending(const ringwake_ev_async *async);
 
 /*
@@ -109,6 +126,7 @@ struct ringwake_ev_work {
 	void (*run)(ringwake_ev_work *work);
 	struct ringwake_work work;
 	struct ringwake_ev *attached;
+	ringwake_ev_work *next; /* among those whose messages have arrived */
 };
 
 typedef void (*ringwake_ev_work_cb)(struct ev_loop *loop, ringwake_ev_work *work, int revents);
@@ -125,7 +143,7 @@ void ringwake_ev_work_init(
  * loops are detached or destroyed, or after its work is done. Work keeps the loop alive until its
  * completion. Work that is outstanding when the process forks stays the parent's.
  * -EBUSY        the work is queued already
- * -ECANCELED    the pool is closing
+ * -ECANCELED    the pool is closing, or the loop is being detached
  * -EOWNERDEAD   this process is a fork of the one that opened the pool, or the loop has not run in
  *               it yet
  */

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The functions of libev that a preloaded library takes the place of. The adapter calls them
+ * through this table, so that in the preloaded library it reaches libev itself.
+ */
+#ifndef RINGWAKE_EV_LIBEV_H
+#define RINGWAKE_EV_LIBEV_H
+
+#include <ringwake/ev.h>
+
+struct ringwake_ev_libev {
+	void (*async_start)(struct ev_loop *loop, ev_async *async);
+	void (*async_stop)(struct ev_loop *loop, ev_async *async);
+	void (*async_send)(struct ev_loop *loop, ev_async *async);
+	void (*loop_destroy)(struct ev_loop *loop);
+	void (*set_loop_release_cb)(
+		struct ev_loop *loop, ringwake_ev_wait_cb release, ringwake_ev_wait_cb acquire);
+};
+
+extern struct ringwake_ev_libev ringwake_ev_libev;
+
+#endif

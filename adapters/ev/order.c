@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The order of asyncs. libev keeps them in an array: a start appends, and a stop puts the last one
+ * in the place of the one that is stopped. It feeds those that were sent from the last to the
+ * first, and calls what was fed last first; so asyncs of one priority run in the order of the
+ * array. Here they are in a list, the active member is the place in it, and a stop does the same.
+ *
+ * Asyncs whose messages have arrived are in a second list, sorted before they are fed: a wake costs
+ * what the signalled asyncs cost, however many there are.
+ */
+#include "attach.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+
+void ringwake_ev_append(struct ringwake_ev *attached, ringwake_ev_async *async)
+{
+	ringwake_ev_async *last = attached->last;
+	async->previous = last;
+	async->next = NULL;
+	if (last)
+		last->next = async;
+	attached->last = async;
+	ringwake_ev_activate((ev_watcher *)async, last ? last->active + 1 : 1);
+}
+
+/* In the list, or at its end, as the next pointers say. */
+static void join(struct ringwake_ev *attached, ringwake_ev_async *async)
+{
+	if (async->previous)
+		async->previous->next = async;
+	if (async->next)
+		async->next->previous = async;
+	else
+		attached->last = async;
+}
+
+static void unnote(ringwake_ev_async *async)
+{
+	if (async->link == NULL)
+		return;
+	*async->link = async->next_noted;
+	if (async->next_noted)
+		async->next_noted->link = async->link;
+	async->link = NULL;
+}
+
+void ringwake_ev_remove(struct ringwake_ev *attached, ringwake_ev_async *async)
+{
+	unnote(async);
+	ringwake_ev_async *last = attached->last;
+	attached->last = last->previous;
+	if (last->previous)
+		last->previous->next = NULL;
+	if (last != async) {
+		last->previous = async->previous;
+		last->next = async->next;
+		last->active = async->active;
+		join(attached, last);
+	}
+	async->active = 0;
+}
+
+void ringwake_ev_note(struct ringwake_ev *attached, ringwake_ev_async *async)
+{
+	if (async->link)
+		return;
+	async->next_noted = attached->noted;
+	async->link = &attached->noted;
+	if (async->next_noted)
+		async->next_noted->link = &async->next_noted;
+	attached->noted = async;
+	ev_feed_event(attached->loop, &attached->feeder, EV_CUSTOM);
+}
+
+/* Lists by next_noted alone, from the last of the order to the first. */
+static ringwake_ev_async *merge(ringwake_ev_async *one, ringwake_ev_async *other)
+{
+	ringwake_ev_async *merged;
+	ringwake_ev_async **end = &merged;
+	while (one && other) {
+		ringwake_ev_async **later = one->active > other->active ? &one : &other;
+		*end = *later;
+		end = &(*later)->next_noted;
+		*later = *end;
+	}
+	*end = one ? one : other;
+	return merged;
+}
+
+static ringwake_ev_async *sort(ringwake_ev_async *list)
+{
+	/* sorted[i] has 2^i asyncs, or none. */
+	ringwake_ev_async *sorted[sizeof(unsigned) * 8];
+	unsigned used = 0;
+	while (list) {
+		ringwake_ev_async *run = list;
+		list = list->next_noted;
+		run->next_noted = NULL;
+		unsigned i = 0;
+		for (; i < used && sorted[i]; i++) {
+			run = merge(sorted[i], run);
+			sorted[i] = NULL;
+		}
+		if (i == used)
+			used++;
+		sorted[i] = run;
+	}
+	ringwake_ev_async *all = NULL;
+	for (unsigned i = 0; i < used; i++)
+		all = merge(all, sorted[i]);
+	return all;
+}
+
+void ringwake_ev_feed_asyncs(struct ringwake_ev *attached)
+{
+	ringwake_ev_async *async = sort(attached->noted);
+	attached->noted = NULL;
+	while (async) {
+		ringwake_ev_async *next = async->next_noted;
+		async->link = NULL;
+		/* Acquire: pairs with the release of each send that it coalesces. */
+		atomic_exchange_explicit(&async->sent, 0, memory_order_acquire);
+		ev_feed_event(attached->loop, async, EV_ASYNC);
+		async = next;
+	}
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* Which loop has which target. */
+#include "attach.h"
+
+static _Atomic(struct registry *) loops;
+
+/* How often the list has changed: what a thread has found before is true until then. */
+static _Atomic unsigned long changes;
+
+static struct registry *lock_loops(void)
+{
+	return registry_lock(&loops, sizeof(struct registry));
+}
+
+static void unlock_changed(struct registry *registry)
+{
+	/* Release: pairs with the acquire in ringwake_ev_find. */
+	atomic_fetch_add_explicit(&changes, 1, memory_order_release);
+	registry_unlock(registry);
+}
+
+static struct ringwake_ev *find(const struct ev_loop *loop)
+{
+	struct registry *registry = lock_loops();
+	if (registry == NULL)
+		return NULL;
+	struct registry_entry *found = registry_find(registry, loop);
+	registry_unlock(registry);
+	return (struct ringwake_ev *)found;
+}
+
+/* The edges of each wait of a loop ask, so what this thread found last is remembered. */
+struct ringwake_ev *ringwake_ev_find(const struct ev_loop *loop)
+{
+	static _Thread_local struct {
+		const struct ev_loop *loop;
+		struct ringwake_ev *attached;
+		unsigned long changes;
+	} last;
+	/* Acquire: pairs with the release in unlock_changed. */
+	unsigned long now = atomic_load_explicit(&changes, memory_order_acquire);
+	if (last.loop == loop && last.changes == now)
+		return last.attached;
+	struct ringwake_ev *found = find(loop);
+	last.loop = found ? loop : NULL; /* there may be no memory for the list */
+	last.attached = found;
+	last.changes = now;
+	return found;
+}
+
+int ringwake_ev_enlist(struct ringwake_ev *attached)
+{
+	struct registry *registry = lock_loops();
+	if (registry == NULL)
+		return -ENOMEM;
+	bool is_first = registry_find(registry, attached->loop) == NULL;
+	attached->entry.loop = attached->loop;
+	if (is_first)
+		registry_add(registry, &attached->entry);
+	unlock_changed(registry);
+	return is_first ? 0 : -EBUSY;
+}
+
+void ringwake_ev_delist(struct ringwake_ev *attached)
+{
+	struct registry *registry = lock_loops();
+	if (registry == NULL)
+		return;
+	registry_remove(registry, &attached->entry);
+	unlock_changed(registry);
+}

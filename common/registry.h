@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A process's list of things by loop, under a lock. The lock is a process's own: a forked child,
+ * which may find its parent's lock held by a thread that the child does not have, makes another. So
+ * nothing is held across fork(), and handlers of pthread_atfork() may call any function of the
+ * loop's library or of the adapter, in any order.
+ */
+#ifndef RINGWAKE_REGISTRY_H
+#define RINGWAKE_REGISTRY_H
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+/* The first member of what is listed. */
+struct registry_entry {
+	struct registry_entry *next;
+	const void *loop;
+};
+
+/* The first member of what an adapter shares between its loops. */
+struct registry {
+	pid_t process;
+	pthread_mutex_t lock;
+	struct registry *inherited; /* the parent process's; nothing frees it */
+	struct registry_entry *list;
+};
+
+static inline struct registry *registry_make(struct registry *inherited, pid_t process, size_t size)
+{
+	int saved = errno;
+	struct registry *registry = (struct registry *)calloc(1, size);
+	errno = saved;
+	if (registry == NULL)
+		return NULL;
+	pthread_mutex_init(&registry->lock, NULL);
+	registry->process = process;
+	registry->inherited = inherited;
+	if (inherited)
+		registry->list = inherited->list;
+	return registry;
+}
+
+/* size is that of what the registry is the first member of. NULL if there is no memory for it. */
+static inline struct registry *registry_lock(_Atomic(struct registry *) *current, size_t size)
+{
+	pid_t process = getpid();
+	/* Acquire, here and below: pairs with the release of the thread that made it. */
+	struct registry *registry = atomic_load_explicit(current, memory_order_acquire);
+	while (registry == NULL || registry->process != process) {
+		struct registry *fresh = registry_make(registry, process, size);
+		if (fresh == NULL)
+			return NULL;
+		if (atomic_compare_exchange_strong_explicit(
+			    current, &registry, fresh, memory_order_release, memory_order_acquire))
+			registry = fresh;
+		else
+			free(fresh);
+	}
+	pthread_mutex_lock(&registry->lock);
+	return registry;
+}
+
+static inline void registry_unlock(struct registry *registry)
+{
+	pthread_mutex_unlock(&registry->lock);
+}
+
+static inline struct registry_entry *registry_find(
+	const struct registry *registry, const void *loop)
+{
+	struct registry_entry *found = registry->list;
+	while (found && found->loop != loop)
+		found = found->next;
+	return found;
+}
+
+static inline void registry_add(struct registry *registry, struct registry_entry *entry)
+{
+	entry->next = registry->list;
+	registry->list = entry;
+}
+
+static inline void registry_remove(struct registry *registry, const struct registry_entry *entry)
+{
+	struct registry_entry **link = &registry->list;
+	while (*link && *link != entry)
+		link = &(*link)->next;
+	if (*link)
+		*link = entry->next;
+}
+
+#endif
