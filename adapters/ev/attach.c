@@ -28,9 +28,10 @@ bool ringwake_ev_is_foreign(const struct ringwake_ev *attached)
 /* A child whose loop was not told runs on, and its asyncs are sent through libev (async.c). */
 static void notice_fork(struct ringwake_ev *attached)
 {
-	if (!attached->noticed_fork)
-		ringwake_ev_wake_by_libev(attached);
-	attached->noticed_fork = true;
+	if (attached->noticed_in == getpid())
+		return;
+	attached->noticed_in = getpid();
+	ringwake_ev_wake_by_libev(attached);
 }
 
 void ringwake_ev_before_wait(struct ev_loop *loop)
@@ -43,7 +44,7 @@ void ringwake_ev_before_wait(struct ev_loop *loop)
 	else if (ringwake_arm(attached->target))
 		attached->busy_waits = 0;
 	else
-		ringwake_ev_end_wait(attached);
+		ringwake_ev_keep_awake(attached);
 	if (attached->edges.release)
 		attached->edges.release(loop);
 }
@@ -129,6 +130,22 @@ static int open_all(struct ringwake_ev *attached)
 	if (error < 0)
 		ringwake_close(attached->target);
 	return error;
+}
+
+int ringwake_ev_reopen(struct ringwake_ev *attached, bool is_rebuilding)
+{
+	struct ringwake *target, *inherited = attached->target;
+	int error = ringwake_open(&target, NULL, &attached->params);
+	if (error < 0)
+		return error;
+	error = ringwake_ev_change_doorbell(attached, target, is_rebuilding);
+	if (error < 0) {
+		/* The parent's target keeps refusing. */
+		ringwake_close(target);
+		return error;
+	}
+	ringwake_close(inherited);
+	return 0;
 }
 
 int ringwake_ev_attach(

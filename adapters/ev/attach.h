@@ -40,7 +40,7 @@ struct ringwake_ev {
 	ev_cleanup destroyed;
 
 	unsigned delivered_in;       /* the ev_iteration() of the last delivery */
-	bool noticed_fork;           /* the loop was woken to make a target of its own */
+	pid_t noticed_in;            /* the forked child whose loop was woken to be reopened */
 	_Atomic unsigned missed;     /* asyncs were sent that could not reach the target */
 	ringwake_ev_async *last;     /* of the started asyncs, in libev's order */
 	ringwake_ev_async *noted;    /* those whose messages have arrived */
@@ -69,15 +69,19 @@ bool ringwake_ev_is_foreign(const struct ringwake_ev *attached);
 /* Loop thread, in a callback of MAXPRI: the callbacks of messages. Any of them may detach. */
 void ringwake_ev_deliver(struct ringwake_ev *attached);
 
-/* attach.c. libev calls them around each wait of an attached loop. */
-void ringwake_ev_before_wait(struct ev_loop *loop);
-void ringwake_ev_after_wait(struct ev_loop *loop);
+/* attach.c. In a forked child: puts a target of its own in the place of the parent's. libev may be
+ * about to rebuild its kernel state. */
+int ringwake_ev_reopen(struct ringwake_ev *attached, bool is_rebuilding);
 
 /* For a loop that was destroyed while its invocations were deferred, so that no cleanup watcher was
  * called. */
 void ringwake_ev_leave_destroyed(struct ringwake_ev *attached);
 
-/* edges.c. Loop thread. libev calls the two functions above, or the application's again. */
+/* libev calls them around each wait of an attached loop. */
+void ringwake_ev_before_wait(struct ev_loop *loop);
+void ringwake_ev_after_wait(struct ev_loop *loop);
+
+/* edges.c. Loop thread. libev calls the two functions, or the application's again. */
 void ringwake_ev_take_edges(struct ringwake_ev *attached);
 void ringwake_ev_give_back_edges(struct ringwake_ev *attached);
 void ringwake_ev_forget_edges(const struct ev_loop *loop); /* it may be gone */
@@ -91,17 +95,16 @@ void ringwake_ev_close_doorbells(struct ringwake_ev *attached, bool is_foreign);
 void ringwake_ev_free(struct ringwake_ev *attached);
 
 /* Puts another target in the place of attached->target. */
-int ringwake_ev_change_target(
+int ringwake_ev_change_doorbell(
 	struct ringwake_ev *attached, struct ringwake *target, bool is_rebuilding);
 
 /* The wait that is about to begin must end at once: messages are there already. */
-void ringwake_ev_end_wait(struct ringwake_ev *attached);
+void ringwake_ev_keep_awake(struct ringwake_ev *attached);
 
 /* Any thread, any signal handler. Ends the loop's wait without the doorbell. */
 int ringwake_ev_wake_by_libev(void *attached);
 
-/* fork.c. Loop thread, in a forked child: a target of its own, and all that goes with it. libev may
- * be about to rebuild its kernel state. */
+/* fork.c. Loop thread, in a forked child: reopens, and all that goes with it. */
 int ringwake_ev_fork(struct ringwake_ev *attached, bool is_rebuilding);
 
 /* async.c. Loop thread. Binds the started asyncs to a target that was opened anew. */

@@ -11,20 +11,11 @@
 
 int ringwake_ev_fork(struct ringwake_ev *attached, bool is_rebuilding)
 {
-	struct ringwake *target;
 	ringwake_ev_forget_work(attached);
 	/* If it fails, the loop runs on, and asyncs are sent through libev. */
-	int error = ringwake_open(&target, NULL, &attached->params);
+	int error = ringwake_ev_reopen(attached, is_rebuilding);
 	if (error < 0)
 		return error;
-	struct ringwake *inherited = attached->target;
-	error = ringwake_ev_change_target(attached, target, is_rebuilding);
-	if (error < 0) {
-		ringwake_close(target);
-		return error;
-	}
-	ringwake_close(inherited);
-	attached->noticed_fork = false;
 	ringwake_ev_signals_move(attached);
 	return 0;
 }

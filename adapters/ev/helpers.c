@@ -196,7 +196,7 @@ int ringwake_ev_wake_by_libev(void *data)
 	return 0;
 }
 
-void ringwake_ev_end_wait(struct ringwake_ev *attached)
+void ringwake_ev_keep_awake(struct ringwake_ev *attached)
 {
 	if (++attached->busy_waits == BUSY_WAITS)
 		start_before(attached);
@@ -345,7 +345,7 @@ static void let_go(struct ringwake_ev_doorbell *doorbell, bool is_rebuilding)
 	}
 }
 
-int ringwake_ev_change_target(
+int ringwake_ev_change_doorbell(
 	struct ringwake_ev *attached, struct ringwake *target, bool is_rebuilding)
 {
 	int saved = errno;
