@@ -14,6 +14,7 @@
 #include "shared.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,16 +28,21 @@ static bool is_of(const struct ringwake_uv *attached, const uv_loop_t *loop)
 	return attached->loop == loop && attached->backend_fd == uv_backend_fd(loop);
 }
 
+static struct ringwake_uv *listed(struct registry_entry *entry)
+{
+	return (struct ringwake_uv *)((char *)entry - offsetof(struct ringwake_uv, entry));
+}
+
 static struct ringwake_uv *find_listed(const uv_loop_t *loop)
 {
 	struct ringwake_uv_shared *shared = ringwake_uv_lock();
 	if (shared == NULL)
 		return NULL;
-	struct ringwake_uv *attached = shared->loops;
-	while (attached && !is_of(attached, loop))
-		attached = attached->next;
+	struct registry_entry *entry = shared->registry.list;
+	while (entry && !is_of(listed(entry), loop))
+		entry = entry->next;
 	ringwake_uv_unlock(shared);
-	return attached;
+	return entry ? listed(entry) : NULL;
 }
 
 struct ringwake_uv *ringwake_uv_find(const uv_loop_t *loop)
@@ -58,8 +64,8 @@ static int enlist(struct ringwake_uv *attached)
 	struct ringwake_uv_shared *shared = ringwake_uv_lock();
 	if (shared == NULL)
 		return UV_ENOMEM;
-	attached->next = shared->loops;
-	shared->loops = attached;
+	attached->entry.loop = attached->loop;
+	registry_add(&shared->registry, &attached->entry);
 	attached->is_listed = true;
 	ringwake_uv_unlock(shared);
 	return 0;
@@ -75,11 +81,7 @@ static void delist(struct ringwake_uv *attached)
 	struct ringwake_uv_shared *shared = ringwake_uv_lock();
 	if (shared == NULL)
 		return;
-	struct ringwake_uv **link = &shared->loops;
-	while (*link && *link != attached)
-		link = &(*link)->next;
-	if (*link)
-		*link = attached->next;
+	registry_remove(&shared->registry, &attached->entry);
 	ringwake_uv_unlock(shared);
 }
 

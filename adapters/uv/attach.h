@@ -2,6 +2,8 @@
 #ifndef RINGWAKE_UV_ATTACH_H
 #define RINGWAKE_UV_ATTACH_H
 
+#include "registry.h"
+
 #include <errno.h>
 #include <liburing.h>
 #include <ringwake/uv.h>
@@ -12,7 +14,7 @@ struct job;
 
 struct ringwake_uv {
 	const void *library; /* the first member in every version: which copy of this library */
-	struct ringwake_uv *next; /* in the list of loops whose slot is not ours, attach.c */
+	struct registry_entry entry; /* in the list of loops whose slot is not ours, attach.c */
 	uv_loop_t *loop;
 	bool knows_libuv; /* libuv_private.h may be used */
 	bool is_listed;

@@ -3,14 +3,12 @@
 #ifndef RINGWAKE_UV_SHARED_H
 #define RINGWAKE_UV_SHARED_H
 
-#include <pthread.h>
+#include "registry.h"
+
 #include <ringwake/uv.h>
 
 struct ringwake_uv_shared {
-	pid_t process;
-	pthread_mutex_t lock;
-	struct ringwake_uv_shared *inherited; /* the parent process's; nothing frees it */
-	struct ringwake_uv *loops;            /* whose slots are not ours */
+	struct registry registry; /* the first member: of loops whose slots are not ours */
 	struct ringwake_uv_signal *free_signals, *free_last;
 	struct ringwake_pool *workers;
 	unsigned workers_users;

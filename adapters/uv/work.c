@@ -48,7 +48,7 @@ static int join_workers(struct ringwake_uv *attached)
 		error = ringwake_pool_open(&shared->workers, workers_wanted());
 	if (error == 0) {
 		shared->workers_users++;
-		attached->workers_process = shared->process;
+		attached->workers_process = shared->registry.process;
 		attached->pool = shared->workers;
 	}
 	ringwake_uv_unlock(shared);
