@@ -8,7 +8,7 @@
 #include "attach.h"
 #include "libuv.h"
 #include "libuv_private.h"
-#include "stats.h"
+#include "preload/stats.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -46,16 +46,31 @@ static void find_libuv(void)
 	find_function(&ringwake_uv_libuv.loop_fork, "uv_loop_fork");
 }
 
+static void report_plain(unsigned long plain)
+{
+	if (plain > 0)
+		fprintf(stderr,
+			"ringwake-uv: %lu loops stay as libuv %s made them: its layout is not "
+			"known\n",
+			plain, uv_version_string());
+}
+
+const struct ringwake_preload ringwake_preload = {
+	.program = "ringwake-uv",
+	.variable = "RINGWAKE_UV_STATS",
+	.report_plain = report_plain,
+};
+
 /* libuv has what it needs before a descriptor is taken for the target. */
 static struct ringwake_uv *attach_new_loop(uv_loop_t *loop)
 {
 	struct ringwake_uv *attached;
 	if (ringwake_uv_compat_attach(&attached, loop) < 0 || attached == NULL) {
 		if (!ringwake_uv_layout_holds(loop))
-			ringwake_uv_stats_plain();
+			ringwake_preload_stats_plain();
 		return NULL;
 	}
-	ringwake_uv_stats_open(loop, ringwake_uv_target(attached));
+	ringwake_preload_stats_open(loop, ringwake_uv_target(attached));
 	return attached;
 }
 
@@ -90,7 +105,7 @@ int uv_loop_close(uv_loop_t *loop)
 	pthread_once(&once, find_libuv);
 	struct ringwake_uv *attached = ringwake_uv_find(loop);
 	if (attached && ringwake_uv_compat_can_close(attached))
-		ringwake_uv_stats_close(loop);
+		ringwake_preload_stats_close(loop);
 	return ringwake_uv_compat_loop_close(loop);
 }
 
@@ -100,6 +115,6 @@ int uv_loop_fork(uv_loop_t *loop)
 	int error = ringwake_uv_compat_loop_fork(loop);
 	struct ringwake_uv *attached = ringwake_uv_find(loop);
 	if (attached && !ringwake_uv_is_foreign(attached))
-		ringwake_uv_stats_open(loop, ringwake_uv_target(attached));
+		ringwake_preload_stats_open(loop, ringwake_uv_target(attached));
 	return error;
 }

@@ -3,30 +3,14 @@
  * A program that forbids io_uring to itself when its loop is attached, as a sandbox does. Wakes of
  * all kinds still arrive. A wake that is lost hangs.
  */
+#include "../forbid.h"
 #include "fixture.h"
 
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <ringwake/pool.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 static unsigned answer;
-
-static void forbid(void)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, SYS_io_uring_setup, 0, 2),
-		BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, SYS_io_uring_register, 1, 0),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | answer),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
-	struct sock_fprog program = {.len = sizeof code / sizeof *code, .filter = code};
-	assert_int_equal(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-	assert_int_equal(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
-}
 
 static int run(struct fixture *f, bool on_ring, uv_run_mode mode)
 {
@@ -124,7 +108,7 @@ static void live_without_io_uring(bool on_ring)
 	open_loop(&f);
 	open_counter(&f, &counter, 0);
 	check_sender(&told, send_event, on_ring);
-	forbid();
+	assert_true(forbid_io_uring(answer));
 	for (int i = 0; i < 5; i++) {
 		check_sender(&told, send_event, on_ring);
 		check_sender(&told, send_message, on_ring);

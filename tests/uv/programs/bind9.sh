@@ -2,7 +2,7 @@
 # Packages: bind9 bind9-dnsutils dnsperf openssl
 # A name server with four loops, asked over UDP, TCP and TLS while its zone is loaded again; stopped by
 # rndc, and in a second life by SIGTERM. dig and rndc use libuv as well.
-. "${0%/*}/common.sh"
+. "${0%/*}/../common.sh"
 names=100
 
 zone_of() { # serial

@@ -3,7 +3,7 @@
 # Wakes: none
 # CMake configures, builds and tests a small project: it starts all programs through libuv, and its
 # ctest runs them at once.
-. "${0%/*}/common.sh"
+. "${0%/*}/../common.sh"
 
 mkdir project
 for number in $(seq 12); do

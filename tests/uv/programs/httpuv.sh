@@ -2,7 +2,7 @@
 # Packages: r-cran-httpuv python3
 # A web server in R, whose sockets belong to a thread of httpuv's with a loop of its own, and whose
 # answers are computed by R's thread: the two wake each other.
-. "${0%/*}/common.sh"
+. "${0%/*}/../common.sh"
 # shellcheck disable=SC2086 # $RUN is a command
 begin httpuv.log $RUN Rscript --vanilla "${0%/*}/httpuv.R"
 until_true grep -q '^ready' httpuv.log

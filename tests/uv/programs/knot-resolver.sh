@@ -2,7 +2,7 @@
 # Packages: knot-resolver bind9-dnsutils dnsperf
 # Wakes: none
 # A resolver that answers from hints, asked over UDP, TCP and TLS, and stopped by SIGTERM, five times.
-. "${0%/*}/common.sh"
+. "${0%/*}/../common.sh"
 names=100
 
 mkdir -m 700 run

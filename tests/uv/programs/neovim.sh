@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Packages: neovim
-. "${0%/*}/common.sh"
+. "${0%/*}/../common.sh"
 export OUT=/tmp/out
 # shellcheck disable=SC2086 # $RUN is a command
 $RUN nvim --clean --headless -S "${0%/*}/rpc.vim" >said 2>&1 || {

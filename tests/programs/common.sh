@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# For the programs here, which source it in the chroot. What they print is compared with a plain run;
-# the command that is tried stands behind $RUN.
+# For programs/ of both loops, whose files source it in the chroot. What they print is compared with a
+# plain run; the command that is tried stands behind $RUN.
 set -eu
 PATH=/usr/sbin:$PATH
 server='' log=''
@@ -34,9 +34,9 @@ ended() {
 	figures "$log"
 }
 
-# figures LOG: what ringwake-uv said in it.
+# figures LOG: what ringwake-uv or ringwake-ev said in it.
 figures() {
-	grep '^ringwake-uv:' "$1" || :
+	grep '^ringwake-[ue]v:' "$1" || :
 }
 
 # questions LOG: how many queries dnsperf sent, and got answers to.

@@ -4,8 +4,8 @@
  * exchange: by the loop's thread when the loop is closed, or by the thread that ends the process.
  * So no lock is held, and no target is read that is gone. Entries are used again, and never freed.
  *
- * RINGWAKE_UV_STATS=1 in the environment: a line on standard error when a process ends that had a
- * loop. A forked child counts its own loops only.
+ * If the environment asks for it, a process that had a loop writes a line to standard error when it
+ * ends. A forked child counts its own loops only.
  */
 #include "stats.h"
 
@@ -16,7 +16,7 @@
 
 struct entry {
 	struct entry *next;
-	_Atomic(const uv_loop_t *) loop;
+	_Atomic(const void *) loop;
 	_Atomic(struct ringwake *) target; /* NULL: the entry is free */
 	pid_t process;
 };
@@ -63,10 +63,10 @@ static void take_out(struct entry *entry)
 	ringwake_unref(target);
 }
 
-static bool put_in(struct entry *entry, const uv_loop_t *loop, struct ringwake *target)
+static bool put_in(struct entry *entry, const void *loop, struct ringwake *target)
 {
-	const uv_loop_t *none = NULL;
-	/* Acquire: pairs with the release in ringwake_uv_stats_close. */
+	const void *none = NULL;
+	/* Acquire: pairs with the release in ringwake_preload_stats_close. */
 	if (!atomic_compare_exchange_strong_explicit(
 		    &entry->loop, &none, loop, memory_order_acquire, memory_order_relaxed))
 		return false;
@@ -82,9 +82,9 @@ static struct entry *first(void)
 	return atomic_load_explicit(&newest, memory_order_acquire);
 }
 
-void ringwake_uv_stats_open(const uv_loop_t *loop, struct ringwake *target)
+void ringwake_preload_stats_open(const void *loop, struct ringwake *target)
 {
-	ringwake_uv_stats_close(
+	ringwake_preload_stats_close(
 		loop); /* one at this address that was never closed, or the parent's */
 	for (struct entry *i = first(); i; i = i->next)
 		if (put_in(i, loop, target))
@@ -100,7 +100,7 @@ void ringwake_uv_stats_open(const uv_loop_t *loop, struct ringwake *target)
 		;
 }
 
-void ringwake_uv_stats_close(const uv_loop_t *loop)
+void ringwake_preload_stats_close(const void *loop)
 {
 	for (struct entry *i = first(); i; i = i->next) {
 		/* Relaxed: only the loop's thread has put it there. */
@@ -112,7 +112,7 @@ void ringwake_uv_stats_close(const uv_loop_t *loop)
 	}
 }
 
-void ringwake_uv_stats_plain(void)
+void ringwake_preload_stats_plain(void)
 {
 	start_anew_in_child();
 	add(&total.plain, 1);
@@ -120,18 +120,14 @@ void ringwake_uv_stats_plain(void)
 
 __attribute__((destructor)) static void report(void)
 {
-	const char *wanted = getenv("RINGWAKE_UV_STATS");
+	const char *wanted = getenv(ringwake_preload.variable);
 	if (wanted == NULL || *wanted == '\0')
 		return;
 	start_anew_in_child();
 	for (struct entry *i = first(); i; i = i->next)
 		take_out(i);
 	if (total.loops > 0)
-		fprintf(stderr, "ringwake-uv: %lu loops, %lu callbacks, %lu doorbells\n",
-			total.loops, total.callbacks, total.doorbells);
-	if (total.plain > 0)
-		fprintf(stderr,
-			"ringwake-uv: %lu loops stay as libuv %s made them: its layout is not "
-			"known\n",
-			total.plain, uv_version_string());
+		fprintf(stderr, "%s: %lu loops, %lu callbacks, %lu doorbells\n",
+			ringwake_preload.program, total.loops, total.callbacks, total.doorbells);
+	ringwake_preload.report_plain(total.plain);
 }
