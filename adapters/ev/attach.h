@@ -46,6 +46,10 @@ struct ringwake_ev {
 	ringwake_ev_async *noted;    /* those whose messages have arrived */
 	ringwake_ev_work *completed; /* work whose messages have arrived, newest first */
 	unsigned outstanding;        /* work that has not completed */
+
+	/* The preloaded library's: what it feeds in an async's place, and what it keeps. */
+	void (*feed)(struct ringwake_ev *attached, ringwake_ev_async *async);
+	void *preloaded;
 };
 
 /* What ev_TYPE_start() does for watchers of libev's own. */

@@ -121,7 +121,10 @@ void ringwake_ev_feed_asyncs(struct ringwake_ev *attached)
 		async->link = NULL;
 		/* Acquire: pairs with the release of each send that it coalesces. */
 		atomic_exchange_explicit(&async->sent, 0, memory_order_acquire);
-		ev_feed_event(attached->loop, async, EV_ASYNC);
+		if (attached->feed)
+			attached->feed(attached, async);
+		else
+			ev_feed_event(attached->loop, async, EV_ASYNC);
 		async = next;
 	}
 }
