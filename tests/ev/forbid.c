@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A program that forbids io_uring to itself when its loop is attached, as a sandbox does. Wakes of
+ * all kinds still arrive. A wake that is lost hangs.
+ */
+#include "common.h"
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#define ROUNDS 5
+
+static struct watched watched;
+
+static void forbid(unsigned answer)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, SYS_io_uring_setup, 0, 2),
+		BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, SYS_io_uring_register, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | answer),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+	struct sock_fprog program = {.len = sizeof code / sizeof *code, .filter = code};
+	assert_int_equal(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	assert_int_equal(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+}
+
+static struct counted message;
+
+static void note_message(struct ringwake_msg *msg)
+{
+	count_message(msg);
+	ev_break(loop, EVBREAK_ALL);
+}
+
+/* The loop blocks by then, most likely. */
+static void wait_a_little(void)
+{
+	struct timespec pause = {.tv_nsec = 5000000};
+	nanosleep(&pause, NULL);
+}
+
+static void *send_async(void *unused)
+{
+	wait_a_little();
+	return ringwake_ev_async_send(&watched.async) == 0 ? unused : &watched;
+}
+
+static void *send_message(void *unused)
+{
+	wait_a_little();
+	return ringwake_send(ringwake_ev_target(attached), &message.msg) == 0 ? unused : &message;
+}
+
+static void run_until(void *(*send)(void *), const unsigned *count, unsigned wanted)
+{
+	void *failed;
+	pthread_t sender = start(send, NULL);
+	ev_run(loop, 0);
+	assert_int_equal(pthread_join(sender, &failed), 0);
+	assert_null(failed);
+	assert_int_equal(*count, wanted);
+}
+
+static void live_without_io_uring(unsigned answer)
+{
+	watched.count = 0;
+	message.msg.fn = note_message;
+	watched.wanted = 1;
+	run_until(send_async, &watched.count, 1);
+	forbid(answer);
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		watched.wanted = i + 2;
+		run_until(send_async, &watched.count, i + 2);
+		run_until(send_message, &message.count, i + 1);
+	}
+	ringwake_ev_async_stop(&watched.async);
+	close_loop();
+}
+
+/* The filter stays, so each life has a process of its own. */
+static void test_wakes_without_io_uring(void **state)
+{
+	static const unsigned answers[] = {EPERM, ENOSYS, EACCES};
+#ifdef __SANITIZE_THREAD__
+	print_message("ThreadSanitizer does not bear threads in a forked child\n");
+	skip();
+#endif
+	if (((const struct variant *)*state)->backend == EVBACKEND_IOURING) {
+		print_message("libev itself needs io_uring on this backend\n");
+		skip();
+	}
+	for (unsigned i = 0; i < 3; i++) {
+		int status;
+		loop = make_loop(*state, 0); /* skips */
+		ev_loop_destroy(loop);
+		pid_t child = fork();
+		if (child == 0) {
+			alarm(20);
+			loop = make_loop(*state, 0);
+			struct ringwake_params params = {
+				.path = ((const struct variant *)*state)->path};
+			if (ringwake_ev_attach(&attached, loop, &params) < 0)
+				_exit(77);
+			start_watched(&watched, 1);
+			live_without_io_uring(answers[i]);
+			_exit(0);
+		}
+		assert_int_equal(waitpid(child, &status, 0), child);
+		if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+			skip();
+		assert_int_equal(status, 0);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {ON_ALL(test_wakes_without_io_uring)};
+	return RUN_BOUNDED(tests, 120);
+}
