@@ -20,6 +20,7 @@
 /* Marks of a signal. */
 #define MISSED 1u /* a send could not reach the target, in a forked child */
 #define GONE   2u /* the handle is closed, and the target may be gone */
+#define LATER  4u /* a callback of the loop's has sent it: it is for the next iteration */
 
 static struct ringwake_uv_signal *signal_with(struct ringwake_event *event)
 {
@@ -39,14 +40,33 @@ static void call_plain(struct ringwake_uv_signal *signal)
 		signal->plain_cb(signal->handle);
 }
 
-/*
- * In a dispatch the handle only becomes due. Its callback is called when all messages have been
- * taken, so what the callback signals, itself perhaps, is for the next iteration.
- */
-static void on_event(struct ringwake_event *event)
+static void call_signal(struct ringwake_uv_signal *signal)
 {
-	struct ringwake_uv_signal *signal = signal_with(event);
+	if (signal->from_freelist)
+		call_plain(signal);
+	else
+		call(signal);
+}
+
+/* The loop whose callbacks this thread is running. */
+static _Thread_local struct ringwake_uv *calling;
+
+/*
+ * What a callback of the loop's own signals, itself perhaps, is for the next iteration, as under
+ * libuv. The dispatch that runs the callback may find the message, but then it is only noted.
+ */
+static void mark_if_in_callback(struct ringwake_uv_signal *signal)
+{
+	/* Relaxed: the same thread looks at it. */
+	if (calling && calling == signal->attached)
+		atomic_fetch_or_explicit(&signal->marks, LATER, memory_order_relaxed);
+}
+
+static void note_due(struct ringwake_uv_signal *signal)
+{
 	struct ringwake_uv *attached = signal->attached;
+	/* Relaxed: as in mark_if_in_callback. */
+	atomic_fetch_and_explicit(&signal->marks, ~LATER, memory_order_relaxed);
 	if (signal->is_due)
 		return;
 	signal->is_due = true;
@@ -56,6 +76,17 @@ static void on_event(struct ringwake_event *event)
 	else
 		attached->due = signal;
 	attached->last_due = signal;
+	ringwake_uv_keep_awake(attached);
+}
+
+static void on_event(struct ringwake_event *event)
+{
+	struct ringwake_uv_signal *signal = signal_with(event);
+	/* Relaxed: as above. */
+	if (atomic_load_explicit(&signal->marks, memory_order_relaxed) & LATER)
+		note_due(signal);
+	else
+		call_signal(signal);
 }
 
 static void take_due(struct ringwake_uv *attached, struct ringwake_uv_signal **link,
@@ -68,19 +99,7 @@ static void take_due(struct ringwake_uv *attached, struct ringwake_uv_signal **l
 	signal->is_due = false;
 }
 
-void ringwake_uv_call_due(struct ringwake_uv *attached)
-{
-	while (!attached->detached && attached->due) {
-		struct ringwake_uv_signal *signal = attached->due;
-		take_due(attached, &attached->due, NULL);
-		if (signal->from_freelist)
-			call_plain(signal);
-		else
-			call(signal);
-	}
-}
-
-/* A handle that an application's own dispatch has made due may be closed before the next one. */
+/* The handle is closed before the next iteration. */
 static void forget_due(struct ringwake_uv_signal *signal)
 {
 	struct ringwake_uv *attached = signal->attached;
@@ -91,6 +110,30 @@ static void forget_due(struct ringwake_uv_signal *signal)
 	}
 	if (signal->is_due)
 		take_due(attached, link, before);
+}
+
+static unsigned call_due(struct ringwake_uv *attached)
+{
+	struct ringwake_uv_signal *signal = NULL, *last = attached->last_due;
+	unsigned called = 0;
+	while (!attached->detached && attached->due && signal != last) {
+		signal = attached->due;
+		take_due(attached, &attached->due, NULL);
+		call_signal(signal);
+		called++;
+	}
+	return called;
+}
+
+unsigned ringwake_uv_dispatch(struct ringwake_uv *attached)
+{
+	struct ringwake_uv *outer = calling;
+	calling = attached;
+	unsigned called = call_due(attached);
+	if (!attached->detached)
+		called += (unsigned)ringwake_dispatch(attached->target, 0);
+	calling = outer;
+	return called;
 }
 
 /* What libuv calls if its own uv_async_send() was called. Also the marks of the two kinds of
@@ -214,6 +257,7 @@ int ringwake_uv_async_send(ringwake_uv_async_t *async)
 	/* Relaxed: as in forget_signal. */
 	if (atomic_load_explicit(&async->signal.marks, memory_order_relaxed) & GONE)
 		return UV_ECANCELED;
+	mark_if_in_callback(&async->signal);
 	return ringwake_event_send(&async->signal.event);
 }
 
@@ -234,6 +278,7 @@ int ringwake_uv_send_plain(uv_async_t *handle)
 	/* libuv never refuses a send; to a handle that is closing or closed it does nothing. */
 	if (signal == NULL)
 		return 0;
+	mark_if_in_callback(signal);
 	int result = ringwake_event_send(&signal->event);
 	if (result == -EOWNERDEAD)
 		return send_in_child(signal);

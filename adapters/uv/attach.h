@@ -48,8 +48,8 @@ struct ringwake_uv {
 
 	unsigned handles;     /* asyncs that are open or closing */
 	unsigned outstanding; /* work, requests, and closings that wait for a message */
-	struct ringwake_uv_signal *signals;        /* of these asyncs */
-	struct ringwake_uv_signal *due, *last_due; /* those whose callbacks are to be called */
+	struct ringwake_uv_signal *signals;                  /* of these asyncs */
+	struct ringwake_uv_signal *due, *last_due;           /* signalled by callbacks */
 	struct ringwake_uv_signal *free_signals, *free_last; /* freelist.c */
 	struct job *jobs;           /* that are outstanding, if not knows_libuv */
 	struct ringwake_pool *pool; /* that runs the loop's work; NULL: none yet */
@@ -131,8 +131,9 @@ void ringwake_uv_notice_closes(struct ringwake_uv *attached);
 /* Calls the callbacks of handles whose sends could not reach the target. */
 void ringwake_uv_deliver_missed(struct ringwake_uv *attached);
 
-/* Loop thread. After a dispatch: calls the callbacks of the handles that it has found signalled. */
-void ringwake_uv_call_due(struct ringwake_uv *attached);
+/* Loop thread. Calls what callbacks of the iteration before have signalled, and runs messages. How
+ * many were called. */
+unsigned ringwake_uv_dispatch(struct ringwake_uv *attached);
 
 /* Binds all handles to a target that was opened anew. */
 void ringwake_uv_signals_move(struct ringwake_uv *attached);

@@ -47,17 +47,10 @@ void ringwake_uv_leave(struct ringwake_uv *attached)
 	free_if_unused(attached);
 }
 
-static unsigned dispatch(struct ringwake_uv *attached)
-{
-	unsigned count = (unsigned)ringwake_dispatch(attached->target, 0);
-	ringwake_uv_call_due(attached);
-	return count;
-}
-
 unsigned ringwake_uv_deliver(struct ringwake_uv *attached)
 {
 	unsigned count = attached->has_ring ? ringwake_uv_complete(attached) : 0;
-	return attached->detached ? count : count + dispatch(attached);
+	return attached->detached ? count : count + ringwake_uv_dispatch(attached);
 }
 
 static void on_readable(uv_poll_t *handle, int status, int events)
@@ -85,7 +78,7 @@ void ringwake_uv_keep_awake(struct ringwake_uv *attached)
 /* From here on a send rings the doorbell; or there is something to do, and the loop stays awake. */
 static bool arm(struct ringwake_uv *attached)
 {
-	bool armed = ringwake_arm(attached->target);
+	bool armed = attached->due == NULL && ringwake_arm(attached->target);
 	if (armed)
 		uv_idle_stop(&attached->busy);
 	else
@@ -114,7 +107,7 @@ static void sleep_in_epoll(struct ringwake_uv *attached)
 		if (attached->knows_libuv && attached->doorbell)
 			ringwake_uv_feed(attached->loop, attached->doorbell);
 		else
-			dispatch(attached);
+			ringwake_uv_dispatch(attached);
 	}
 	if (!submitted)
 		ringwake_uv_keep_awake(attached);
@@ -135,7 +128,7 @@ static void on_after(uv_check_t *handle)
 	ringwake_uv_enter(attached);
 	ringwake_disarm(attached->target);
 	if (!attached->knows_libuv)
-		dispatch(attached);
+		ringwake_uv_dispatch(attached);
 	if (!attached->detached) {
 		ringwake_uv_notice_closes(attached);
 		arm(attached);

@@ -125,7 +125,7 @@ struct ringwake_uv_signal {
 	};
 	uv_close_cb close_cb;
 	struct ringwake_uv_signal *next, **link; /* in the loop's list */
-	struct ringwake_uv_signal *next_due;     /* whose callback is to be called, if is_due */
+	struct ringwake_uv_signal *next_due;     /* that a callback has signalled, if is_due */
 	unsigned char closing;                   /* what it waits for before close_cb runs */
 	bool awaits_message;
 	bool from_freelist;
