@@ -10,6 +10,11 @@ static int run(struct fixture *f, uv_run_mode mode)
 	return ringwake_uv_run(f->attached, mode);
 }
 
+static bool waits_in_epoll(const struct fixture *f)
+{
+	return test_path == RINGWAKE_PATH_EVENTFD || !ringwake_uv_knows_libuv(f->attached);
+}
+
 static void end(struct fixture *f)
 {
 	assert_int_equal(run(f, UV_RUN_DEFAULT), 0);
@@ -373,7 +378,10 @@ static void test_flood(void **state)
 	close_loop(f);
 }
 
-/* A doorbell that comes late, its message taken already, is nothing to return for. */
+/*
+ * A doorbell that comes late, its message taken already, is nothing to return for. A loop that
+ * waits in epoll cannot know that: libuv returns from UV_RUN_ONCE for any descriptor.
+ */
 static void test_once_returns_for_a_callback(void **state)
 {
 	(void)state;
@@ -383,7 +391,10 @@ static void test_once_returns_for_a_callback(void **state)
 	open_counter(&f, &counter, 1000);
 	for (unsigned i = 1; i <= 1000; i++) {
 		pthread_t thread = start(send_from_here, &counter);
-		assert_int_equal(run(&f, UV_RUN_ONCE) != 0, i < 1000);
+		int alive = run(&f, UV_RUN_ONCE);
+		if (counter.calls < i && waits_in_epoll(&f))
+			alive = run(&f, UV_RUN_ONCE);
+		assert_int_equal(alive != 0, i < 1000);
 		join(thread);
 		assert_int_equal(counter.calls, i);
 	}
