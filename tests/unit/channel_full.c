@@ -55,7 +55,7 @@ static void test_waiting_does_not_spin(void **state)
 		clock_gettime(clock, &after);
 	} while (before.tv_nsec != after.tv_nsec || before.tv_sec != after.tv_sec);
 	/* It looks at the doorbell now and then: 16 times in a second. */
-	assert_in_range(parked, 1, 40);
+	assert_true(parked >= 1 && parked <= 40);
 	assert_int_equal(ringwake_dispatch(consumer.target, 1), 1);
 	join(blocked.thread);
 	assert_int_equal(blocked.result, 0);

@@ -301,7 +301,7 @@ static void test_refused_doorbell_is_not_read_for_ever(void **state)
 		ringwake_disarm(target);
 		ringwake_dispatch(target, 0);
 	}
-	assert_in_range(reads, 0, 1);
+	assert_true(reads <= 1);
 	unhook();
 	ringwake_close(target);
 }

@@ -75,9 +75,9 @@ static void test_loaded_again_and_again(void **state)
 	for (int i = 0; i < ROUNDS; i++)
 		use_once();
 	/* A page of the C library's own is nothing; one for each round is. */
-	assert_in_range(mapped(&mappings_after), 0, space + ROUNDS / 4 * 4096);
-	assert_in_range(allocated(), 0, memory + 2048);
-	assert_in_range(mappings_after, 1, mappings + 4);
+	assert_true(mapped(&mappings_after) <= space + ROUNDS / 4 * 4096);
+	assert_true(allocated() <= memory + 2048);
+	assert_true(mappings_after >= 1 && mappings_after <= mappings + 4);
 }
 
 int main(void)
