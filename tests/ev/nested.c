@@ -107,6 +107,13 @@ static void start_sender(struct sender *sender, pthread_t *thread)
 	expect(pthread_create(thread, NULL, send_and_wait, sender) == 0, "there is no thread");
 }
 
+/* A child may find the sanitizer's own locks held. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define MAY_FORK false
+#else
+#define MAY_FORK true
+#endif
+
 static void become_child(struct ev_loop *in)
 {
 	pthread_t thread;
@@ -125,17 +132,13 @@ static void become_child(struct ev_loop *in)
 
 static void fork_here(struct ev_loop *in)
 {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-	(void)in; /* a child may find the sanitizer's own locks held */
-#else
-	if (is_child || child_count == CHILDREN || draw(20) != 0)
+	if (!MAY_FORK || is_child || child_count == CHILDREN || draw(20) != 0)
 		return;
 	pid_t child = fork();
 	if (child == 0)
 		become_child(in);
 	else
 		children[child_count++] = child;
-#endif
 }
 
 static void run_again(struct ev_loop *in)
