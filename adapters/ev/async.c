@@ -141,16 +141,22 @@ void ringwake_ev_note_missed(struct ringwake_ev *attached)
 
 void ringwake_ev_stop_asyncs(struct ringwake_ev *attached)
 {
-	while (attached->last)
-		ringwake_ev_async_stop(attached->last);
+	while (attached->last) {
+		ringwake_ev_async *last = attached->last;
+		ringwake_ev_async_stop(last);
+		if (attached->last == last)
+			return; /* it was initialised again while it was started */
+	}
 }
 
 void ringwake_ev_abandon_asyncs(struct ringwake_ev *attached)
 {
-	for (ringwake_ev_async *i = attached->last; i; i = i->previous) {
-		ringwake_event_close(&i->event);
-		i->active = 0;
-		i->pending = 0;
+	while (attached->last) {
+		ringwake_ev_async *last = attached->last;
+		attached->last = last->previous;
+		last->previous = NULL;
+		ringwake_event_close(&last->event);
+		last->active = 0;
+		last->pending = 0;
 	}
-	attached->last = NULL;
 }

@@ -109,6 +109,13 @@ static void on_destroyed(struct ev_loop *loop, ev_cleanup *watcher, int revents)
 	ringwake_ev_free(attached);
 }
 
+void ringwake_ev_stop_cleanup(struct ev_loop *loop)
+{
+	struct ringwake_ev *attached = ringwake_ev_find(loop);
+	if (attached)
+		ev_cleanup_stop(loop, &attached->destroyed);
+}
+
 void ringwake_ev_leave_destroyed(struct ringwake_ev *attached)
 {
 	attached->detaching = true;

@@ -77,8 +77,10 @@ void ringwake_ev_deliver(struct ringwake_ev *attached);
  * about to rebuild its kernel state. */
 int ringwake_ev_reopen(struct ringwake_ev *attached, bool is_rebuilding);
 
-/* For a loop that was destroyed while its invocations were deferred, so that no cleanup watcher was
- * called. */
+/* Loop thread. For a loop whose end will be told by the next function. It may have no target. */
+void ringwake_ev_stop_cleanup(struct ev_loop *loop);
+
+/* For a loop that was destroyed without its cleanup watcher being called. */
 void ringwake_ev_leave_destroyed(struct ringwake_ev *attached);
 
 /* libev calls them around each wait of an attached loop. */
@@ -88,6 +90,7 @@ void ringwake_ev_after_wait(struct ev_loop *loop);
 /* edges.c. Loop thread. libev calls the two functions, or the application's again. */
 void ringwake_ev_take_edges(struct ringwake_ev *attached);
 void ringwake_ev_give_back_edges(struct ringwake_ev *attached);
+void ringwake_ev_stop_cleanup_of_edges(struct ev_loop *loop);
 void ringwake_ev_forget_edges(const struct ev_loop *loop); /* it may be gone */
 
 /* helpers.c. Loop thread. All helpers; the doorbell is that of attached->target. */

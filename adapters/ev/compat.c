@@ -49,9 +49,15 @@ void ringwake_ev_compat_send(struct ev_loop *loop, ringwake_ev_async *async)
 	ringwake_ev_async_send(async);
 }
 
-/* A loop that is made later may get the memory of this one. */
+/*
+ * libev calls ev_invoke_pending(), or what the program has put in its place, only for a loop with
+ * cleanup watchers. Ours are for programs that call ev_loop_destroy() of libev's own. A loop that
+ * is made later may get the memory of this one.
+ */
 void ringwake_ev_compat_loop_destroy(struct ev_loop *loop)
 {
+	ringwake_ev_stop_cleanup(loop);
+	ringwake_ev_stop_cleanup_of_edges(loop);
 	ringwake_ev_libev.loop_destroy(loop);
 	struct ringwake_ev *attached = ringwake_ev_find(loop);
 	if (attached)

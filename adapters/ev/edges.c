@@ -31,6 +31,17 @@ static struct kept *take(const struct ev_loop *loop)
 	return (struct kept *)found;
 }
 
+void ringwake_ev_stop_cleanup_of_edges(struct ev_loop *loop)
+{
+	struct registry *registry = lock_kept();
+	if (registry == NULL)
+		return;
+	struct kept *kept = (struct kept *)registry_find(registry, loop);
+	if (kept)
+		ev_cleanup_stop(loop, &kept->destroyed);
+	registry_unlock(registry);
+}
+
 void ringwake_ev_forget_edges(const struct ev_loop *loop)
 {
 	free(take(loop));

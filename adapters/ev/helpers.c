@@ -159,7 +159,7 @@ static void on_forked(struct ev_loop *loop, ev_fork *watcher, int revents)
 	if (!ringwake_ev_is_foreign(attached))
 		return;
 	ringwake_ev_fork(attached, true);
-	ringwake_ev_note_missed(attached);
+	ringwake_ev_wake_by_libev(attached); /* notes what was missed, after the fork watchers */
 }
 
 static void on_before(struct ev_loop *loop, ev_prepare *watcher, int revents)
