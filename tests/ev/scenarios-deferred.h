@@ -27,6 +27,20 @@ static void deferred_by_count(struct ev_loop *loop)
 	}
 }
 
+static void note_invocation(struct ev_loop *loop)
+{
+	note("%u pending ", ev_pending_count(loop));
+	ev_invoke_pending(loop);
+}
+
+/* The destruction of a loop without cleanup watchers invokes nothing. */
+static void destroyed_with_a_deferral(struct ev_loop *loop)
+{
+	start_asyncs(loop, 1);
+	ev_run(loop, EVRUN_NOWAIT);
+	ev_set_invoke_pending_cb(loop, note_invocation);
+}
+
 static void do_not_invoke(struct ev_loop *loop)
 {
 	(void)loop;

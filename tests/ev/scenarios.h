@@ -303,6 +303,7 @@ const struct scenario SCENARIOS[] = {
 	SCENARIO(forks_in_a_blocking_turn),
 	SCENARIO(deferred_by_count),
 	SCENARIO(all_deferred),
+	SCENARIO(destroyed_with_a_deferral),
 	SCENARIO(deferred_before_a_wait),
 	SCENARIO(pending_counts),
 	SCENARIO(pending_counts_in_prepare),
