@@ -348,7 +348,7 @@ static void stop_itself(struct ev_loop *loop, ev_async *async, int revents)
 
 static int status_of(pid_t child)
 {
-	int status;
+	int status = -1;
 	CHECK(child > 0 && waitpid(child, &status, 0) == child);
 	return status;
 }
