@@ -18,6 +18,8 @@ static int watched_eventfd(unsigned count, int flags)
 static struct ringwake *open_watched(struct io_uring *ring)
 {
 	newest_eventfd = ring->ring_fd;
+	if (test_path == RINGWAKE_PATH_MSG_RING)
+		return open_doorbell(ring); /* or skips the test, from in there */
 	hook_doorbell();
 	ringwake_system.eventfd = watched_eventfd;
 	struct ringwake *target = open_doorbell(ring);
