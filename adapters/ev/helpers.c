@@ -32,8 +32,8 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
-/* Whoever counts pending watchers, or calls of ev_invoke_pending(), sees the prepare watcher. So a
- * loop is busy only after this many waits. */
+/* After so many waits in a row that had to end at once, the loop counts as busy. Not earlier: a
+ * program that counts pending watchers sees the prepare watcher. */
 #define BUSY_WAITS 16
 
 static bool is_on_io_uring(const struct ringwake_ev *attached)
