@@ -93,11 +93,21 @@ static inline void join(pthread_t thread)
 	assert_int_equal(pthread_join(thread, NULL), 0);
 }
 
-/* A run that hangs ends by itself, and says so. TEST_FILTER chooses tests, by a shell pattern. */
+/* fork() clears the alarm of the child. */
+static inline void bound_child(void)
+{
+	alarm(30);
+}
+
+/*
+ * Runs the tests, and ends the process and each of its forked children if they hang. TEST_FILTER
+ * chooses tests, by a shell pattern.
+ */
 static inline int run_bounded(
 	const char *name, const struct CMUnitTest *tests, size_t count, unsigned seconds)
 {
 	alarm(seconds);
+	pthread_atfork(NULL, NULL, bound_child);
 	if (getenv("TEST_FILTER"))
 		cmocka_set_test_filter(getenv("TEST_FILTER"));
 	return _cmocka_run_group_tests(name, tests, count, NULL, NULL);

@@ -54,12 +54,6 @@ static void use_if_on(void)
 		use_a_loop();
 }
 
-static void use_in_child(void)
-{
-	alarm(30);
-	use_if_on();
-}
-
 static void *use_libev(void *argument)
 {
 	_Atomic bool *stop = argument;
@@ -133,8 +127,8 @@ int main(void)
 		ON_BOTH_PATHS(test_beside_other_threads),
 	};
 	path = RINGWAKE_PATH_EVENTFD;
-	pthread_atfork(use_if_on, use_if_on, use_in_child); /* before any loop */
+	pthread_atfork(use_if_on, use_if_on, use_if_on); /* before any loop */
 	use_a_loop();
-	pthread_atfork(use_if_on, use_if_on, use_in_child); /* after it */
+	pthread_atfork(use_if_on, use_if_on, use_if_on); /* after it */
 	return RUN_BOUNDED(tests, 120);
 }

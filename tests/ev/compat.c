@@ -278,7 +278,6 @@ static void test_fork(void **state)
 	ev_async_start(loop, &async);
 	pid_t child = fork();
 	if (child == 0) {
-		alarm(20);
 		ev_loop_fork(loop);
 		ev_async_send(loop, &async);
 		ev_run(loop, 0);

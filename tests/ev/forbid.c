@@ -99,7 +99,6 @@ static void test_wakes_without_io_uring(void **state)
 		ev_loop_destroy(loop);
 		pid_t child = fork();
 		if (child == 0) {
-			alarm(20);
 			loop = make_loop(*state, 0);
 			struct ringwake_params params = {
 				.path = ((const struct variant *)*state)->path};

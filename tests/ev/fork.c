@@ -143,7 +143,6 @@ static int child_has_a_child(void)
 	ev_run(loop, EVRUN_NOWAIT);
 	pid_t grandchild = fork();
 	if (grandchild == 0) {
-		alarm(20);
 		_exit(child_forks_the_loop());
 	}
 	int status;

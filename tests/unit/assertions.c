@@ -21,7 +21,6 @@ static const char *last_words(void (*breaks_rule)(void))
 	fflush(NULL);
 	pid_t child = fork();
 	if (child == 0) {
-		alarm(20);
 		signal(SIGABRT, SIG_DFL);
 		dup2(ends[1], STDERR_FILENO);
 		close(ends[0]);

@@ -52,7 +52,6 @@ static void test_targets_that_do_not_fit(void **state)
 	pid_t child = fork();
 	assert_true(child >= 0);
 	if (child == 0) {
-		alarm(30);
 		int count = limit_memory() ? open_many() : -1;
 		_exit(count < 0 ? 255 : count);
 	}

@@ -64,7 +64,6 @@ static void in_child(void)
 {
 	if (!is_on)
 		return;
-	alarm(30);
 	use_a_loop(false);
 	die(uv_loop_fork(&loop)); /* by both handlers */
 }

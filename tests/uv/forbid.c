@@ -131,7 +131,6 @@ static void in_a_process(bool on_ring)
 	close_loop(&probe);
 	pid_t child = fork();
 	if (child == 0) {
-		alarm(20);
 		live_without_io_uring(on_ring);
 		exit(0);
 	}

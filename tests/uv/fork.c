@@ -125,7 +125,6 @@ static void test_child_has_a_loop_of_its_own(void **state)
 		send_counter(&counter);
 		pid_t child = fork();
 		if (child == 0) {
-			alarm(30);
 			use_in_child(&f, &counter, on_ring);
 			_exit(0);
 		}
@@ -181,7 +180,6 @@ static void test_work_before_the_loop_is_told(void **state)
 	open_loop(&f);
 	pid_t child = fork();
 	if (child == 0) {
-		alarm(30);
 		queue_too_early(&f);
 		_exit(0);
 	}
@@ -201,7 +199,6 @@ static void test_work_is_the_parents(void **state)
 	assert_int_equal(ringwake_uv_queue_work(f.attached, &work, block, NULL), 0);
 	pid_t child = fork();
 	if (child == 0) {
-		alarm(30);
 		CHILD_ASSERT(uv_loop_fork(&f.loop) == 0);
 		CHILD_ASSERT(ringwake_uv_fork(f.attached) == 0);
 		CHILD_ASSERT(uv_run(&f.loop, UV_RUN_DEFAULT) == 0);
@@ -229,7 +226,6 @@ static void test_closing_goes_on_in_both(void **state)
 	close_counter(&idle);
 	pid_t child = fork();
 	if (child == 0) {
-		alarm(30);
 		CHILD_ASSERT(uv_loop_fork(&f.loop) == 0);
 		CHILD_ASSERT(ringwake_uv_fork(f.attached) == 0);
 		CHILD_ASSERT(ringwake_uv_async_send(&idle.async) == UV_ECANCELED);
@@ -262,7 +258,6 @@ static void fork_now(ringwake_uv_async_t *async)
 		send_counter(forker->later);
 		forker->child = fork();
 		if (forker->child == 0) {
-			alarm(30);
 			CHILD_ASSERT(uv_loop_fork(&forker->f->loop) == 0);
 			CHILD_ASSERT(ringwake_uv_fork(forker->f->attached) == 0);
 		}
@@ -421,7 +416,6 @@ static void test_child_that_only_closes(void **state)
 	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
 	pid_t child = fork();
 	if (child == 0) {
-		alarm(30);
 		CHILD_ASSERT(ringwake_uv_detach(f.attached) == 0);
 		CHILD_ASSERT(uv_loop_close(&f.loop) == 0);
 		_exit(0);
@@ -454,7 +448,6 @@ static void test_workers_of_the_child(void **state)
 	assert_int_equal(uv_run(&other.loop, UV_RUN_DEFAULT), 0);
 	pid_t child = fork();
 	if (child == 0) {
-		alarm(30);
 		unsigned ends = 0;
 		work.data = &ends;
 		CHILD_ASSERT(uv_loop_fork(&f.loop) == 0 && ringwake_uv_fork(f.attached) == 0);
@@ -494,7 +487,6 @@ static void test_cancel_in_the_child(void **state)
 	}
 	pid_t child = fork();
 	if (child == 0) {
-		alarm(30);
 		CHILD_ASSERT(uv_loop_fork(&f.loop) == 0 && ringwake_uv_fork(f.attached) == 0);
 		CHILD_ASSERT(ringwake_uv_cancel((uv_req_t *)&work[WORKERS]) == UV_EBUSY);
 		_exit(0);
@@ -520,7 +512,6 @@ static void lose_the_ring(struct ringless *ringless)
 	ringless->child = fork();
 	if (ringless->child != 0)
 		return;
-	alarm(30);
 	setenv("RINGWAKE_PATH", "eventfd", 1);
 	CHILD_ASSERT(uv_loop_fork(&ringless->f.loop) == 0);
 	CHILD_ASSERT(ringwake_uv_fork(ringless->f.attached) == 0);
@@ -594,7 +585,6 @@ static void test_child_without_a_ring(void **state)
 static void try_twice(struct fixture *f, struct counter *counter, bool on_ring)
 {
 	struct rlimit limit, none;
-	alarm(30);
 	CHILD_ASSERT(uv_loop_fork(&f->loop) == 0);
 	CHILD_ASSERT(getrlimit(RLIMIT_NOFILE, &limit) == 0);
 	none = (struct rlimit){0, limit.rlim_max};
@@ -617,7 +607,6 @@ static void try_twice(struct fixture *f, struct counter *counter, bool on_ring)
 static void detach_after_failure(struct fixture *f, struct counter *counter)
 {
 	struct rlimit limit, none;
-	alarm(30);
 	CHILD_ASSERT(uv_loop_fork(&f->loop) == 0);
 	CHILD_ASSERT(getrlimit(RLIMIT_NOFILE, &limit) == 0);
 	none = (struct rlimit){0, limit.rlim_max};

@@ -406,7 +406,6 @@ static int daemon_status(uv_loop_t *loop, uv_async_t *handle)
 	uv_work_t work;
 	pthread_t thread;
 	void *failed;
-	alarm(30);
 	calls = 0;
 	if (uv_queue_work(loop, &work, do_nothing, count_end) != 0)
 		return 1;
@@ -455,13 +454,17 @@ static void test_daemon(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		/*
+		 * First: uv_cancel() of libuv starts libuv's workers, and afterwards exit() of a
+		 * forked child waits for them for ever (with glibc 2.43), or crashes (with 2.36).
+		 */
+		ON_BOTH_PATHS(test_work_at_exit),
 		ON_BOTH_PATHS(test_send_after_loop_close),
 		ON_BOTH_PATHS(test_send_after_detach),
 		ON_BOTH_PATHS(test_loop_at_the_same_address),
 		ON_BOTH_PATHS(test_attach_at_the_same_address),
 		ON_BOTH_PATHS(test_mixed_source),
 		ON_BOTH_PATHS(test_plain_cancel),
-		ON_BOTH_PATHS(test_work_at_exit),
 		ON_BOTH_PATHS(test_plain_close),
 		ON_BOTH_PATHS(test_plain_close_in_a_callback),
 		ON_BOTH_PATHS(test_detach_after_loop_close),
