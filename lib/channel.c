@@ -68,6 +68,7 @@
 #include <time.h>
 
 #include "process.h"
+#include "reserved.h"
 #include "retry.h"
 #include "spin.h"
 #include "system.h"
@@ -251,7 +252,7 @@ int ringwake_channel_open(struct ringwake_channel **out, struct ringwake *target
 	const struct ringwake_channel_params *params)
 {
 	if (params->item_size == 0 || params->capacity == 0 || params->receive == NULL ||
-		params->capacity > RINGWAKE_CHANNEL_MAX_CAPACITY)
+		params->capacity > RINGWAKE_CHANNEL_MAX_CAPACITY || !RESERVED_IS_ZERO(params))
 		return -EINVAL;
 	if (!ringwake_process_is(target->process))
 		return -EOWNERDEAD;

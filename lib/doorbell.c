@@ -2,6 +2,7 @@
 #include "doorbell.h"
 
 #include <errno.h>
+#include <ringwake/liburing-compat.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,11 +13,10 @@
 #include "wipeonfork.h"
 
 /* Of linux/io_uring.h, newer than the headers that liburing 2.3 brings. */
-#define REGISTER_SEND_MSG_RING 31
-#define MSG_RING_FLAGS_PASS    (1U << 1)
-#define SETUP_CQE_MIXED        (1U << 18)
-#define FEAT_NO_IOWAIT         (1U << 17)
-#define ENTER_NO_IOWAIT        (1U << 7)
+#define MSG_RING_FLAGS_PASS (1U << 1)
+#define SETUP_CQE_MIXED     (1U << 18)
+#define FEAT_NO_IOWAIT      (1U << 17)
+#define ENTER_NO_IOWAIT     (1U << 7)
 
 /* Enough for doorbells of senders that stalled and rang late; more go to the kernel's backlog. */
 #define OWN_COMPLETIONS 32
@@ -42,7 +42,7 @@ static int send_msg_ring(const struct io_uring_sqe *sqe)
 {
 	int result = -EAGAIN;
 	for (int attempt = 0; is_momentary(result) && attempt < ATTEMPTS; attempt++)
-		result = ringwake_system.register_ring(-1, REGISTER_SEND_MSG_RING, sqe, 1);
+		result = ringwake_system.register_ring(-1, RINGWAKE_REGISTER_SEND_MSG_RING, sqe, 1);
 	return result;
 }
 
@@ -59,7 +59,7 @@ static int write_eventfd(int fd, const uint64_t *value)
 static int probe_msg_ring(void)
 {
 	int result = ringwake_system.register_ring(
-		-1, REGISTER_SEND_MSG_RING, (const void *)UINTPTR_MAX, 1);
+		-1, RINGWAKE_REGISTER_SEND_MSG_RING, (const void *)UINTPTR_MAX, 1);
 	if (result == -EFAULT)
 		return 0;
 	return result < 0 ? result : -EINVAL;

@@ -78,6 +78,17 @@ int ringwake_event_send(struct ringwake_event *event)
 	return result;
 }
 
+bool ringwake_event_is_pending(const struct ringwake_event *event)
+{
+	/* Relaxed: nothing else is read because of it. */
+	return atomic_load_explicit(&event->state, memory_order_relaxed) & QUEUED;
+}
+
+struct ringwake *ringwake_event_target(const struct ringwake_event *event)
+{
+	return event->target;
+}
+
 /* The target was closed first, so a sender that is still on its way will be refused. In a forked
  * child there is no such sender. */
 static void await_refusal(struct ringwake_event *event)
@@ -113,7 +124,7 @@ int ringwake_event_close(struct ringwake_event *event)
 	return before & CLOSED ? -EALREADY : 0;
 }
 
-int ringwake_event_close_later(
+int ringwake_event_close_async(
 	struct ringwake_event *event, void (*closed)(struct ringwake_event *event))
 {
 	if (closed == NULL)
@@ -129,4 +140,16 @@ int ringwake_event_close_later(
 	}
 	event->fn = closed;
 	return 1;
+}
+
+int ringwake_event_reopen(struct ringwake_event *event)
+{
+	/* Relaxed: the loop's thread has written it. Senders do not change the word of a closed
+	 * event. */
+	if (!(atomic_load_explicit(&event->state, memory_order_relaxed) & CLOSED))
+		return -EINVAL;
+	/* Not QUEUED: close may have taken the message off the list. Release: pairs with the
+	 * acquire of the send that uses the message anew. */
+	atomic_store_explicit(&event->state, 0, memory_order_release);
+	return 0;
 }

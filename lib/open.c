@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* A target from ringwake_open() to its last reference, and what can be asked of it meanwhile. */
+/* A target from ringwake_open() to its last reference. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "process.h"
+#include "reserved.h"
 #include "target.h"
 
 #define DEFAULT_BATCH 256
@@ -15,6 +16,8 @@ int ringwake_open(
 	static const struct ringwake_params defaults;
 	if (params == NULL)
 		params = &defaults;
+	if (!RESERVED_IS_ZERO(params))
+		return -EINVAL;
 	int64_t process = ringwake_process_number();
 	if (process < 0)
 		return (int)process;
@@ -55,42 +58,4 @@ void ringwake_unref(struct ringwake *target)
 	/* Release and acquire pair with each other: all use of the target comes before the free. */
 	if (atomic_fetch_sub_explicit(&target->references, 1, memory_order_acq_rel) == 1)
 		DEBUG_FREE(target);
-}
-
-bool ringwake_is_doorbell(const struct ringwake *target, const struct io_uring_cqe *cqe)
-{
-	/* Only the loop's thread takes completions, so the note that this makes is its own. */
-	return ringwake_doorbell_recognise((struct doorbell *)&target->doorbell, cqe);
-}
-
-int ringwake_fd(const struct ringwake *target)
-{
-	const struct doorbell *doorbell = &target->doorbell;
-	if (doorbell->ring == NULL)
-		return doorbell->fd;
-	if (doorbell->ring->flags & IORING_SETUP_DEFER_TASKRUN)
-		return -EOPNOTSUPP;
-	return doorbell->ring->ring_fd;
-}
-
-bool ringwake_is_inherited(const struct ringwake *target)
-{
-	return !ringwake_process_is(target->process);
-}
-
-enum ringwake_path ringwake_path(const struct ringwake *target)
-{
-	return target->doorbell.path;
-}
-
-void ringwake_stats(const struct ringwake *target, struct ringwake_stats *stats)
-{
-	/* Relaxed: figures for people. */
-	stats->messages = atomic_load_explicit(&target->messages, memory_order_relaxed);
-	stats->dispatches = atomic_load_explicit(&target->dispatches, memory_order_relaxed);
-	stats->longest_batch = atomic_load_explicit(&target->longest_batch, memory_order_relaxed);
-	stats->wakes_rung = atomic_load_explicit(&target->rung, memory_order_relaxed);
-	stats->doorbell_failures = atomic_load_explicit(&target->failures, memory_order_relaxed);
-	stats->wakes_saved =
-		stats->messages > stats->wakes_rung ? stats->messages - stats->wakes_rung : 0;
 }

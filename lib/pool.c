@@ -15,7 +15,7 @@
  *   CLOSED   for good
  *
  *   who      change                  function
- *   submit   any but CLOSED -> work  ringwake_pool_queue
+ *   submit   any but CLOSED -> work  ringwake_pool_enqueue
  *   lock     0 -> ASLEEP             pick_worker: fails if anything was submitted
  *   lock     work -> 0               empty_inbox
  *   lock     any -> CLOSED           refuse_work
@@ -38,17 +38,17 @@
  * does the same before he goes.
  *
  * How many are called. A submit that finds ASLEEP calls one; it may put that off, and is told so
- * (ringwake_pool_queue), as a worker that is called at once may take the processor from a loop that
- * has more work to give. Submits after it are left to that
- * worker, and make no system call; nor do submits that find all workers busy. Each time a worker
- * takes work and sees more in the queue it calls another, so that work that takes long is spread
- * over all of them. Measured with 1,000 empty jobs under way: calling another only when the one
- * before had come took two processors to less than half the rate, as that one may have to wait for
- * a processor; one for every submit while any was idle took twice the processor time. Who rested
- * last is called first: it is the warmest, and perhaps not asleep yet. A worker that spins before
- * it parks gains nothing if the loop sleeps meanwhile, and all if that spins too (question H of
- * tests/bench/RESULTS.md), so it is left to the user. Giving way to other threads took a quarter
- * off the processor time of single jobs and cost three times as much with 1,000.
+ * (ringwake_pool_enqueue), as a worker that is called at once may take the processor from a loop
+ * that has more work to give. Submits after it are left to that worker, and make no system call;
+ * nor do submits that find all workers busy. Each time a worker takes work and sees more in the
+ * queue it calls another, so that work that takes long is spread over all of them. Measured with
+ * 1,000 empty jobs under way: calling another only when the one before had come took two processors
+ * to less than half the rate, as that one may have to wait for a processor; one for every submit
+ * while any was idle took twice the processor time. Who rested last is called first: it is the
+ * warmest, and perhaps not asleep yet. A worker that spins before it parks gains nothing if the
+ * loop sleeps meanwhile, and all if that spins too (question H of tests/bench/RESULTS.md), so it is
+ * left to the user. Giving way to other threads took a quarter off the processor time of single
+ * jobs and cost three times as much with 1,000.
  *
  * A refused doorbell. The completion is on the target's list then, but its loop sleeps. The pool
  * remembers the target, and its workers ring again until the loop has taken its messages: at once,
@@ -75,6 +75,7 @@
 #include <unistd.h>
 
 #include "process.h"
+#include "reserved.h"
 #include "retry.h"
 #include "spin.h"
 #include "system.h"
@@ -104,9 +105,9 @@ struct ringwake_pool {
 	/* Every submit writes it. */
 	alignas(CACHE_LINE) _Atomic uintptr_t inbox;
 
-	/* Written at open and on request, read by every submit and worker. */
+	/* Written at open, read by every submit and worker. */
 	alignas(CACHE_LINE) uint32_t process;
-	_Atomic uint64_t spin_ns;
+	uint64_t spin_ns;
 
 	alignas(CACHE_LINE) pthread_mutex_t lock; /* guards all below but the workers */
 	struct ringwake_work *first, *last;       /* the queue */
@@ -210,7 +211,7 @@ static void unlock_and_call(struct ringwake_pool *pool)
 static void spin(const struct worker *worker)
 {
 	/* Relaxed: a setting, which orders nothing. */
-	uint64_t spin_ns = atomic_load_explicit(&worker->pool->spin_ns, memory_order_relaxed);
+	uint64_t spin_ns = worker->pool->spin_ns;
 	if (spin_ns == 0)
 		return;
 	int64_t end = ringwake_deadline(spin_ns);
@@ -406,16 +407,18 @@ static int start_workers(struct ringwake_pool *pool, unsigned threads)
 	return -error;
 }
 
-int ringwake_pool_open(struct ringwake_pool **out, unsigned threads)
+int ringwake_pool_open(struct ringwake_pool **out, const struct ringwake_pool_params *params)
 {
+	static const struct ringwake_pool_params defaults;
+	if (params == NULL)
+		params = &defaults;
 	int saved = errno;
 	int64_t process = ringwake_process_number();
 	if (process < 0)
 		return (int)process;
-	if (threads > RINGWAKE_POOL_MAX_THREADS)
+	if (params->threads > RINGWAKE_POOL_MAX_THREADS || !RESERVED_IS_ZERO(params))
 		return -EINVAL;
-	if (threads == 0)
-		threads = processors();
+	unsigned threads = params->threads ? params->threads : processors();
 	size_t size = sizeof(struct ringwake_pool) + threads * sizeof(struct worker);
 	size = (size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
 	struct ringwake_pool *pool = aligned_alloc(CACHE_LINE, size);
@@ -425,6 +428,7 @@ int ringwake_pool_open(struct ringwake_pool **out, unsigned threads)
 	memset(pool, 0, size);
 	pthread_mutex_init(&pool->lock, NULL);
 	pool->process = (uint32_t)process;
+	pool->spin_ns = params->spin_ns;
 	int error = start_workers(pool, threads);
 	errno = saved;
 	if (error < 0) {
@@ -435,12 +439,6 @@ int ringwake_pool_open(struct ringwake_pool **out, unsigned threads)
 	return 0;
 }
 
-void ringwake_pool_spin(struct ringwake_pool *pool, uint64_t spin_ns)
-{
-	/* Relaxed: as in spin. */
-	atomic_store_explicit(&pool->spin_ns, spin_ns, memory_order_relaxed);
-}
-
 /* For the one submit that has cleared ASLEEP. */
 static void show_up(struct ringwake_pool *pool)
 {
@@ -449,13 +447,13 @@ static void show_up(struct ringwake_pool *pool)
 	unlock_and_call(pool);
 }
 
-void ringwake_pool_call(struct ringwake_pool *pool)
+void ringwake_pool_kick(struct ringwake_pool *pool)
 {
 	if (ringwake_process_is(pool->process))
 		show_up(pool);
 }
 
-int ringwake_pool_queue(struct ringwake_pool *pool, struct ringwake *target,
+int ringwake_pool_enqueue(struct ringwake_pool *pool, struct ringwake *target,
 	struct ringwake_work *work, void (*run)(struct ringwake_work *work),
 	void (*done)(struct ringwake_work *work, int status))
 {
@@ -486,7 +484,7 @@ int ringwake_pool_submit(struct ringwake_pool *pool, struct ringwake *target,
 	struct ringwake_work *work, void (*run)(struct ringwake_work *work),
 	void (*done)(struct ringwake_work *work, int status))
 {
-	int result = ringwake_pool_queue(pool, target, work, run, done);
+	int result = ringwake_pool_enqueue(pool, target, work, run, done);
 	if (result <= 0)
 		return result;
 	show_up(pool);
@@ -549,10 +547,12 @@ void ringwake_pool_close(struct ringwake_pool *pool, enum ringwake_pool_close_mo
 	join_workers(pool);
 }
 
-void ringwake_pool_stats(struct ringwake_pool *pool, struct ringwake_pool_stats *stats)
+void ringwake_pool_get_stats(
+	struct ringwake_pool *pool, struct ringwake_pool_stats *stats, size_t size)
 {
 	pthread_mutex_lock(&pool->lock);
 	empty_inbox(pool);
-	*stats = pool->stats;
+	struct ringwake_pool_stats now = pool->stats;
 	pthread_mutex_unlock(&pool->lock);
+	ringwake_copy_out(stats, size, &now, sizeof now);
 }

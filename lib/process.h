@@ -10,12 +10,10 @@
 #ifndef RINGWAKE_PROCESS_H
 #define RINGWAKE_PROCESS_H
 
+#include <ringwake/ringwake.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-
-/* This process's number, never 0, or -ENOMEM. */
-int64_t ringwake_process_number(void);
 
 extern _Atomic(_Atomic uint32_t *) ringwake_process_word;
 

@@ -221,6 +221,22 @@ static int ring(struct ringwake *target)
 	return result;
 }
 
+/* The messages are linked from the newest to the oldest. */
+static int push(struct ringwake *target, struct ringwake_msg *newest, struct ringwake_msg *oldest)
+{
+	uintptr_t word = atomic_load_explicit(&target->word, memory_order_relaxed);
+	uintptr_t pushed;
+	do {
+		if (word == CLOSED)
+			return -ECANCELED;
+		oldest->next = (struct ringwake_msg *)(word & ~TAGS);
+		pushed = (uintptr_t)newest | (word & NOTIFIED);
+		/* Release: pairs with the acquire in ringwake_target_take. */
+	} while (!atomic_compare_exchange_weak_explicit(
+		&target->word, &word, pushed, memory_order_release, memory_order_relaxed));
+	return word & ARMED ? ring(target) : 0;
+}
+
 int ringwake_send(struct ringwake *target, struct ringwake_msg *msg)
 {
 	if (!ringwake_process_is(target->process))
@@ -229,19 +245,31 @@ int ringwake_send(struct ringwake *target, struct ringwake_msg *msg)
 		return -EINVAL;
 	ASSERT_REFERENCED(target);
 	DEBUG_QUEUE(msg, "a message is sent again before its callback has started");
-	uintptr_t word = atomic_load_explicit(&target->word, memory_order_relaxed);
-	uintptr_t pushed;
-	do {
-		if (word == CLOSED) {
-			DEBUG_UNQUEUE(msg);
-			return -ECANCELED;
-		}
-		msg->next = (struct ringwake_msg *)(word & ~TAGS);
-		pushed = (uintptr_t)msg | (word & NOTIFIED);
-		/* Release: pairs with the acquire in ringwake_target_take. */
-	} while (!atomic_compare_exchange_weak_explicit(
-		&target->word, &word, pushed, memory_order_release, memory_order_relaxed));
-	return word & ARMED ? ring(target) : 0;
+	int result = push(target, msg, msg);
+	if (result == -ECANCELED)
+		DEBUG_UNQUEUE(msg);
+	return result;
+}
+
+int ringwake_send_many(
+	struct ringwake *target, struct ringwake_msg *const *messages, unsigned count)
+{
+	if (!ringwake_process_is(target->process))
+		return -EOWNERDEAD;
+	for (unsigned i = 0; i < count; i++)
+		if (messages[i]->fn == NULL)
+			return -EINVAL;
+	if (count == 0)
+		return 0;
+	ASSERT_REFERENCED(target);
+	for (unsigned i = 0; i < count; i++) {
+		DEBUG_QUEUE(messages[i], "a message is sent again before its callback has started");
+		messages[i]->next = i > 0 ? messages[i - 1] : NULL;
+	}
+	int result = push(target, messages[count - 1], messages[0]);
+	for (unsigned i = 0; result == -ECANCELED && i < count; i++)
+		DEBUG_UNQUEUE(messages[i]);
+	return result;
 }
 
 int ringwake_wake(struct ringwake *target)

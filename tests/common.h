@@ -77,7 +77,7 @@ static inline void count_message(struct ringwake_msg *msg)
 static inline struct ringwake_stats stats_of(const struct ringwake *target)
 {
 	struct ringwake_stats stats;
-	ringwake_stats(target, &stats);
+	ringwake_get_stats(target, &stats, sizeof stats);
 	return stats;
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <liburing.h>
 #include <pthread.h>
+#include <ringwake/liburing-compat.h>
 #include <ringwake/ringwake.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -16,8 +17,6 @@
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
-
-#define REGISTER_SEND_MSG_RING 31
 
 static void line(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void line(const char *name, const char *format, ...)
@@ -137,7 +136,7 @@ static void tell_calls(void)
 	/* Asked to read its request from nowhere, a kernel that has the call finds the address bad.
 	 */
 	errno = 0;
-	syscall(SYS_io_uring_register, -1, REGISTER_SEND_MSG_RING, (void *)UINTPTR_MAX, 1);
+	syscall(SYS_io_uring_register, -1, RINGWAKE_REGISTER_SEND_MSG_RING, (void *)UINTPTR_MAX, 1);
 	line("sync MSG_RING", "%s",
 		errno == EFAULT           ? "works"
 			: errno == EINVAL ? "not in this kernel (EINVAL)"
@@ -208,12 +207,12 @@ static int test_path(enum ringwake_path path, const char *name)
 		ringwake_wake(sides[1].own);
 		pthread_join(thread, NULL);
 	}
-	ringwake_stats(sides[0].own, &stats);
+	ringwake_get_stats(sides[0].own, &stats, sizeof stats);
 	if (lost)
 		line(name, "FAILED: no wake within 5 s after %lu round trips", sides[0].received);
 	else
-		line(name, "works: %lu round trips in half a second, %llu sleeps rung",
-			sides[0].received, (unsigned long long)stats.wakes_rung);
+		line(name, "works: %lu round trips in half a second, %llu doorbells",
+			sides[0].received, (unsigned long long)stats.doorbells);
 	ringwake_close(sides[0].own);
 	ringwake_close(sides[1].own);
 	return lost ? -ETIME : 0;
@@ -241,7 +240,7 @@ static int tell_path(void)
 	if (error < 0)
 		return error;
 	line("path", "%s",
-		ringwake_path(target) == RINGWAKE_PATH_MSG_RING
+		ringwake_get_path(target) == RINGWAKE_PATH_MSG_RING
 			? "msg_ring: one completion straight into the loop's ring"
 			: "eventfd: an eventfd that the loop polls");
 	ringwake_close(target);
@@ -251,7 +250,7 @@ static int tell_path(void)
 /* The libuv adapter, if it is installed, says whether it knows the libuv that is installed. */
 static void tell_libuv(void)
 {
-	void *adapter = dlopen("libringwake-uv.so.0", RTLD_NOW | RTLD_LOCAL);
+	void *adapter = dlopen("libringwake-uv.so.1", RTLD_NOW | RTLD_LOCAL);
 	if (adapter == NULL)
 		return;
 	int (*check)(void);

@@ -68,11 +68,11 @@ void ringwake_ev_async_start(struct ringwake_ev *attached, ringwake_ev_async *as
 	/* Relaxed: as in libev, sends before the start are forgotten. */
 	atomic_store_explicit(&async->sent, 0, memory_order_relaxed);
 	async->link = NULL;
-	if (doorbell_of(async) != attached->doorbell || async->event.target != attached->target)
+	if (doorbell_of(async) != attached->doorbell ||
+		ringwake_event_target(&async->event) != attached->target)
 		bind(attached, async);
-	else /* Open, and not sent. Release: pairs with the acquire of the send that uses the
-	      * message anew; stop may have taken it off the list. */
-		atomic_store_explicit(&async->event.state, 0, memory_order_release);
+	else
+		ringwake_event_reopen(&async->event);
 	ringwake_ev_append(attached, async);
 	ev_ref(attached->loop);
 }

@@ -294,7 +294,7 @@ void ringwake_ev_stop_helpers(struct ringwake_ev *attached)
 /* The target is closed: nobody else rings it, and nobody takes the ring off it again. */
 static void ring(const struct ringwake_ev_doorbell *doorbell)
 {
-	if (ringwake_path(doorbell->target) == RINGWAKE_PATH_EVENTFD) {
+	if (ringwake_get_path(doorbell->target) == RINGWAKE_PATH_EVENTFD) {
 		int saved = errno;
 		eventfd_write(doorbell->io.fd, 1);
 		errno = saved;

@@ -54,11 +54,11 @@ static void take_out(struct entry *entry)
 		return;
 	if (entry->process == getpid()) {
 		struct ringwake_stats stats;
-		ringwake_stats(target, &stats);
+		ringwake_get_stats(target, &stats, sizeof stats);
 		start_anew_in_child();
 		add(&total.loops, 1);
 		add(&total.callbacks, stats.messages);
-		add(&total.doorbells, stats.wakes_rung);
+		add(&total.doorbells, stats.doorbells);
 	}
 	ringwake_unref(target);
 }

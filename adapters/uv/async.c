@@ -22,25 +22,25 @@
 #define GONE   2u /* the handle is closed, and the target may be gone */
 #define LATER  4u /* a callback of the loop's has sent it: it is for the next iteration */
 
-static struct ringwake_uv_signal *signal_with(struct ringwake_event *event)
+static struct ringwake_uv_async_state *signal_with(struct ringwake_event *event)
 {
-	return (struct ringwake_uv_signal *)event; /* its first member */
+	return (struct ringwake_uv_async_state *)event; /* its first member */
 }
 
 /* A handle may have been closed by uv_close(), and nothing has noticed yet. */
-static void call(struct ringwake_uv_signal *signal)
+static void call(struct ringwake_uv_async_state *signal)
 {
 	if (signal->cb && !uv_is_closing((uv_handle_t *)signal->handle))
 		signal->cb((ringwake_uv_async_t *)signal->handle);
 }
 
-static void call_plain(struct ringwake_uv_signal *signal)
+static void call_plain(struct ringwake_uv_async_state *signal)
 {
 	if (signal->plain_cb && !ringwake_uv_handle_is_closing(signal->handle))
 		signal->plain_cb(signal->handle);
 }
 
-static void call_signal(struct ringwake_uv_signal *signal)
+static void call_signal(struct ringwake_uv_async_state *signal)
 {
 	if (signal->from_freelist)
 		call_plain(signal);
@@ -55,14 +55,14 @@ static _Thread_local struct ringwake_uv *calling;
  * What a callback of the loop's own signals, itself perhaps, is for the next iteration, as under
  * libuv. The dispatch that runs the callback may find the message, but then it is only noted.
  */
-static void mark_if_in_callback(struct ringwake_uv_signal *signal)
+static void mark_if_in_callback(struct ringwake_uv_async_state *signal)
 {
 	/* Relaxed: the same thread looks at it. */
 	if (calling && calling == signal->attached)
 		atomic_fetch_or_explicit(&signal->marks, LATER, memory_order_relaxed);
 }
 
-static void note_due(struct ringwake_uv_signal *signal)
+static void note_due(struct ringwake_uv_async_state *signal)
 {
 	struct ringwake_uv *attached = signal->attached;
 	/* Relaxed: as in mark_if_in_callback. */
@@ -81,7 +81,7 @@ static void note_due(struct ringwake_uv_signal *signal)
 
 static void on_event(struct ringwake_event *event)
 {
-	struct ringwake_uv_signal *signal = signal_with(event);
+	struct ringwake_uv_async_state *signal = signal_with(event);
 	/* Relaxed: as above. */
 	if (atomic_load_explicit(&signal->marks, memory_order_relaxed) & LATER)
 		note_due(signal);
@@ -89,10 +89,10 @@ static void on_event(struct ringwake_event *event)
 		call_signal(signal);
 }
 
-static void take_due(struct ringwake_uv *attached, struct ringwake_uv_signal **link,
-	struct ringwake_uv_signal *before)
+static void take_due(struct ringwake_uv *attached, struct ringwake_uv_async_state **link,
+	struct ringwake_uv_async_state *before)
 {
-	struct ringwake_uv_signal *signal = *link;
+	struct ringwake_uv_async_state *signal = *link;
 	*link = signal->next_due;
 	if (attached->last_due == signal)
 		attached->last_due = before;
@@ -100,10 +100,10 @@ static void take_due(struct ringwake_uv *attached, struct ringwake_uv_signal **l
 }
 
 /* The handle is closed before the next iteration. */
-static void forget_due(struct ringwake_uv_signal *signal)
+static void forget_due(struct ringwake_uv_async_state *signal)
 {
 	struct ringwake_uv *attached = signal->attached;
-	struct ringwake_uv_signal **link = &attached->due, *before = NULL;
+	struct ringwake_uv_async_state **link = &attached->due, *before = NULL;
 	while (signal->is_due && *link != signal) {
 		before = *link;
 		link = &before->next_due;
@@ -114,7 +114,7 @@ static void forget_due(struct ringwake_uv_signal *signal)
 
 static unsigned call_due(struct ringwake_uv *attached)
 {
-	struct ringwake_uv_signal *signal = NULL, *last = attached->last_due;
+	struct ringwake_uv_async_state *signal = NULL, *last = attached->last_due;
 	unsigned called = 0;
 	while (!attached->detached && attached->due && signal != last) {
 		signal = attached->due;
@@ -141,7 +141,7 @@ unsigned ringwake_uv_dispatch(struct ringwake_uv *attached)
  */
 static void on_libuv(uv_async_t *handle)
 {
-	struct ringwake_uv_signal *signal = &((ringwake_uv_async_t *)handle)->signal;
+	struct ringwake_uv_async_state *signal = &((ringwake_uv_async_t *)handle)->signal;
 	struct ringwake_uv *attached = signal->attached;
 	ringwake_uv_enter(attached);
 	call(signal);
@@ -150,7 +150,7 @@ static void on_libuv(uv_async_t *handle)
 
 static void on_libuv_taken(uv_async_t *handle)
 {
-	struct ringwake_uv_signal *signal = ringwake_uv_async_slot(handle);
+	struct ringwake_uv_async_state *signal = ringwake_uv_async_slot(handle);
 	if (signal == NULL)
 		return;
 	struct ringwake_uv *attached = signal->attached;
@@ -160,19 +160,19 @@ static void on_libuv_taken(uv_async_t *handle)
 }
 
 /* Where the layout is not known, a handle's mark may be elsewhere. */
-static struct ringwake_uv_signal *search_signal(const uv_async_t *handle)
+static struct ringwake_uv_async_state *search_signal(const uv_async_t *handle)
 {
 	struct ringwake_uv *attached = ringwake_uv_find(handle->loop);
 	if (attached == NULL || attached->knows_libuv)
 		return NULL;
-	struct ringwake_uv_signal *found = attached->signals;
+	struct ringwake_uv_async_state *found = attached->signals;
 	while (found && found->handle != handle)
 		found = found->next;
 	return found;
 }
 
 /* Loop thread. The signal of a handle that is open or closing, or NULL. */
-static struct ringwake_uv_signal *signal_of(uv_handle_t *handle)
+static struct ringwake_uv_async_state *signal_of(uv_handle_t *handle)
 {
 	if (handle->type != UV_ASYNC)
 		return NULL;
@@ -186,9 +186,10 @@ static struct ringwake_uv_signal *signal_of(uv_handle_t *handle)
 }
 
 /* A signal of the free list keeps its target in memory, for a send that comes too late. */
-static void bind_signal(struct ringwake_uv *attached, struct ringwake_uv_signal *signal)
+static void bind_signal(struct ringwake_uv *attached, struct ringwake_uv_async_state *signal)
 {
-	struct ringwake *before = signal->from_freelist ? signal->event.target : NULL;
+	struct ringwake *before =
+		signal->from_freelist ? ringwake_event_target(&signal->event) : NULL;
 	ringwake_event_init(&signal->event, attached->target, on_event);
 	if (signal->from_freelist)
 		ringwake_ref(attached->target);
@@ -197,7 +198,7 @@ static void bind_signal(struct ringwake_uv *attached, struct ringwake_uv_signal 
 }
 
 static void open_signal(
-	struct ringwake_uv *attached, struct ringwake_uv_signal *signal, uv_async_t *handle)
+	struct ringwake_uv *attached, struct ringwake_uv_async_state *signal, uv_async_t *handle)
 {
 	bind_signal(attached, signal);
 	signal->attached = attached;
@@ -215,7 +216,7 @@ static void open_signal(
 }
 
 /* The handle is closed, or is about to be: nothing of it is left. */
-static void forget_signal(struct ringwake_uv_signal *signal)
+static void forget_signal(struct ringwake_uv_async_state *signal)
 {
 	forget_due(signal);
 	*signal->link = signal->next;
@@ -244,7 +245,7 @@ int ringwake_uv_async_init(
 }
 
 void ringwake_uv_take_async(
-	struct ringwake_uv *attached, struct ringwake_uv_signal *signal, uv_async_t *handle)
+	struct ringwake_uv *attached, struct ringwake_uv_async_state *signal, uv_async_t *handle)
 {
 	signal->plain_cb = ringwake_uv_async_cb_of(handle);
 	open_signal(attached, signal, handle);
@@ -263,7 +264,7 @@ int ringwake_uv_async_send(ringwake_uv_async_t *async)
 
 /* A forked child whose loop was not told goes on as one of plain libuv would, on its parent's
  * descriptors. */
-static int send_in_child(struct ringwake_uv_signal *signal)
+static int send_in_child(struct ringwake_uv_async_state *signal)
 {
 	/* Release: pairs with the acquire in take_missed. */
 	atomic_fetch_or_explicit(&signal->marks, MISSED, memory_order_release);
@@ -274,7 +275,7 @@ int ringwake_uv_send_plain(uv_async_t *handle)
 {
 	if (ringwake_uv_async_cb_of(handle) != on_libuv_taken)
 		return ringwake_uv_libuv.async_send(handle);
-	struct ringwake_uv_signal *signal = ringwake_uv_async_slot(handle);
+	struct ringwake_uv_async_state *signal = ringwake_uv_async_slot(handle);
 	/* libuv never refuses a send; to a handle that is closing or closed it does nothing. */
 	if (signal == NULL)
 		return 0;
@@ -285,7 +286,7 @@ int ringwake_uv_send_plain(uv_async_t *handle)
 	return result == -ECANCELED ? 0 : result;
 }
 
-static bool take_missed(struct ringwake_uv_signal *signal)
+static bool take_missed(struct ringwake_uv_async_state *signal)
 {
 	/* Acquire: pairs with the release in send_in_child. */
 	return atomic_fetch_and_explicit(&signal->marks, ~MISSED, memory_order_acquire) & MISSED;
@@ -293,10 +294,10 @@ static bool take_missed(struct ringwake_uv_signal *signal)
 
 void ringwake_uv_deliver_missed(struct ringwake_uv *attached)
 {
-	struct ringwake_uv_signal *signal = attached->signals;
+	struct ringwake_uv_async_state *signal = attached->signals;
 	/* A callback may close handles, whose signals are in the list until later, or open some. */
 	while (signal && !attached->detached) {
-		struct ringwake_uv_signal *next = signal->next;
+		struct ringwake_uv_async_state *next = signal->next;
 		if (signal->closing == 0 && take_missed(signal))
 			call_plain(signal); /* only sends of libuv's name miss */
 		signal = next;
@@ -304,7 +305,7 @@ void ringwake_uv_deliver_missed(struct ringwake_uv *attached)
 }
 
 /* The handle is closed when libuv has let go of it and its message has arrived. */
-static void closed_by_one(struct ringwake_uv_signal *signal)
+static void closed_by_one(struct ringwake_uv_async_state *signal)
 {
 	if (--signal->closing > 0)
 		return;
@@ -322,7 +323,7 @@ static void on_handle_closed(uv_handle_t *handle)
 
 static void on_message_gone(struct ringwake_event *event)
 {
-	struct ringwake_uv_signal *signal = signal_with(event);
+	struct ringwake_uv_async_state *signal = signal_with(event);
 	signal->awaits_message = false;
 	ringwake_uv_release(signal->attached);
 	closed_by_one(signal);
@@ -343,7 +344,7 @@ static void close_plain(uv_handle_t *handle, uv_close_cb cb)
 
 void ringwake_uv_close(uv_handle_t *handle, uv_close_cb cb)
 {
-	struct ringwake_uv_signal *signal = signal_of(handle);
+	struct ringwake_uv_async_state *signal = signal_of(handle);
 	if (signal == NULL) {
 		close_plain(handle, cb);
 		return;
@@ -351,7 +352,7 @@ void ringwake_uv_close(uv_handle_t *handle, uv_close_cb cb)
 	RINGWAKE_ASSERT(signal->closing == 0 && !uv_is_closing(handle), "a handle is closed twice");
 	signal->close_cb = cb;
 	signal->closing = 1;
-	if (ringwake_event_close_later(&signal->event, on_message_gone) == 1) {
+	if (ringwake_event_close_async(&signal->event, on_message_gone) == 1) {
 		signal->closing++;
 		signal->awaits_message = true;
 		ringwake_uv_hold(signal->attached);
@@ -359,13 +360,13 @@ void ringwake_uv_close(uv_handle_t *handle, uv_close_cb cb)
 	ringwake_uv_libuv.close(handle, on_handle_closed);
 }
 
-void ringwake_uv_drop_signal(struct ringwake_uv_signal *signal)
+void ringwake_uv_drop_signal(struct ringwake_uv_async_state *signal)
 {
 	ringwake_event_close(&signal->event);
 	forget_signal(signal);
 }
 
-static void drop_if_closed_by_libuv(struct ringwake_uv_signal *signal)
+static void drop_if_closed_by_libuv(struct ringwake_uv_async_state *signal)
 {
 	if (signal && signal->closing == 0 && uv_is_closing((uv_handle_t *)signal->handle))
 		ringwake_uv_drop_signal(signal);
@@ -379,14 +380,14 @@ void ringwake_uv_notice_closes(struct ringwake_uv *attached)
 			drop_if_closed_by_libuv(signal_of(closing));
 		return;
 	}
-	struct ringwake_uv_signal *next;
-	for (struct ringwake_uv_signal *i = attached->signals; i; i = next) {
+	struct ringwake_uv_async_state *next;
+	for (struct ringwake_uv_async_state *i = attached->signals; i; i = next) {
 		next = i->next;
 		drop_if_closed_by_libuv(i);
 	}
 }
 
-static void move_signal(struct ringwake_uv *attached, struct ringwake_uv_signal *signal)
+static void move_signal(struct ringwake_uv *attached, struct ringwake_uv_async_state *signal)
 {
 	bool is_sent = take_missed(signal);
 	bind_signal(attached, signal);
@@ -394,13 +395,13 @@ static void move_signal(struct ringwake_uv *attached, struct ringwake_uv_signal 
 	if (signal->awaits_message || (is_sent && signal->closing == 0))
 		ringwake_event_send(&signal->event);
 	if (signal->closing > 0)
-		ringwake_event_close_later(&signal->event, on_message_gone);
+		ringwake_event_close_async(&signal->event, on_message_gone);
 }
 
 void ringwake_uv_signals_move(struct ringwake_uv *attached)
 {
 	while (attached->due)
 		take_due(attached, &attached->due, NULL); /* they are the parent's */
-	for (struct ringwake_uv_signal *i = attached->signals; i; i = i->next)
+	for (struct ringwake_uv_async_state *i = attached->signals; i; i = i->next)
 		move_signal(attached, i);
 }

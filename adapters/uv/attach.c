@@ -119,7 +119,7 @@ static bool open_target_on_ring(struct ringwake_uv *attached)
 	if (open_ring(attached) < 0)
 		return false;
 	if (ringwake_open(&attached->target, &attached->ring, &attached->params) == 0) {
-		if (ringwake_path(attached->target) == RINGWAKE_PATH_MSG_RING) {
+		if (ringwake_get_path(attached->target) == RINGWAKE_PATH_MSG_RING) {
 			attached->ring_rings = true;
 			return true;
 		}

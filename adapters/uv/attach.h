@@ -48,9 +48,9 @@ struct ringwake_uv {
 
 	unsigned handles;     /* asyncs that are open or closing */
 	unsigned outstanding; /* work, requests, and closings that wait for a message */
-	struct ringwake_uv_signal *signals;                  /* of these asyncs */
-	struct ringwake_uv_signal *due, *last_due;           /* signalled by callbacks */
-	struct ringwake_uv_signal *free_signals, *free_last; /* freelist.c */
+	struct ringwake_uv_async_state *signals;                  /* of these asyncs */
+	struct ringwake_uv_async_state *due, *last_due;           /* signalled by callbacks */
+	struct ringwake_uv_async_state *free_signals, *free_last; /* freelist.c */
 	struct job *jobs;           /* that are outstanding, if not knows_libuv */
 	struct ringwake_pool *pool; /* that runs the loop's work; NULL: none yet */
 	pid_t workers_process;      /* whose shared workers it uses; 0: none */
@@ -117,13 +117,13 @@ bool ringwake_uv_sleep_on_ring(struct ringwake_uv *attached);
 
 /* async.c. Takes over a uv_async_t that is open: its sends are the signal's from then on. */
 void ringwake_uv_take_async(
-	struct ringwake_uv *attached, struct ringwake_uv_signal *signal, uv_async_t *handle);
+	struct ringwake_uv *attached, struct ringwake_uv_async_state *signal, uv_async_t *handle);
 
 /* Any thread, any signal handler. As uv_async_send() for a handle that may have been taken. */
 int ringwake_uv_send_plain(uv_async_t *handle);
 
 /* Loop thread. Closes the signal of a handle that is not closed by ringwake_uv_close(). */
-void ringwake_uv_drop_signal(struct ringwake_uv_signal *signal);
+void ringwake_uv_drop_signal(struct ringwake_uv_async_state *signal);
 
 /* Drops the signals of handles that were closed by libuv's own uv_close(). */
 void ringwake_uv_notice_closes(struct ringwake_uv *attached);
@@ -139,8 +139,8 @@ unsigned ringwake_uv_dispatch(struct ringwake_uv *attached);
 void ringwake_uv_signals_move(struct ringwake_uv *attached);
 
 /* freelist.c: signals of handles that have no room for one. */
-struct ringwake_uv_signal *ringwake_uv_signal_get(struct ringwake_uv *attached);
-void ringwake_uv_signal_put(struct ringwake_uv_signal *signal);
+struct ringwake_uv_async_state *ringwake_uv_signal_get(struct ringwake_uv *attached);
+void ringwake_uv_signal_put(struct ringwake_uv_async_state *signal);
 void ringwake_uv_signals_leave(struct ringwake_uv *attached);
 
 /* work.c. Lets go of the shared workers, if this loop ever gave them work. */

@@ -45,7 +45,7 @@ int ringwake_uv_compat_attach(struct ringwake_uv **out, uv_loop_t *loop)
 
 void ringwake_uv_compat_take(struct ringwake_uv *attached, uv_async_t *handle)
 {
-	struct ringwake_uv_signal *signal = ringwake_uv_signal_get(attached);
+	struct ringwake_uv_async_state *signal = ringwake_uv_signal_get(attached);
 	if (signal)
 		ringwake_uv_take_async(attached, signal, handle);
 }
@@ -84,7 +84,7 @@ int ringwake_uv_compat_queue_work(
 /* The handle of libuv's own workers is never closed: the loop takes it along. */
 static void close_hidden_handle(struct ringwake_uv *attached)
 {
-	struct ringwake_uv_signal *i = attached->signals;
+	struct ringwake_uv_async_state *i = attached->signals;
 	while (i && i->handle != ringwake_uv_workers_async(attached->loop))
 		i = i->next;
 	if (i)

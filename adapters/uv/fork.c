@@ -6,7 +6,7 @@
 static void drop_holds_of_parent(struct ringwake_uv *attached)
 {
 	unsigned kept = 0;
-	for (struct ringwake_uv_signal *i = attached->signals; i; i = i->next)
+	for (struct ringwake_uv_async_state *i = attached->signals; i; i = i->next)
 		kept += i->awaits_message;
 	while (attached->outstanding > kept)
 		ringwake_uv_release(attached);

@@ -14,7 +14,7 @@
 
 #define PIECE 64
 
-static void append(struct ringwake_uv *attached, struct ringwake_uv_signal *signal)
+static void append(struct ringwake_uv *attached, struct ringwake_uv_async_state *signal)
 {
 	signal->next = NULL;
 	if (attached->free_signals)
@@ -30,7 +30,7 @@ static void take_shared(struct ringwake_uv *attached)
 	if (shared == NULL)
 		return;
 	for (unsigned i = 0; i < PIECE && shared->free_signals; i++) {
-		struct ringwake_uv_signal *signal = shared->free_signals;
+		struct ringwake_uv_async_state *signal = shared->free_signals;
 		shared->free_signals = signal->next;
 		append(attached, signal);
 	}
@@ -40,19 +40,19 @@ static void take_shared(struct ringwake_uv *attached)
 static void grow(struct ringwake_uv *attached)
 {
 	int saved = errno;
-	struct ringwake_uv_signal *piece = calloc(PIECE, sizeof *piece);
+	struct ringwake_uv_async_state *piece = calloc(PIECE, sizeof *piece);
 	errno = saved;
 	for (unsigned i = 0; piece && i < PIECE; i++)
 		append(attached, &piece[i]);
 }
 
-struct ringwake_uv_signal *ringwake_uv_signal_get(struct ringwake_uv *attached)
+struct ringwake_uv_async_state *ringwake_uv_signal_get(struct ringwake_uv *attached)
 {
 	if (attached->free_signals == NULL)
 		take_shared(attached);
 	if (attached->free_signals == NULL)
 		grow(attached);
-	struct ringwake_uv_signal *signal = attached->free_signals;
+	struct ringwake_uv_async_state *signal = attached->free_signals;
 	if (signal == NULL)
 		return NULL;
 	attached->free_signals = signal->next;
@@ -60,7 +60,7 @@ struct ringwake_uv_signal *ringwake_uv_signal_get(struct ringwake_uv *attached)
 	return signal;
 }
 
-void ringwake_uv_signal_put(struct ringwake_uv_signal *signal)
+void ringwake_uv_signal_put(struct ringwake_uv_async_state *signal)
 {
 	append(signal->attached, signal);
 }

@@ -45,7 +45,8 @@ static int join_workers(struct ringwake_uv *attached)
 	if (shared == NULL)
 		return UV_ENOMEM;
 	if (shared->workers == NULL)
-		error = ringwake_pool_open(&shared->workers, workers_wanted());
+		error = ringwake_pool_open(&shared->workers,
+			&(struct ringwake_pool_params){.threads = workers_wanted()});
 	if (error == 0) {
 		shared->workers_users++;
 		attached->workers_process = shared->registry.process;

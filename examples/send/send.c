@@ -51,9 +51,9 @@ int main(void)
 	pthread_join(thread, NULL);
 
 	struct ringwake_stats stats;
-	ringwake_stats(target, &stats);
-	printf("%d messages, %d wakes rung, path %s\n", (int)stats.messages, (int)stats.wakes_rung,
-		ringwake_path(target) == RINGWAKE_PATH_MSG_RING ? "msg_ring" : "eventfd");
+	ringwake_get_stats(target, &stats, sizeof stats);
+	printf("%d messages, %d doorbells, path %s\n", (int)stats.messages, (int)stats.doorbells,
+		ringwake_get_path(target) == RINGWAKE_PATH_MSG_RING ? "msg_ring" : "eventfd");
 	ringwake_close(target);
 	return 0;
 }

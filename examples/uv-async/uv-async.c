@@ -63,9 +63,9 @@ int main(void)
 		reports += tasks[i].reports;
 	}
 	struct ringwake_stats stats;
-	ringwake_stats(ringwake_uv_target(attached), &stats);
+	ringwake_get_stats(ringwake_uv_target(attached), &stats, sizeof stats);
 	printf("%d sends, %u calls, %llu system calls to wake the loop\n", THREADS * STEPS, reports,
-		(unsigned long long)stats.wakes_rung);
+		(unsigned long long)stats.doorbells);
 	check(ringwake_uv_detach(attached), "ringwake_uv_detach");
 	return uv_loop_close(loop);
 }

@@ -74,7 +74,8 @@ int work_pool_open(struct work_pool **out, void *loop, unsigned workers, const c
 		return error;
 	}
 	pool->target = attachment_target(pool->attached);
-	error = ringwake_pool_open(&pool->workers, workers);
+	error = ringwake_pool_open(
+		&pool->workers, &(struct ringwake_pool_params){.threads = workers});
 	if (error) {
 		attachment_close(pool->attached);
 		free(pool);
@@ -87,7 +88,7 @@ int work_pool_open(struct work_pool **out, void *loop, unsigned workers, const c
 void work_begin(struct work_pool *pool)
 {
 	if (pool->must_call)
-		ringwake_pool_call(pool->workers);
+		ringwake_pool_kick(pool->workers);
 	pool->must_call = false;
 }
 
@@ -101,23 +102,23 @@ void work_pool_close(struct work_pool *pool)
 
 const char *work_pool_path(const struct work_pool *pool)
 {
-	return paths[ringwake_path(pool->target)];
+	return paths[ringwake_get_path(pool->target)];
 }
 
 unsigned work_pool_figures(struct work_pool *pool, struct figure figures[WORK_FIGURES_MAX])
 {
 	struct ringwake_stats target;
 	struct ringwake_pool_stats workers;
-	ringwake_stats(pool->target, &target);
-	ringwake_pool_stats(pool->workers, &workers);
+	ringwake_get_stats(pool->target, &target, sizeof target);
+	ringwake_pool_get_stats(pool->workers, &workers, sizeof workers);
 	const struct figure list[] = {
 		{"webserver_workers", "Worker threads.", workers.threads},
 		{"webserver_queued", "Digests that no worker has begun.", workers.queued},
 		{"ringwake_messages_total", "Completions brought to the loop.", target.messages},
-		{"ringwake_wakes_rung_total", "Doorbells: system calls made to wake the loop.",
-			target.wakes_rung},
-		{"ringwake_wakes_saved_total", "Completions that needed no system call.",
-			target.wakes_saved},
+		{"ringwake_doorbells_total", "Doorbells: system calls made to wake the loop.",
+			target.doorbells},
+		{"ringwake_doorbells_saved_total", "Completions that needed no system call.",
+			target.doorbells_saved},
 		{"ringwake_doorbell_failures_total", "Doorbells that the kernel refused.",
 			target.doorbell_failures},
 		{"ringwake_dispatches_total", "Turns of the loop that brought completions.",
@@ -145,7 +146,7 @@ static void on_loop(struct ringwake_work *inner, int status)
 
 int work_submit(struct work_pool *pool, struct work *work)
 {
-	int result = ringwake_pool_queue(
+	int result = ringwake_pool_enqueue(
 		pool->workers, pool->target, inner_of(work), on_worker, on_loop);
 	if (result < 0)
 		return result;

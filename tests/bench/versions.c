@@ -19,7 +19,7 @@ static void path(struct library *library)
 {
 	struct ringwake *target;
 	must(ringwake_open(&target, NULL, NULL), "ringwake_open");
-	enum ringwake_path chosen = ringwake_path(target);
+	enum ringwake_path chosen = ringwake_get_path(target);
 	ringwake_close(target);
 	snprintf(library->version, sizeof library->version, "%s",
 		chosen == RINGWAKE_PATH_MSG_RING ? "msg_ring" : "eventfd");

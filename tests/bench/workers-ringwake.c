@@ -26,8 +26,8 @@ static void *open_pool(job_function done, long jobs, uint64_t spin_ns)
 	loop->done = done;
 	struct ringwake_params params = {.spin_ns = spin_ns};
 	must(ringwake_open(&loop->target, NULL, &params), "ringwake_open");
-	must(ringwake_pool_open(&loop->pool, WORKERS), "ringwake_pool_open");
-	ringwake_pool_spin(loop->pool, spin_ns);
+	struct ringwake_pool_params pool_params = {.threads = WORKERS, .spin_ns = spin_ns};
+	must(ringwake_pool_open(&loop->pool, &pool_params), "ringwake_pool_open");
 	return loop;
 }
 

@@ -100,8 +100,8 @@ static void *open_spinning(job_function done, long jobs)
 	struct loop *loop = open_loop(done, jobs);
 	struct ringwake_params params = {.spin_ns = SPIN_NS};
 	must(ringwake_uv_attach(&loop->attached, &loop->uv, &params), "ringwake_uv_attach");
-	must(ringwake_pool_open(&loop->pool, WORKERS), "ringwake_pool_open");
-	ringwake_pool_spin(loop->pool, SPIN_NS);
+	struct ringwake_pool_params pool_params = {.threads = WORKERS, .spin_ns = SPIN_NS};
+	must(ringwake_pool_open(&loop->pool, &pool_params), "ringwake_pool_open");
 	must(ringwake_uv_use_pool(loop->attached, loop->pool), "ringwake_uv_use_pool");
 	return loop;
 }

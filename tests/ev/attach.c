@@ -159,7 +159,8 @@ static void use_what_is_detached(struct ringwake_msg *msg)
 static void test_callbacks_that_detach_runs(void **state)
 {
 	open_loop(state);
-	assert_int_equal(ringwake_pool_open(&pool, 1), 0);
+	assert_int_equal(
+		ringwake_pool_open(&pool, &(struct ringwake_pool_params){.threads = 1}), 0);
 	struct counted message = {.msg.fn = use_what_is_detached};
 	assert_int_equal(ringwake_send(ringwake_ev_target(attached), &message.msg), 0);
 	assert_int_equal(ringwake_ev_detach(attached), 0);
@@ -320,7 +321,7 @@ static void test_without_io_uring(void **state)
 	setenv("RINGWAKE_PATH", "eventfd", 1);
 	loop = ev_loop_new(EVFLAG_NOENV);
 	assert_int_equal(ringwake_ev_attach(&attached, loop, NULL), 0);
-	assert_int_equal(ringwake_path(ringwake_ev_target(attached)), RINGWAKE_PATH_EVENTFD);
+	assert_int_equal(ringwake_get_path(ringwake_ev_target(attached)), RINGWAKE_PATH_EVENTFD);
 	unsetenv("RINGWAKE_PATH");
 	close_loop();
 }

@@ -72,7 +72,7 @@ static inline struct ringwake_ev *attach_to(struct ev_loop *to, const struct var
 		skip();
 	}
 	assert_int_equal(error, 0);
-	assert_int_equal(ringwake_path(ringwake_ev_target(made)), variant->path);
+	assert_int_equal(ringwake_get_path(ringwake_ev_target(made)), variant->path);
 	return made;
 }
 

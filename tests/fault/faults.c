@@ -347,7 +347,7 @@ int main(int argc, char **argv)
 	pthread_join(last, NULL);
 	unsigned before_close = delivered;
 	ringwake_wait(target, 1); /* so that a READ is under way when it is closed */
-	bool msg_ring = ringwake_path(target) == RINGWAKE_PATH_MSG_RING;
+	bool msg_ring = ringwake_get_path(target) == RINGWAKE_PATH_MSG_RING;
 	ringwake_close(target);
 	for (int s = 0; s < SENDERS; s++)
 		for (int i = 0; i < MESSAGES; i++)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <liburing.h>
+#include <ringwake/liburing-compat.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -10,8 +11,7 @@
 #include "schedule.h"
 #include "system.h"
 
-#define REGISTER_SEND_MSG_RING 31
-#define MSG_RING_FLAGS_PASS    (1U << 1)
+#define MSG_RING_FLAGS_PASS (1U << 1)
 
 #define RING_DESCRIPTOR  1000
 #define EVENT_DESCRIPTOR 1001
@@ -337,7 +337,7 @@ static int cancel(const struct io_uring_sync_cancel_reg *request)
 static int register_ring(int fd, unsigned opcode, const void *arg, unsigned count)
 {
 	switch (opcode) {
-	case REGISTER_SEND_MSG_RING:
+	case RINGWAKE_REGISTER_SEND_MSG_RING:
 		return send_msg_ring(arg);
 	case IORING_REGISTER_RING_FDS:
 		require(fd == RING_DESCRIPTOR && kernel.ring_open, "registers another ring");

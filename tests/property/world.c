@@ -403,7 +403,7 @@ static void close_event(bool later)
 	trace("closes the event");
 	enum place before = world.place;
 	world.place = IN_EVENT_CLOSE;
-	int result = later ? ringwake_event_close_later(&world.event, event_is_gone)
+	int result = later ? ringwake_event_close_async(&world.event, event_is_gone)
 			   : ringwake_event_close(&world.event);
 	require(result == 0 || (later && result == 1), "the event's close fails");
 	if (result == 0)

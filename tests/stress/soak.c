@@ -159,8 +159,8 @@ int main(int argc, char **argv)
 		struct ringwake_stats stats;
 		ringwake_wake(loops[t].target);
 		pthread_join(loops[t].thread, NULL);
-		ringwake_stats(loops[t].target, &stats);
-		rung += stats.wakes_rung;
+		ringwake_get_stats(loops[t].target, &stats, sizeof stats);
+		rung += stats.doorbells;
 		received += loops[t].received;
 		sum += loops[t].sum;
 		disorder += loops[t].disorder;

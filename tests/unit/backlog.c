@@ -31,7 +31,8 @@ static void post(unsigned count)
 			.file_index = flags_of(posted),
 		};
 		assert_int_equal(
-			ringwake_system.register_ring(-1, REGISTER_SEND_MSG_RING, &sqe, 1), 0);
+			ringwake_system.register_ring(-1, RINGWAKE_REGISTER_SEND_MSG_RING, &sqe, 1),
+			0);
 	}
 }
 

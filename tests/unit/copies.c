@@ -56,6 +56,8 @@ static void refuse_a_target(void)
 	struct ringwake_channel *channel;
 	struct ringwake_channel_params params = {.item_size = 1, .capacity = 1, .receive = receive};
 	assert_int_equal(ringwake_send(theirs, &message.msg), -EOWNERDEAD);
+	assert_int_equal(ringwake_send_many(theirs, (struct ringwake_msg *[]){&message.msg}, 1),
+		-EOWNERDEAD);
 	assert_int_equal(ringwake_wake(theirs), -EOWNERDEAD);
 	assert_int_equal(ringwake_post(theirs, 1, 2), -EOWNERDEAD);
 	assert_int_equal(ringwake_wait(theirs, -1), -EOWNERDEAD);
@@ -102,16 +104,18 @@ static void test_pools(void **state)
 	struct ringwake_pool *our_pool, *their_pool;
 	open_theirs();
 	struct ringwake *ours = open_target(NULL);
-	assert_int_equal(ringwake_pool_open(&our_pool, 1), 0);
-	assert_int_equal(library.pool_open(&their_pool, 1), 0);
+	assert_int_equal(
+		ringwake_pool_open(&our_pool, &(struct ringwake_pool_params){.threads = 1}), 0);
+	assert_int_equal(
+		library.pool_open(&their_pool, &(struct ringwake_pool_params){.threads = 1}), 0);
 	assert_int_equal(
 		ringwake_pool_submit(our_pool, theirs, &work, do_nothing, count_done), -EOWNERDEAD);
 	assert_int_equal(
 		ringwake_pool_submit(their_pool, ours, &work, do_nothing, count_done), -EOWNERDEAD);
-	assert_int_equal(ringwake_pool_queue(their_pool, theirs, &work, do_nothing, count_done),
+	assert_int_equal(ringwake_pool_enqueue(their_pool, theirs, &work, do_nothing, count_done),
 		-EOWNERDEAD);
 	assert_int_equal(ringwake_pool_cancel(their_pool, &work), -EOWNERDEAD);
-	ringwake_pool_call(their_pool);
+	ringwake_pool_kick(their_pool);
 	ringwake_pool_close(their_pool, RINGWAKE_POOL_FINISH);
 	/* It is as good as before. */
 	dones = 0;

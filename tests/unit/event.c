@@ -116,9 +116,9 @@ static void test_close_later(void **state)
 	ringwake_event_init(&idle.event, target, on_tally);
 	ringwake_event_init(&pending.event, target, on_tally);
 	ringwake_event_send(&pending.event);
-	assert_int_equal(ringwake_event_close_later(&idle.event, on_gone), 0);
-	assert_int_equal(ringwake_event_close_later(&idle.event, on_gone), -EALREADY);
-	assert_int_equal(ringwake_event_close_later(&pending.event, on_gone), 1);
+	assert_int_equal(ringwake_event_close_async(&idle.event, on_gone), 0);
+	assert_int_equal(ringwake_event_close_async(&idle.event, on_gone), -EALREADY);
+	assert_int_equal(ringwake_event_close_async(&pending.event, on_gone), 1);
 	assert_int_equal(ringwake_event_send(&pending.event), -ECANCELED);
 	assert_int_equal(gone, 0);
 	assert_int_equal(ringwake_wait(target, -1), 1);
@@ -136,7 +136,7 @@ struct last_words {
 static void close_the_event(struct ringwake_msg *msg)
 {
 	struct last_words *words = (struct last_words *)msg;
-	words->result = ringwake_event_close_later(words->event, on_gone);
+	words->result = ringwake_event_close_async(words->event, on_gone);
 }
 
 /* The event's message lies behind the one that closes it, in what ringwake_close() runs. */

@@ -47,7 +47,7 @@ int main()
 
 	ringwake_pool *pool = nullptr;
 	ringwake_work work{};
-	if (ringwake_pool_open(&pool, 1) == 0) {
+	if (ringwake_pool_open(&pool, nullptr) == 0) {
 		ringwake_pool_submit(
 			pool, target, &work, [](ringwake_work *) { works++; },
 			[](ringwake_work *, int status) { works += status == 0; });
@@ -57,7 +57,7 @@ int main()
 	check(works == 2, "work");
 
 	struct ringwake_stats stats;
-	ringwake_stats(target, &stats);
+	ringwake_get_stats(target, &stats, sizeof stats);
 	check(stats.messages == 3, "statistics");
 	ringwake_close(target);
 	return failures;

@@ -6,7 +6,7 @@
 #include "../../lib/system.h"
 #include "../common.h"
 
-#define REGISTER_SEND_MSG_RING 31
+#include <ringwake/liburing-compat.h>
 
 static struct ringwake_system real_system;
 
@@ -30,7 +30,8 @@ static int before_doorbell(void)
 
 static int hooked_register(int fd, unsigned opcode, const void *arg, unsigned count)
 {
-	bool rings = fd == -1 && opcode == REGISTER_SEND_MSG_RING && arg != (void *)UINTPTR_MAX;
+	bool rings =
+		fd == -1 && opcode == RINGWAKE_REGISTER_SEND_MSG_RING && arg != (void *)UINTPTR_MAX;
 	int error = rings ? before_doorbell() : 0;
 	return error ? error : real_system.register_ring(fd, opcode, arg, count);
 }

@@ -35,7 +35,7 @@ static int open_many(void)
 	for (int i = 0; i < TARGETS; i++) {
 		if (ringwake_open(&targets[i], NULL, NULL) != 0 || !wakes(targets[i]))
 			return -1;
-		if (ringwake_path(targets[i]) == RINGWAKE_PATH_MSG_RING)
+		if (ringwake_get_path(targets[i]) == RINGWAKE_PATH_MSG_RING)
 			on_msg_ring++;
 		else if (on_msg_ring > 0 && ringwake_open(&forced, NULL, &params) != -ENOMEM)
 			return -1;

@@ -6,7 +6,7 @@ static int probe_answer;
 static unsigned probes;
 static int answering_register(int fd, unsigned opcode, const void *arg, unsigned count)
 {
-	if (fd == -1 && opcode == REGISTER_SEND_MSG_RING) {
+	if (fd == -1 && opcode == RINGWAKE_REGISTER_SEND_MSG_RING) {
 		probes++;
 		if (probe_answer != 0)
 			return probe_answer;
@@ -54,7 +54,7 @@ static int open_path(enum ringwake_path wanted, enum ringwake_path *chosen)
 	int error = ringwake_open(&target, NULL, &params);
 	if (error == 0) {
 		struct counted message = {.msg.fn = count_message};
-		*chosen = ringwake_path(target);
+		*chosen = ringwake_get_path(target);
 		assert_true(ringwake_arm(target));
 		assert_int_equal(ringwake_send(target, &message.msg), 0);
 		ringwake_disarm(target);
@@ -121,7 +121,7 @@ static void test_probed_once(void **state)
 	probe_answer = -EFAULT; /* as a kernel that has it */
 	struct ringwake *target;
 	assert_int_equal(ringwake_open(&target, NULL, NULL), 0);
-	assert_int_equal(ringwake_path(target), RINGWAKE_PATH_MSG_RING);
+	assert_int_equal(ringwake_get_path(target), RINGWAKE_PATH_MSG_RING);
 	unsigned before = probes;
 	assert_int_equal(before, 1);
 	for (int i = 0; i < 10; i++)

@@ -38,7 +38,8 @@ static void finish_job(struct ringwake_work *work, int status)
 static struct ringwake_pool *open_pool(unsigned threads)
 {
 	struct ringwake_pool *pool;
-	assert_int_equal(ringwake_pool_open(&pool, threads), 0);
+	assert_int_equal(
+		ringwake_pool_open(&pool, &(struct ringwake_pool_params){.threads = threads}), 0);
 	return pool;
 }
 
@@ -69,7 +70,7 @@ static void test_done_runs_on_the_loop(void **state)
 		assert_false(pthread_equal(jobs[i].ran_on, pthread_self()));
 	}
 	struct ringwake_pool_stats stats;
-	ringwake_pool_stats(pool, &stats);
+	ringwake_pool_get_stats(pool, &stats, sizeof stats);
 	assert_int_equal(stats.submitted, COUNT);
 	assert_int_equal(stats.threads, 4);
 	assert_int_equal(stats.queued, 0);
@@ -92,7 +93,7 @@ static void test_completions_share_a_wake(void **state)
 	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
 	ringwake_disarm(target);
 	assert_int_equal(ringwake_dispatch(target, 1000), 200);
-	assert_int_equal(stats_of(target).wakes_rung, 1);
+	assert_int_equal(stats_of(target).doorbells, 1);
 	ringwake_close(target);
 }
 
@@ -293,15 +294,16 @@ static int try_pools_of_the_child(struct ringwake_pool *inherited, struct ringwa
 	struct ringwake *target;
 	struct ringwake_pool *pool;
 	struct ringwake_params params = {.path = test_path};
-	if (ringwake_open(&target, NULL, &params) != 0 || ringwake_pool_open(&pool, 1) != 0)
+	if (ringwake_open(&target, NULL, &params) != 0 ||
+		ringwake_pool_open(&pool, &(struct ringwake_pool_params){.threads = 1}) != 0)
 		return 2;
 	int submit = ringwake_pool_submit(pool, parents, &jobs[0].work, run_job, finish_job);
-	int queue = ringwake_pool_queue(pool, parents, &jobs[1].work, run_job, finish_job);
+	int queue = ringwake_pool_enqueue(pool, parents, &jobs[1].work, run_job, finish_job);
 	if (queue == 1)
-		ringwake_pool_call(pool);
+		ringwake_pool_kick(pool);
 	int swapped = ringwake_pool_submit(inherited, target, &jobs[2].work, run_job, finish_job);
 	struct ringwake_pool_stats stats;
-	ringwake_pool_stats(pool, &stats);
+	ringwake_pool_get_stats(pool, &stats, sizeof stats);
 	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
 	ringwake_close(target);
 	if (submit != -EOWNERDEAD || queue != -EOWNERDEAD || swapped != -EOWNERDEAD)
@@ -313,17 +315,20 @@ static void test_limits_and_fork(void **state)
 {
 	(void)state;
 	struct ringwake_pool *pool;
-	assert_int_equal(ringwake_pool_open(&pool, RINGWAKE_POOL_MAX_THREADS + 1), -EINVAL);
+	assert_int_equal(
+		ringwake_pool_open(&pool,
+			&(struct ringwake_pool_params){.threads = RINGWAKE_POOL_MAX_THREADS + 1}),
+		-EINVAL);
 	struct ringwake *target = open_target(NULL);
 	pool = open_pool(0);
 	struct ringwake_pool_stats stats;
-	ringwake_pool_stats(pool, &stats);
+	ringwake_pool_get_stats(pool, &stats, sizeof stats);
 	assert_true(stats.threads >= 1);
 	pid_t child = fork();
 	if (child == 0) {
 		struct job job = {.runs = 0};
 		int submit = ringwake_pool_submit(pool, target, &job.work, run_job, finish_job);
-		ringwake_pool_call(pool);
+		ringwake_pool_kick(pool);
 		int cancel = ringwake_pool_cancel(pool, &job.work);
 		int other = try_pools_of_the_child(pool, target);
 		ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
@@ -488,14 +493,13 @@ static void test_spinning_worker_needs_no_system_call(void **state)
 	static struct job jobs[COUNT];
 	memset(jobs, 0, sizeof jobs);
 	struct ringwake *target = open_target(NULL);
-	struct ringwake_pool *pool = open_pool(1);
-	ringwake_pool_spin(pool, UINT64_MAX);
+	struct ringwake_pool *pool;
+	struct ringwake_pool_params params = {.threads = 1, .spin_ns = UINT64_MAX};
+	assert_int_equal(ringwake_pool_open(&pool, &params), 0);
 	jobs_done = 0;
 	for (unsigned i = 0; i < COUNT; i++) {
 		ringwake_pool_submit(pool, target, &jobs[i].work, run_job, finish_job);
 		wait_for_jobs(target, i + 1);
-		if (i == 0) /* it may have slept before it was told to spin */
-			futex_wakes = futex_waits = 0;
 	}
 	assert_int_equal(futex_waits, 0);
 	assert_int_equal(futex_wakes, 0);
@@ -517,14 +521,14 @@ static void test_queued_work_waits_for_the_call(void **state)
 	wait_until_parked(2);
 	for (int i = 0; i < COUNT - 1; i++)
 		assert_int_equal(
-			ringwake_pool_queue(pool, target, &jobs[i].work, run_job, finish_job),
+			ringwake_pool_enqueue(pool, target, &jobs[i].work, run_job, finish_job),
 			i == 0);
 	assert_int_equal(
 		ringwake_pool_submit(pool, target, &jobs[COUNT - 1].work, run_job, finish_job), 0);
 	assert_int_equal(futex_wakes, 0);
-	ringwake_pool_stats(pool, &stats);
+	ringwake_pool_get_stats(pool, &stats, sizeof stats);
 	assert_int_equal(stats.queued, COUNT);
-	ringwake_pool_call(pool);
+	ringwake_pool_kick(pool);
 	wait_for_jobs(target, COUNT);
 	for (int i = 0; i < COUNT; i++)
 		assert_int_equal(jobs[i].runs, 1);
@@ -546,7 +550,7 @@ static void test_order(void **state)
 		ringwake_pool_submit(pool, target, &queued[i].work, note_order, finish_job);
 		if (i % 4 != 3)
 			continue;
-		ringwake_pool_stats(pool, &stats);
+		ringwake_pool_get_stats(pool, &stats, sizeof stats);
 		assert_int_equal(stats.queued, i + 1);
 		assert_int_equal(stats.submitted, i + 2);
 	}
@@ -598,7 +602,7 @@ static void test_many_submitters(void **state)
 		cancelled += job->status == -ECANCELED;
 	}
 	struct ringwake_pool_stats stats;
-	ringwake_pool_stats(pool, &stats);
+	ringwake_pool_get_stats(pool, &stats, sizeof stats);
 	assert_int_equal(stats.submitted, SUBMITTERS * EACH);
 	assert_int_equal(stats.cancelled, cancelled);
 	assert_int_equal(stats.queued, 0);

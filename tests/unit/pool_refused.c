@@ -39,7 +39,8 @@ static bool is_refused(void)
 
 static int refusing_register(int fd, unsigned opcode, const void *arg, unsigned count)
 {
-	bool rings = fd == -1 && opcode == REGISTER_SEND_MSG_RING && arg != (void *)UINTPTR_MAX;
+	bool rings =
+		fd == -1 && opcode == RINGWAKE_REGISTER_SEND_MSG_RING && arg != (void *)UINTPTR_MAX;
 	return rings && is_refused() ? refused_with
 				     : real_system.register_ring(fd, opcode, arg, count);
 }
@@ -74,7 +75,8 @@ static void begin(unsigned workers)
 	ringwake_system.register_ring = refusing_register;
 	ringwake_system.write = refusing_write;
 	ringwake_system.futex_wait = counting_futex_wait;
-	assert_int_equal(ringwake_pool_open(&pool, workers), 0);
+	assert_int_equal(
+		ringwake_pool_open(&pool, &(struct ringwake_pool_params){.threads = workers}), 0);
 }
 
 static void end(void)
@@ -149,7 +151,7 @@ static void test_cancel_of_queued_work(void **state)
 	wait_until(&parks_for_ever, 2);
 	refusals = -1;
 	assert_true(ringwake_arm(target));
-	assert_int_equal(ringwake_pool_queue(pool, target, &work, count_run, count_done), 1);
+	assert_int_equal(ringwake_pool_enqueue(pool, target, &work, count_run, count_done), 1);
 	assert_int_equal(ringwake_pool_cancel(pool, &work), 0);
 	wait_until(&refused, 5);
 	refusals = 0;
@@ -157,7 +159,7 @@ static void test_cancel_of_queued_work(void **state)
 	assert_int_equal(ringwake_dispatch(target, 0), 1);
 	assert_int_equal(cancelled, 1);
 	assert_int_equal(runs, 0);
-	ringwake_pool_call(pool);
+	ringwake_pool_kick(pool);
 	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
 	end();
 }

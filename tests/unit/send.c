@@ -89,8 +89,8 @@ static void test_busy_loop_is_not_rung(void **state)
 	}
 	assert_int_equal(doorbell_calls, 0);
 	assert_int_equal(ringwake_dispatch(target, 0), 100);
-	assert_int_equal(stats_of(target).wakes_rung, 0);
-	assert_int_equal(stats_of(target).wakes_saved, 100);
+	assert_int_equal(stats_of(target).doorbells, 0);
+	assert_int_equal(stats_of(target).doorbells_saved, 100);
 	assert_int_equal(stats_of(target).longest_batch, 100);
 	unhook();
 	ringwake_close(target);

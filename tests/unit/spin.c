@@ -27,7 +27,7 @@ static void test_message_needs_no_doorbell(void **state)
 		assert_int_equal(ringwake_wait(target, -1), 1);
 		join(thread);
 	}
-	assert_int_equal(stats_of(target).wakes_rung, 0);
+	assert_int_equal(stats_of(target).doorbells, 0);
 	ringwake_close(target);
 }
 

@@ -151,7 +151,7 @@ static void test_cancelled_during_the_sleep(void **state)
 		struct ringwake *target = open_watched(&ring);
 		for (int round = 0; round < 20; round++) {
 			struct disturbance disturbance = {
-				target, &ring, 0, {{NULL, count_message}, 0}};
+				target, &ring, 0, {{.fn = count_message}, 0}};
 			assert_int_equal(ringwake_wait(target, 0), -ETIME);
 			sem_init(&asleep, 0, 0);
 			hook_doorbell();

@@ -26,7 +26,7 @@ static inline struct ringwake_uv *attach(uv_loop_t *loop)
 		skip();
 	}
 	assert_int_equal(error, 0);
-	assert_int_equal(ringwake_path(ringwake_uv_target(attached)), test_path);
+	assert_int_equal(ringwake_get_path(ringwake_uv_target(attached)), test_path);
 	assert_int_equal(ringwake_uv_knows_libuv(attached), getenv("RINGWAKE_UV_PUBLIC") == NULL);
 	return attached;
 }

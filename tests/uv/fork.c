@@ -76,7 +76,7 @@ static void use_in_child(struct fixture *f, struct counter *counter, bool on_rin
 	CHILD_ASSERT(ringwake_uv_async_send(&counter->async) == -EOWNERDEAD);
 	CHILD_ASSERT(uv_loop_fork(&f->loop) == 0);
 	CHILD_ASSERT(ringwake_uv_fork(f->attached) == 0);
-	CHILD_ASSERT(ringwake_path(ringwake_uv_target(f->attached)) == test_path);
+	CHILD_ASSERT(ringwake_get_path(ringwake_uv_target(f->attached)) == test_path);
 	for (unsigned i = 1; i <= 10; i++) {
 		CHILD_ASSERT(pthread_create(&thread, NULL, send_from_here, counter) == 0);
 		while (counter->calls < i)
@@ -515,8 +515,8 @@ static void lose_the_ring(struct ringless *ringless)
 	setenv("RINGWAKE_PATH", "eventfd", 1);
 	CHILD_ASSERT(uv_loop_fork(&ringless->f.loop) == 0);
 	CHILD_ASSERT(ringwake_uv_fork(ringless->f.attached) == 0);
-	CHILD_ASSERT(
-		ringwake_path(ringwake_uv_target(ringless->f.attached)) == RINGWAKE_PATH_EVENTFD);
+	CHILD_ASSERT(ringwake_get_path(ringwake_uv_target(ringless->f.attached)) ==
+		RINGWAKE_PATH_EVENTFD);
 }
 
 static void send_now(uv_timer_t *timer)

@@ -468,7 +468,7 @@ static void test_loop_that_looks_out_is_not_rung(void **state)
 	join(thread);
 	assert_int_equal(serve.counter.calls, 200);
 	/* Each iteration of libuv's, the first for one, is armed for a moment. */
-	assert_true(stats_of(ringwake_uv_target(serve.f.attached)).wakes_rung <= 20);
+	assert_true(stats_of(ringwake_uv_target(serve.f.attached)).doorbells <= 20);
 	uv_sem_destroy(&serve.received);
 	close_loop(&serve.f);
 }

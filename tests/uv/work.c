@@ -259,7 +259,8 @@ static void test_use_pool(void **state)
 	struct ringwake_pool *pool;
 	struct ringwake_pool_stats stats;
 	open_loop(&f);
-	assert_int_equal(ringwake_pool_open(&pool, 1), 0);
+	assert_int_equal(
+		ringwake_pool_open(&pool, &(struct ringwake_pool_params){.threads = 1}), 0);
 	assert_int_equal(ringwake_uv_queue_work(f.attached, &task.request, run_task, end_task), 0);
 	assert_int_equal(ringwake_uv_use_pool(f.attached, pool), UV_EBUSY);
 	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
@@ -268,14 +269,14 @@ static void test_use_pool(void **state)
 	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
 	assert_int_equal(task.ends, 2);
 	uv_thread_t of_pool = task.ran_on;
-	ringwake_pool_stats(pool, &stats);
+	ringwake_pool_get_stats(pool, &stats, sizeof stats);
 	assert_int_equal(stats.submitted, 1);
 	assert_int_equal(ringwake_uv_use_pool(f.attached, NULL), 0);
 	assert_int_equal(ringwake_uv_queue_work(f.attached, &task.request, run_task, end_task), 0);
 	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
 	assert_int_equal(task.ends, 3);
 	assert_false(uv_thread_equal(&task.ran_on, &of_pool));
-	ringwake_pool_stats(pool, &stats);
+	ringwake_pool_get_stats(pool, &stats, sizeof stats);
 	assert_int_equal(stats.submitted, 1);
 	assert_int_equal(ringwake_uv_use_pool(f.attached, pool), 0);
 	close_loop(&f); /* leaves the pool open */
@@ -291,7 +292,8 @@ static void test_cancel_in_a_pool(void **state)
 	struct task queued = {0};
 	struct ringwake_pool *pool;
 	open_loop(&f);
-	assert_int_equal(ringwake_pool_open(&pool, 1), 0);
+	assert_int_equal(
+		ringwake_pool_open(&pool, &(struct ringwake_pool_params){.threads = 1}), 0);
 	assert_int_equal(ringwake_uv_use_pool(f.attached, pool), 0);
 	occupy(&f, &blockade, 1);
 	assert_int_equal(

@@ -68,8 +68,8 @@ all_counted() {
 wakes() {
 	cat "$work/metrics"
 	messages=$(total ringwake_messages_total)
-	rung=$(total ringwake_wakes_rung_total)
-	saved=$(total ringwake_wakes_saved_total)
+	rung=$(total ringwake_doorbells_total)
+	saved=$(total ringwake_doorbells_saved_total)
 	[ "$messages" -eq "$completed" ] && [ "$((rung + saved))" -eq "$messages" ] &&
 		[ "$rung" -gt 0 ] && [ "$(total ringwake_doorbell_failures_total)" -eq 0 ]
 }

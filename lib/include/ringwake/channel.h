@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A bounded channel of copied items from many senders to one target's loop, with back-pressure: a
- * sender that finds the channel full is told so, or waits for room.
+ * send to a full channel fails, or blocks until there is room.
  *
- * A channel is shared by handles, which are counted. Each sender has one, and gives it up with
- * ringwake_channel_release(). When the last is gone and the loop has received every item, finalize
- * is called on the loop and the channel is gone. Nothing else ends it: after
- * ringwake_channel_abort() it takes no more items, but whoever has a handle may go on using it.
+ * Each sender has a handle and gives it up with ringwake_channel_release(). When the last handle is
+ * gone and the loop has received every item, the loop calls finalize, and the channel is gone. See
+ * ringwake_channel(3).
  */
 #ifndef RINGWAKE_CHANNEL_H
 #define RINGWAKE_CHANNEL_H
 
 #include <ringwake/ringwake.h>
-#include <stddef.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -22,94 +20,58 @@ struct ringwake_channel;
 
 #define RINGWAKE_CHANNEL_MAX_CAPACITY (1u << 24)
 
-/* Zero every member that is not needed. */
+/* Set all members to 0 first. */
 struct ringwake_channel_params {
-	/* bytes in an item */
+	/* Bytes in an item. */
 	size_t item_size;
-	/* the most items that wait to be received; rounded up to a power of two */
+	/* The most items that wait to be received; rounded up to a power of two. */
 	unsigned capacity;
-	/* handles there are at the start; 0: 1 */
+	/* Handles at the start; 0: 1. */
 	unsigned handles;
-	/* the most items that one callback of the target receives, before the target's other
-	 * messages have their turn; 0: 16 */
+	/* The most items that the loop receives before the target's other messages; 0: 16. */
 	unsigned batch;
-	/* handed to receive and finalize */
+	/* Passed to receive and finalize. */
 	void *context;
 	/*
-	 * Called on the loop for each item accepted, once; items of one sender come in the order
-	 * sent. item is aligned as memory from malloc() is and may be changed; it is gone when
-	 * receive returns. status is 0, or -ECANCELED once the channel has been aborted. receive
-	 * may use the channel as a sender does, whether the loop has a handle or not.
+	 * Called on the loop once for each accepted item, in the order of its sender. item is
+	 * aligned as memory of malloc() is, may be changed, and is gone when receive returns.
+	 * status is 0, or -ECANCELED once the channel was aborted.
 	 */
 	void (*receive)(void *context, void *item, int status);
-	/* Called on the loop after all else, to release what context holds; NULL: not called. */
+	/* Called on the loop after everything else, to release what context holds; NULL: none. */
 	void (*finalize)(void *context);
+	uint64_t reserved[8]; /* must be 0 */
 };
 
-/*
- * Loop thread. Takes a reference to the target until after finalize.
- * -EINVAL      item_size or capacity is 0 or receive is NULL, or capacity is more than
- *              RINGWAKE_CHANNEL_MAX_CAPACITY
- * -ENOMEM      no memory
- * -EOWNERDEAD  this process is a fork of the one that opened the target
- */
+/* Loop thread. Errors: -EINVAL, -ENOMEM, -EOWNERDEAD. */
 int ringwake_channel_open(struct ringwake_channel **out, struct ringwake *target,
 	const struct ringwake_channel_params *params);
 
-/*
- * Any thread, with a handle. One handle more.
- * -ECANCELED   the channel was aborted; there is no handle more
- * -EOWNERDEAD  this process is a fork of the one that opened the channel
- */
+/* Any thread that has a handle. Adds one handle. Errors: -ECANCELED, -EOWNERDEAD. */
 int ringwake_channel_acquire(struct ringwake_channel *channel);
 
 /*
- * Any thread; any signal handler too, as long as the target is open or other handles are left (see
- * ringwake_channel_abort). Gives a handle up; the channel must not be used with it again. The last
- * one lets finalize be called, once the loop has received all items.
- * -EIO         the handle is given up, but the loop could not be woken to call finalize; as
- *              ringwake_channel_try_send()
- * -EOWNERDEAD  this process is a fork of the one that opened the channel; nothing is released, and
- *              finalize will not be called in it
+ * Any thread; any signal handler if the target is open or other handles are left. Gives one handle
+ * up. Errors: -EIO, -EOWNERDEAD.
  */
 int ringwake_channel_release(struct ringwake_channel *channel);
 
 /*
- * Any thread, any signal handler. Copies the item into the channel. Lock-free; allocates nothing;
- * no system call unless the loop sleeps.
- *
- * 0            accepted: receive will be called for it
- * -EAGAIN      the channel is full; if an earlier doorbell was refused, this call has rung again
- * -ECANCELED   the channel was aborted, or its target is closed
- * -EOWNERDEAD  this process is a fork of the one that opened the channel
- * -EIO         accepted, but the doorbell failed (ringwake_send() names the causes): the item is
- *              received when the loop wakes for any other reason; the next send rings again
+ * Any thread, any signal handler. Copies the item into the channel.
+ * Errors: -EAGAIN, -ECANCELED, -EOWNERDEAD, -EIO. After -EIO the item is accepted.
  */
 int ringwake_channel_try_send(struct ringwake_channel *channel, const void *item);
 
 /*
- * Any thread. As ringwake_channel_try_send(), but waits, parked, while the channel is full:
- * timeout_ns nanoseconds at the most, negative for no limit, and not at all if it is 0. Signal
- * handlers run meanwhile and do not end it. If a doorbell was refused and the loop still sleeps,
- * the sender rings before it parks, and rings again from time to time until the loop wakes.
- *
- * -ETIME       still full when the time was over
- * -EDEADLK     full, and this is the loop's thread, which alone can make room. The thread that last
- *              received an item counts as the loop's; before the first, the one that opened the
- *              channel
+ * Any thread. As ringwake_channel_try_send(), but blocks while the channel is full. timeout_ns:
+ * nanoseconds; 0: do not block; negative: no limit.
+ * Errors: -EAGAIN, -ETIME, -EDEADLK, -ECANCELED, -EOWNERDEAD, -EIO.
  */
 int ringwake_channel_send(struct ringwake_channel *channel, const void *item, int64_t timeout_ns);
 
 /*
- * Any thread, any signal handler. No more items are accepted (-ECANCELED), senders that wait for
- * room are released with the same error, and what was accepted and not yet received is received
- * with status -ECANCELED. Handles stay valid until they are released.
- * -EOWNERDEAD  this process is a fork of the one that opened the channel
- *
- * If the target is closed before the channel has been finalized, that aborts the channel too.
- * ringwake_close() receives what it finds; an item whose sender comes too late for it but in time
- * for the channel to accept is received, with status -ECANCELED, by the ringwake_channel_release()
- * of the last handle, which then calls finalize too: on its own thread, as there is no loop left.
+ * Any thread, any signal handler. Ends the channel: sends fail with -ECANCELED, and items that wait
+ * are received with status -ECANCELED. Handles stay valid. Errors: -EOWNERDEAD.
  */
 int ringwake_channel_abort(struct ringwake_channel *channel);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Worker threads whose completions arrive at a target. One pool may serve any number of targets.
+ * See ringwake_pool(3).
  */
 #ifndef RINGWAKE_POOL_H
 #define RINGWAKE_POOL_H
@@ -13,87 +14,73 @@ extern "C" {
 
 struct ringwake_pool;
 
+#define RINGWAKE_POOL_MAX_THREADS 1024
+
+/* Set all members to 0 first: 0 is the default of each. */
+struct ringwake_pool_params {
+	/* Workers; 0: one for each processor that the calling thread may run on. */
+	unsigned threads;
+	/* Nanoseconds for which an idle worker spins before it blocks. */
+	uint64_t spin_ns;
+	uint64_t reserved[8]; /* must be 0 */
+};
+
 /*
- * One piece of work. The caller owns the memory, usually as a member of something larger; from a
- * successful submit until done is called it belongs to the pool. The members are private.
+ * One piece of work. The caller owns the memory, usually as a member of a larger structure. From a
+ * successful submit until done is called, it belongs to the pool.
  */
 struct ringwake_work {
-	struct ringwake_msg msg;
+	struct ringwake_msg msg; /* all members are private */
 	struct ringwake_work *next, *previous;
 	struct ringwake *target;
 	void (*run)(struct ringwake_work *work);
 	void (*done)(struct ringwake_work *work, int status);
 	int status;
 	bool queued;
+	void *reserved[4];
 };
 
-/*
- * Any thread. Starts threads workers; 0: one for each processor the calling thread may run on.
- * Each worker has a stack of 8 MiB.
- * Workers block all signals but SIGPROF and those that a thread causes itself: SIGSEGV, SIGBUS,
- * SIGFPE, SIGILL, SIGTRAP and SIGSYS.
- * -EINVAL   more than RINGWAKE_POOL_MAX_THREADS
- * -ENOMEM, -EAGAIN   no memory, no thread
- */
-#define RINGWAKE_POOL_MAX_THREADS 1024
-int ringwake_pool_open(struct ringwake_pool **out, unsigned threads);
+/* Any thread. Starts the workers. params may be NULL. Errors: -EINVAL, -ENOMEM, -EAGAIN. */
+int ringwake_pool_open(struct ringwake_pool **out, const struct ringwake_pool_params *params);
 
 /*
- * Any thread, at any time. A worker that finds no work looks out for it for spin_ns nanoseconds
- * before it sleeps; 0, as the pool is opened: not at all. Work that comes meanwhile is begun
- * without a system call, on a processor that is awake. It costs a processor for that time, whether
- * work comes or not, so it is for pools with processors of their own, beside a target that spins
- * too (spin_ns of ringwake_params): alone it gains little.
- */
-void ringwake_pool_spin(struct ringwake_pool *pool, uint64_t spin_ns);
-
-/*
- * Any thread. run is called on a worker; then done on the target's loop, with status 0, or with
- * -ECANCELED and run never called. Work is started in the order submitted. The pool holds a
- * reference to the target meanwhile; a completion that finds its target closed is dropped, so close
- * the target after its work is done. If the doorbell of a completion is refused, workers ring again
- * until the loop wakes. No system call while all workers are busy.
- * -EINVAL       run or done is NULL
- * -ECANCELED    the pool is closing
- * -EOWNERDEAD   this process is a fork of the one that opened the pool or the target
+ * Any thread. Calls run on a worker, then done on the target's loop: with status 0, or with
+ * -ECANCELED if run was never called. Work starts in the order submitted.
+ * Errors: -EINVAL, -ECANCELED, -EOWNERDEAD.
  */
 int ringwake_pool_submit(struct ringwake_pool *pool, struct ringwake *target,
 	struct ringwake_work *work, void (*run)(struct ringwake_work *work),
 	void (*done)(struct ringwake_work *work, int status));
 
 /*
- * Any thread. As ringwake_pool_submit, but calls no worker: 1 says that all of them sleep, and that
- * the caller has to call one, by ringwake_pool_call, when it has queued what it has; until then
- * this work waits, and so may that which others submit. So a loop that gives out much work in one
- * turn pays for one call, and is not preempted by a worker after the first piece. Whoever was told
- * 1 calls before the pool is closed; nobody else may call.
- * 0, 1, or the errors of ringwake_pool_submit
+ * Any thread. As ringwake_pool_submit(), but wakes no worker. Returns 1 if the caller must call
+ * ringwake_pool_kick() when it has enqueued all its work, 0 if not, or an error of
+ * ringwake_pool_submit(). Work that was enqueued may wait until that call.
  */
-int ringwake_pool_queue(struct ringwake_pool *pool, struct ringwake *target,
+int ringwake_pool_enqueue(struct ringwake_pool *pool, struct ringwake *target,
 	struct ringwake_work *work, void (*run)(struct ringwake_work *work),
 	void (*done)(struct ringwake_work *work, int status));
-void ringwake_pool_call(struct ringwake_pool *pool);
+
+/* The thread that got 1 from ringwake_pool_enqueue(), before the pool is closed. Wakes a worker. */
+void ringwake_pool_kick(struct ringwake_pool *pool);
 
 /*
- * Any thread. Takes back work that has not been started: its done is called with -ECANCELED.
- * -EBUSY        it runs, or has run; done is called with 0
- * -EOWNERDEAD   this process is a fork of the one that opened the pool
+ * Any thread. Cancels work that has not started: its done is called with -ECANCELED.
+ * Errors: -EBUSY, -EOWNERDEAD.
  */
 int ringwake_pool_cancel(struct ringwake_pool *pool, struct ringwake_work *work);
 
 enum ringwake_pool_close_mode {
-	RINGWAKE_POOL_FINISH, /* run what is queued */
-	RINGWAKE_POOL_CANCEL, /* done(-ECANCELED) for what is queued */
+	RINGWAKE_POOL_FINISH, /* run the work that is queued */
+	RINGWAKE_POOL_CANCEL, /* call done with -ECANCELED for the work that is queued */
 };
 
 /*
- * Any thread but a worker. Waits until the workers have ended. When it returns every completion has
- * been sent to its target, where the next dispatch delivers it. While doorbells are refused it
- * rings again, for a second at the most. In a forked child it releases the child's copy.
+ * Any thread but a worker. Blocks until the workers have ended and every completion has been sent
+ * to its target.
  */
 void ringwake_pool_close(struct ringwake_pool *pool, enum ringwake_pool_close_mode mode);
 
-/* Any thread: figures for a moment during the call. */
 struct ringwake_pool_stats {
 	uint64_t submitted;
 	uint64_t completed; /* run to their end */
@@ -101,14 +88,10 @@ struct ringwake_pool_stats {
 	unsigned threads;
 	unsigned queued; /* not started yet */
 };
-#if defined(__cplusplus) && defined(__GNUC__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wshadow" /* g++ minds that a function has a structure's name */
-#endif
-void ringwake_pool_stats(struct ringwake_pool *pool, struct ringwake_pool_stats *stats);
-#if defined(__cplusplus) && defined(__GNUC__)
-#pragma GCC diagnostic pop
-#endif
+
+/* Any thread. Writes size bytes, which must be sizeof *stats. Later versions add members. */
+void ringwake_pool_get_stats(
+	struct ringwake_pool *pool, struct ringwake_pool_stats *stats, size_t size);
 
 #ifdef __cplusplus
 }

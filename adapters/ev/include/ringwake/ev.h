@@ -81,6 +81,7 @@ struct ringwake_ev_async {
 	_Atomic(struct ringwake_ev_doorbell *) doorbell; /* since the first start */
 	_Atomic unsigned sent;                           /* and not noted by the loop */
 #endif
+	void *reserved[2];
 };
 
 typedef void (*ringwake_ev_async_cb)(struct ev_loop *loop, ringwake_ev_async *async, int revents);
@@ -127,6 +128,7 @@ struct ringwake_ev_work {
 	struct ringwake_work work;
 	struct ringwake_ev *attached;
 	ringwake_ev_work *next; /* among those whose messages have arrived */
+	void *reserved[2];
 };
 
 typedef void (*ringwake_ev_work_cb)(struct ev_loop *loop, ringwake_ev_work *work, int revents);

@@ -89,6 +89,7 @@ struct ringwake_uv_request {
 	void *data;
 	ringwake_uv_request_cb cb;
 	struct ringwake_uv *attached;
+	void *reserved[2];
 };
 
 /*
@@ -110,7 +111,7 @@ typedef struct ringwake_uv_async ringwake_uv_async_t;
 typedef void (*ringwake_uv_async_cb)(ringwake_uv_async_t *async);
 
 /* Private. */
-struct ringwake_uv_signal {
+struct ringwake_uv_async_state {
 	struct ringwake_event event;
 #ifdef __cplusplus
 	unsigned marks;
@@ -124,12 +125,13 @@ struct ringwake_uv_signal {
 		uv_async_cb plain_cb; /* of a uv_async_t that <ringwake/uv-compat.h> made */
 	};
 	uv_close_cb close_cb;
-	struct ringwake_uv_signal *next, **link; /* in the loop's list */
-	struct ringwake_uv_signal *next_due;     /* that a callback has signalled, if is_due */
-	unsigned char closing;                   /* what it waits for before close_cb runs */
+	struct ringwake_uv_async_state *next, **link; /* in the loop's list */
+	struct ringwake_uv_async_state *next_due;     /* that a callback has signalled, if is_due */
+	unsigned char closing;                        /* what it waits for before close_cb runs */
 	bool awaits_message;
 	bool from_freelist;
 	bool is_due;
+	void *reserved[2];
 };
 
 struct ringwake_uv_async {
@@ -137,7 +139,7 @@ struct ringwake_uv_async {
 		uv_async_t handle;
 		void *data; /* the handle's own data member */
 	};
-	struct ringwake_uv_signal signal;
+	struct ringwake_uv_async_state signal;
 };
 
 /* Loop thread. The handle is active at once and keeps the loop alive until it is closed. */

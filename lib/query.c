@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/* What can be asked of a target. */
+#include <errno.h>
+
+#include "process.h"
+#include "reserved.h"
+#include "target.h"
+
+bool ringwake_is_doorbell(const struct ringwake *target, const struct io_uring_cqe *cqe)
+{
+	/* Only the loop's thread takes completions, so the note that this makes is its own. */
+	return ringwake_doorbell_recognise((struct doorbell *)&target->doorbell, cqe);
+}
+
+int ringwake_fd(const struct ringwake *target)
+{
+	const struct doorbell *doorbell = &target->doorbell;
+	if (doorbell->ring == NULL)
+		return doorbell->fd;
+	if (doorbell->ring->flags & IORING_SETUP_DEFER_TASKRUN)
+		return -EOPNOTSUPP;
+	return doorbell->ring->ring_fd;
+}
+
+bool ringwake_is_inherited(const struct ringwake *target)
+{
+	return !ringwake_process_is(target->process);
+}
+
+bool ringwake_is_armed(const struct ringwake *target)
+{
+	return target->may_sleep;
+}
+
+bool ringwake_pending(const struct ringwake *target)
+{
+	return !ringwake_target_has_nothing_to_run(target);
+}
+
+bool ringwake_was_refused(int error)
+{
+	return error == -EINVAL || error == -ECANCELED || error == -EOWNERDEAD;
+}
+
+enum ringwake_path ringwake_get_path(const struct ringwake *target)
+{
+	return target->doorbell.path;
+}
+
+void ringwake_get_stats(const struct ringwake *target, struct ringwake_stats *stats, size_t size)
+{
+	/* Relaxed: figures for people. */
+	struct ringwake_stats now = {
+		.messages = atomic_load_explicit(&target->messages, memory_order_relaxed),
+		.doorbells = atomic_load_explicit(&target->rung, memory_order_relaxed),
+		.doorbell_failures = atomic_load_explicit(&target->failures, memory_order_relaxed),
+		.dispatches = atomic_load_explicit(&target->dispatches, memory_order_relaxed),
+		.longest_batch = atomic_load_explicit(&target->longest_batch, memory_order_relaxed),
+	};
+	if (now.messages > now.doorbells)
+		now.doorbells_saved = now.messages - now.doorbells;
+	ringwake_copy_out(stats, size, &now, sizeof now);
+}
