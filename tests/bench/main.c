@@ -72,7 +72,7 @@ static struct samples *ask(const struct question *question, unsigned rounds)
 	return samples;
 }
 
-/* "A,F" asks A and F; "L" also asks L1 and L2. */
+/* "A,F" asks A and F, and F1 and F2 too. */
 static bool is_wanted(const struct question *question, const char *only)
 {
 	size_t length;

@@ -14,7 +14,5 @@ extern const struct question question_messages, question_messages_one_core,
 extern const struct question question_busy, question_handles, question_jobs, question_jobs_one_core;
 extern const struct question question_web_digest, question_web_healthz;
 extern const struct question question_idle, question_memory;
-extern const struct question question_list_one, question_list_two, question_list_both,
-	question_list_push;
 
 #endif
