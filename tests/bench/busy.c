@@ -1,22 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* E: what a send costs while the loop is busy. */
-#include <math.h>
 #include <ringwake/ringwake.h>
 #include <stdalign.h>
 #include <stdatomic.h>
 
-#include "count.h"
-#include "machine.h"
-#include "questions.h"
+#include "effort.h"
+#include "question.h"
 
 #define BATCH 64
 #define MANY  (1 << 16)
 
-/* A shared place that messages are put in, and a loop that empties it without ever sleeping. */
+/* A shared place for messages, and how a loop that never blocks empties it. */
 struct place {
 	void (*open)(void);
 	void (*send)(struct ringwake_msg *msg);
-	long (*empty)(void); /* how many there were, where that can be known */
+	long (*empty)(void); /* returns how many there were, if the place counts */
 	void (*close)(void);
 	bool counts;
 };
@@ -74,7 +72,7 @@ static long empty_line(void)
 
 static const struct place place_line = {open_line, exchange_line, empty_line, open_line, false};
 
-/* Each in a line of its own, as part of something larger usually is. */
+/* Each has a cache line of its own, as most messages are part of a larger structure. */
 static struct {
 	alignas(64) struct ringwake_msg msg;
 } messages[MANY];
@@ -107,7 +105,7 @@ static void *stay_busy(void *argument)
 		if (count == 0)
 			relax();
 	}
-	/* A dispatch may do nothing but turn a long list round, so 0 does not mean empty. */
+	/* A dispatch may only reverse a part of a long list, so 0 does not mean empty. */
 	int64_t deadline = now_ns() + 5 * INT64_C(1000000000);
 	while (place->counts && taken < MANY && now_ns() < deadline)
 		taken += place->empty();
@@ -119,14 +117,13 @@ static void beside(const struct place *place, double *values)
 	place->open();
 	atomic_store(&stopped, false);
 	pthread_t loop = start_thread(stay_busy, (void *)(uintptr_t)place, 1);
-	int counter = count_open();
-	count_start(counter);
-	int64_t start = now_ns();
+	struct effort effort;
+	effort_begin(&effort, true);
 	for (long i = 0; i < MANY; i++)
 		place->send(&messages[i].msg);
-	values[1] = (double)(now_ns() - start) / MANY;
-	values[2] = count_stop(counter) / MANY;
-	count_close(counter);
+	effort_end(&effort);
+	values[1] = (double)(effort.end_ns - effort.start_ns) / MANY;
+	values[2] = effort.calls / MANY;
 	atomic_store(&stopped, true);
 	pthread_join(loop, NULL);
 	check(taken == MANY || !place->counts, "messages are missing");
@@ -141,7 +138,6 @@ static void run(const void *what, long point, double *values)
 	pin(0);
 	values[0] = alone(what);
 	beside(what, values);
-	pin(-1);
 }
 
 #define RINGWAKE "ringwake_send"
@@ -155,18 +151,13 @@ static const struct reach reaches[] = {
 	{.subject = RINGWAKE, .peer = LINE, .metric = 0, .comparison = AT_MOST, .limit = 2},
 	{.subject = RINGWAKE, .peer = LINE, .metric = 1, .comparison = AT_MOST, .limit = 2},
 	{.subject = RINGWAKE, .metric = 2, .comparison = BELOW, .limit = 0}};
-static const long points[] = {1};
 
 const struct question question_busy = {.name = "E",
 	.title = "Send to a busy loop",
-	.how = "sender pinned to one core; no clock ticks are taken out",
-	.points = points,
-	.point_count = 1,
-	.metrics = metrics,
-	.metric_count = COUNT(metrics),
-	.variants = variants,
-	.variant_count = COUNT(variants),
+	.how = "sender pinned to one core; clock ticks are not subtracted",
+	ONE_POINT,
+	.metrics = ALL(metrics),
+	.variants = ALL(variants),
 	.run = run,
-	.reaches = reaches,
-	.reach_count = COUNT(reaches),
+	.reaches = ALL(reaches),
 	.repeat = 9};

@@ -1,31 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How a sender is kept from running away: it has a window of messages, which it may use again when
- * the loop has delivered them. It parks when there is none. (With sched_yield() in its place the
- * figures are the scheduler's: a sender that yields beside a SCHED_IDLE spinner is gone for a tick,
- * and one that yields beside the loop makes it wake for single messages. With a window of 1,024 up
- * to a fifth of the faster variants' time was their senders' parking.)
+ * Bounds how far a sender runs ahead of the loop. It has a window of messages, which it may use
+ * again when the loop has delivered them, and blocks when it has none left. (With sched_yield()
+ * instead, the figures are the scheduler's: a sender that yields to a SCHED_IDLE spinner does not
+ * run for a tick, and one that yields to the loop makes it wake for single messages. With a window
+ * of 1,024, senders blocked for up to a fifth of the faster variants' time.)
  */
 #ifndef CREDIT_H
 #define CREDIT_H
 
-#include <linux/futex.h>
 #include <stdalign.h>
-#include <stdatomic.h>
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+
+#include "futex.h"
 
 #define WINDOW 4096
 
 struct credit {
-	alignas(64) _Atomic uint32_t delivered; /* told half a window at a time */
+	alignas(64) _Atomic uint32_t delivered; /* stored once for each half window */
 	_Atomic bool waits;
-	uint64_t counted;           /* the loop's: delivered so far */
-	uint64_t given;             /* system calls made to give credit ... */
-	alignas(64) uint64_t taken; /* ... and to wait for it */
+	uint64_t counted;           /* messages that the loop has delivered */
+	uint64_t given;             /* system calls of the loop to wake the sender */
+	alignas(64) uint64_t taken; /* system calls of the sender to wait for credit */
 };
 
 static inline void credit_init(struct credit *credit)
@@ -35,7 +31,7 @@ static inline void credit_init(struct credit *credit)
 	credit->counted = credit->given = credit->taken = 0;
 }
 
-/* The loop's thread, for each message, with its memory no longer in use. */
+/* The loop's thread calls it for each message, when it no longer uses the message's memory. */
 static inline void credit_give(struct credit *credit)
 {
 	if (++credit->counted % (WINDOW / 2) != 0)
@@ -44,10 +40,10 @@ static inline void credit_give(struct credit *credit)
 	if (!atomic_exchange(&credit->waits, false))
 		return;
 	credit->given++;
-	syscall(SYS_futex, &credit->delivered, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	futex_wake(&credit->delivered);
 }
 
-/* The sender's, before its message number index, counted from 0. */
+/* The sender calls it before it uses its message number index, counted from 0. */
 static inline void credit_take(struct credit *credit, uint64_t index)
 {
 	uint32_t delivered;
@@ -58,8 +54,7 @@ static inline void credit_take(struct credit *credit, uint64_t index)
 		if (atomic_load(&credit->delivered) != delivered)
 			continue;
 		credit->taken++;
-		syscall(SYS_futex, &credit->delivered, FUTEX_WAIT_PRIVATE, delivered, NULL, NULL,
-			0);
+		futex_wait(&credit->delivered, delivered);
 	}
 }
 

@@ -1,42 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-/* K: what a loop costs that has nothing to do. */
+/* K1: what a loop costs that has nothing to do. */
 #include <sched.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "machine.h"
-#include "questions.h"
-#include "way.h"
+#include "peer.h"
+#include "question.h"
 
 struct sleeper {
-	const struct way *way;
-	void *loop;
+	struct host host;
 	long woken;
-	pid_t thread;
-	pthread_barrier_t begin;
 };
 
-static void on_woken(void *owner)
+static void on_woken(struct ringwake_msg *msg)
 {
-	struct sleeper *sleeper = owner;
+	struct sleeper *sleeper = ((struct item *)msg)->context;
 	sleeper->woken++;
-	sleeper->way->stop(sleeper->loop);
+	stop_host(&sleeper->host);
 }
 
-static void *sleep_in_loop(void *argument)
-{
-	struct sleeper *sleeper = argument;
-	sleeper->thread = gettid();
-	sleeper->loop = sleeper->way->open(on_woken, sleeper);
-	pthread_barrier_wait(&sleeper->begin);
-	sleeper->way->run(sleeper->loop);
-	sleeper->way->close(sleeper->loop);
-	return NULL;
-}
-
-/* How often the thread has gone to sleep or was made to wait. */
+/* How often the thread has blocked or was preempted. */
 static long switches(pid_t thread)
 {
 	char path[64], line[128];
@@ -53,8 +37,8 @@ static long switches(pid_t thread)
 	return total;
 }
 
-/* The barrier is a futex; what the loop sleeps in is another system call. */
-static bool is_asleep(pid_t thread)
+/* The barrier blocks on a futex, the loop in another system call. */
+static bool is_in_its_loop(pid_t thread)
 {
 	char path[64];
 	long call;
@@ -73,21 +57,20 @@ static void idle_for(long tenths)
 		;
 }
 
-static void run(const void *what, long point, double *values)
+static void run(const void *peer, long point, double *values)
 {
-	struct sleeper sleeper = {.way = what};
+	struct sleeper sleeper = {.host.peer = peer};
+	struct item item = {.context = &sleeper};
 	(void)point;
-	pthread_barrier_init(&sleeper.begin, NULL, 2);
-	pthread_t thread = start_thread(sleep_in_loop, &sleeper, 0);
-	pthread_barrier_wait(&sleeper.begin);
-	while (!is_asleep(sleeper.thread))
+	sleeper.host.receiver = (struct receiver){.deliver = on_woken, .wake = item, .handles = 1};
+	start_host(&sleeper.host, 0);
+	while (!is_in_its_loop(sleeper.host.id))
 		sched_yield();
-	long before = switches(sleeper.thread);
+	long before = switches(sleeper.host.id);
 	idle_for(amount(100));
-	values[0] = (double)(switches(sleeper.thread) - before);
-	sleeper.way->wake(sleeper.loop);
-	pthread_join(thread, NULL);
-	pthread_barrier_destroy(&sleeper.begin);
+	values[0] = (double)(switches(sleeper.host.id) - before);
+	send_to(&sleeper.host, &item);
+	end_hosts(&sleeper.host, 1);
 	check(sleeper.woken == 1, "the wake is missing");
 }
 
@@ -97,26 +80,21 @@ static void run(const void *what, long point, double *values)
 #define EPOLL  "ringwake, libev on epoll"
 #define EVRING "ringwake, libev on io_uring"
 
-static const struct variant variants[] = {{.name = TARGET, .what = &way_ringwake},
-	{.name = EDGES, .what = &way_uv_attached}, {.name = RING, .what = &way_uv_ring},
-	{.name = EPOLL, EV_WAY(way_ringwake_ev_epoll)},
-	{.name = EVRING, EV_WAY(way_ringwake_ev_ring)}};
+static const struct variant variants[] = {{.name = TARGET, .what = &peer_ringwake},
+	{.name = EDGES, .what = &peer_uv_attached}, {.name = RING, .what = &peer_uv_ring},
+	{.name = EPOLL, EV_PEER(peer_ringwake_ev_epoll)},
+	{.name = EVRING, EV_PEER(peer_ringwake_ev_ring)}};
 static const struct metric metrics[] = {{"wakeups", "", false}};
 static const struct reach reaches[] = {{.subject = TARGET, .comparison = BELOW},
 	{.subject = EDGES, .comparison = BELOW}, {.subject = RING, .comparison = BELOW},
 	{.subject = EPOLL, .comparison = BELOW}, {.subject = EVRING, .comparison = BELOW}};
-static const long points[] = {1};
 
 const struct question question_idle = {.name = "K1",
 	.title = "An idle loop",
 	.how = "nothing is sent for 10 s, or 1 s with --quick",
-	.points = points,
-	.point_count = 1,
-	.metrics = metrics,
-	.metric_count = COUNT(metrics),
-	.variants = variants,
-	.variant_count = COUNT(variants),
+	ONE_POINT,
+	.metrics = ALL(metrics),
+	.variants = ALL(variants),
 	.run = run,
-	.reaches = reaches,
-	.reach_count = COUNT(reaches),
+	.reaches = ALL(reaches),
 	.exact = true};

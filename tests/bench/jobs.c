@@ -1,49 +1,41 @@
 /* SPDX-License-Identifier: MIT */
-/* H: empty jobs for a pool of four workers, a number of them under way at any time. */
+/* H: empty jobs for a pool of four workers, a fixed number of them under way at any time. */
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "machine.h"
-#include "questions.h"
-#include "workers.h"
+#include "peer.h"
+#include "question.h"
 
 #define MAX_JOBS 1000
 
-struct job {
-	long index;
-	int64_t submitted;
-};
-
 static struct {
-	const struct workers *workers;
-	void *loop;
+	const struct peer *peer;
+	struct loop *loop;
 	long left_to_submit, left_to_end;
 	int32_t *latencies;
 	long latency_count;
-	_Atomic long run;
+	_Atomic long run_count;
 	struct job jobs[MAX_JOBS];
 } state;
 
 static void submit(struct job *job, int64_t now)
 {
 	state.left_to_submit--;
-	job->submitted = now;
-	state.workers->submit(state.loop, job->index, job);
+	job->submitted_ns = now;
+	state.peer->submit(state.loop, job);
 }
 
-void run_job(void *job)
+void run_job(void)
 {
-	(void)job;
-	atomic_fetch_add_explicit(&state.run, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&state.run_count, 1, memory_order_relaxed);
 }
 
-static void on_done(void *argument)
+void end_job(struct job *job)
 {
-	struct job *job = argument;
 	int64_t now = now_ns();
-	state.latencies[state.latency_count++] = (int32_t)(now - job->submitted);
+	state.latencies[state.latency_count++] = (int32_t)(now - job->submitted_ns);
 	if (--state.left_to_end == 0)
-		state.workers->stop(state.loop);
+		state.peer->stop(state.loop);
 	else if (state.left_to_submit > 0)
 		submit(job, now);
 }
@@ -54,44 +46,29 @@ static int compare(const void *left, const void *right)
 	return (a > b) - (a < b);
 }
 
-static void measure(const struct workers *workers, long under_way, long jobs, double *values)
+static void run(const void *what, long under_way, double *values)
 {
-	state.workers = workers;
-	state.loop = workers->open(on_done, MAX_JOBS);
+	long jobs = amount(under_way > 1 ? 1000000 : 20000);
+	struct receiver receiver = {.handles = 1}; /* it keeps the loop alive without jobs */
+	state.peer = what;
+	state.loop = state.peer->open(state.peer, &receiver);
 	state.left_to_submit = state.left_to_end = jobs;
-	state.latencies = calloc((size_t)jobs, sizeof state.latencies[0]);
-	check(state.latencies != NULL, "memory");
+	state.latencies = allocate((size_t)jobs, sizeof state.latencies[0]);
 	state.latency_count = 0;
-	atomic_store(&state.run, 0);
+	atomic_store(&state.run_count, 0);
 	int64_t start = now_ns();
-	for (long i = 0; i < under_way; i++) {
-		state.jobs[i].index = i;
+	for (long i = 0; i < under_way; i++)
 		submit(&state.jobs[i], now_ns());
-	}
-	workers->run(state.loop);
+	state.peer->run(state.loop);
 	int64_t end = now_ns();
-	workers->close(state.loop);
-	check(state.latency_count == jobs && atomic_load(&state.run) == jobs, "jobs are missing");
+	state.peer->close(state.loop);
+	check(state.latency_count == jobs && atomic_load(&state.run_count) == jobs,
+		"jobs are missing");
 	qsort(state.latencies, (size_t)jobs, sizeof state.latencies[0], compare);
 	values[0] = (double)jobs * 1e9 / (double)(end - start);
 	values[1] = state.latencies[jobs / 2] / 1000.0;
 	values[2] = state.latencies[jobs * 99 / 100] / 1000.0;
 	free(state.latencies);
-}
-
-static void run_on_two_cores(const void *what, long under_way, double *values)
-{
-	start_spinners();
-	pin(-1);
-	measure(what, under_way, under_way > 1 ? amount(1000000) : amount(20000), values);
-	stop_spinners();
-}
-
-static void run_on_one_core(const void *what, long under_way, double *values)
-{
-	pin(0);
-	measure(what, under_way, under_way > 1 ? amount(1000000) : amount(40000), values);
-	pin(-1);
 }
 
 #define RINGWAKE "ringwake_pool"
@@ -100,12 +77,12 @@ static void run_on_one_core(const void *what, long under_way, double *values)
 #define UV_SPIN  "ringwake_uv_queue_work, on the ring, spin_ns 50,000"
 #define UV       "uv_queue_work"
 
-/* With one core there is nothing to spin beside: the last two, and the last four of what is to be
- * reached, are for two. */
-static const struct variant variants[] = {{.name = RINGWAKE, .what = &workers_ringwake},
-	{.name = ATTACHED, .what = &workers_uv_attached}, {.name = UV, .what = &workers_uv},
-	{.name = SPIN, .what = &workers_ringwake_spin},
-	{.name = UV_SPIN, .what = &workers_uv_spin}};
+/* Spinning is of no use on one core: the last two variants, and the last four goals, are only for
+ * two cores. */
+static const struct variant variants[] = {{.name = RINGWAKE, .what = &peer_ringwake_pool},
+	{.name = ATTACHED, .what = &peer_uv_attached}, {.name = UV, .what = &peer_uv},
+	{.name = SPIN, .what = &peer_ringwake_pool_spin},
+	{.name = UV_SPIN, .what = &peer_uv_ring_pool_spin}};
 static const struct metric metrics[] = {
 	{"rate", "jobs/s", true}, {"p50", "us", false}, {"p99", "us", false}};
 static const struct reach reaches[] = {
@@ -117,20 +94,19 @@ static const struct reach reaches[] = {
 	{.subject = UV_SPIN, .peer = UV, .metric = 2, .comparison = AT_MOST, .limit = 1}};
 static const long points[] = {1, 1000};
 
-#define JOBS(id, letter, where, function, without)                                                 \
+#define JOBS(id, letter, where, pinning, omitted)                                                  \
 	const struct question question_##id = {.name = letter,                                     \
 		.title = "Worker pool, empty jobs",                                                \
 		.how = "four workers; " where "; submit to callback is the latency",               \
+		.placement = pinning,                                                              \
 		.point = "jobs under way",                                                         \
-		.points = points,                                                                  \
-		.point_count = COUNT(points),                                                      \
-		.metrics = metrics,                                                                \
-		.metric_count = COUNT(metrics),                                                    \
+		.points = ALL(points),                                                             \
+		.metrics = ALL(metrics),                                                           \
 		.variants = variants,                                                              \
-		.variant_count = COUNT(variants) - 2 * (without),                                  \
-		.run = function,                                                                   \
+		.variant_count = COUNT(variants) - 2 * (omitted),                                  \
+		.run = run,                                                                        \
 		.reaches = reaches,                                                                \
-		.reach_count = COUNT(reaches) - 4 * (without)}
+		.reach_count = COUNT(reaches) - 4 * (omitted)}
 
-JOBS(jobs, "H", "all threads on two cores, SCHED_IDLE spinners on both", run_on_two_cores, 0);
-JOBS(jobs_one_core, "H1", "all threads pinned to one core", run_on_one_core, 1);
+JOBS(jobs, "H", "all threads on two cores, SCHED_IDLE spinners on both", TWO_CORES, 0);
+JOBS(jobs_one_core, "H1", "all threads pinned to one core", ONE_CORE, 1);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The queue under a mutex that people write beside a wake without payload. */
+/* A queue under a mutex, as programs use it with a wake that carries no payload. */
 #ifndef LOCKED_QUEUE_H
 #define LOCKED_QUEUE_H
 
 #include <pthread.h>
 #include <stddef.h>
 
-#include "carrier.h"
+#include "peer.h"
 
 struct locked_queue {
 	pthread_mutex_t lock;
@@ -29,7 +29,7 @@ static inline void locked_queue_push(struct locked_queue *queue, struct item *it
 	pthread_mutex_unlock(&queue->lock);
 }
 
-/* Delivers all that is there, having taken it in one step. */
+/* Takes all items in one step, then delivers them. */
 static inline void locked_queue_drain(struct locked_queue *queue, deliver_function deliver)
 {
 	pthread_mutex_lock(&queue->lock);

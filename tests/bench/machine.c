@@ -11,11 +11,11 @@
 #include <unistd.h>
 
 #include "question.h"
-#include "versions.h"
 
 static int processors[2];
 static pthread_t spinners[2];
 static _Atomic bool spinning;
+static bool one_core;
 
 static int64_t clock_ns(clockid_t clock)
 {
@@ -46,17 +46,12 @@ void find_processors(void)
 	check(found == 2, "two processors are needed");
 }
 
-int processor(int index)
-{
-	return processors[index];
-}
-
 static void set_of(int index, cpu_set_t *set)
 {
 	CPU_ZERO(set);
-	if (index <= 0)
+	if (index <= 0 || one_core)
 		CPU_SET(processors[0], set);
-	if (index != 0)
+	if (index != 0 && !one_core)
 		CPU_SET(processors[1], set);
 }
 
@@ -98,77 +93,64 @@ static void *spin(void *unused)
 	return unused;
 }
 
-void start_spinners(void)
+void begin_placement(enum placement placement)
 {
+	one_core = placement == ONE_CORE;
+	pin(-1);
+	if (placement != TWO_CORES)
+		return;
 	atomic_store(&spinning, true);
 	for (int i = 0; i < 2; i++)
 		spinners[i] = start_thread(spin, NULL, i);
 }
 
-void stop_spinners(void)
+void end_placement(enum placement placement)
 {
+	one_core = false;
+	pin(-1);
+	if (placement != TWO_CORES)
+		return;
 	atomic_store(&spinning, false);
 	for (int i = 0; i < 2; i++)
 		pthread_join(spinners[i], NULL);
 }
 
-static void member(FILE *text, FILE *json, const char *name, const char *value)
+void print_member(FILE *text, FILE *json, const char *name, const char *value)
 {
 	fprintf(text, "  %-10s %s\n", name, value);
 	if (json)
 		fprintf(json, "  \"%s\": \"%s\",\n", name, value);
 }
 
-static void processor_model(char *model, size_t size)
+/* The rest of the file's first line that matches the format, or "unknown". */
+static void read_value(const char *path, const char *format, char value[128])
 {
 	char line[256];
-	FILE *file = fopen("/proc/cpuinfo", "re");
-	snprintf(model, size, "unknown");
-	while (file && fgets(line, sizeof line, file)) {
-		char *value = strstr(line, ": ");
-		if (strncmp(line, "model name", 10) != 0 || value == NULL)
-			continue;
-		value[strcspn(value, "\n")] = '\0';
-		snprintf(model, size, "%s", value + 2);
-		break;
-	}
-	if (file)
-		fclose(file);
-}
-
-static void system_name(char *name, size_t size)
-{
-	char line[256];
-	FILE *file = fopen("/etc/os-release", "re");
-	snprintf(name, size, "unknown");
-	while (file && fgets(line, sizeof line, file)) {
-		if (sscanf(line, "PRETTY_NAME=\"%127[^\"]", name) == 1)
-			break;
-	}
+	FILE *file = fopen(path, "re");
+	snprintf(value, 128, "unknown");
+	while (file && fgets(line, sizeof line, file) && sscanf(line, format, value) != 1)
+		;
 	if (file)
 		fclose(file);
 }
 
 void print_machine(FILE *text, FILE *json)
 {
-	char value[320], model[160];
+	char value[320], found[128];
 	struct utsname name;
+	double load[3] = {0};
 	uname(&name);
 	snprintf(value, sizeof value, "%s %s %s", name.sysname, name.release, name.machine);
-	member(text, json, "kernel", value);
-	system_name(model, 128);
-	member(text, json, "system", model);
-	processor_model(model, sizeof model);
-	snprintf(value, sizeof value, "%s, %ld online", model, sysconf(_SC_NPROCESSORS_ONLN));
-	member(text, json, "processor", value);
+	print_member(text, json, "kernel", value);
+	read_value("/etc/os-release", "PRETTY_NAME=\"%127[^\"]", found);
+	print_member(text, json, "system", found);
+	read_value("/proc/cpuinfo", "model name : %127[^\n]", found);
+	snprintf(value, sizeof value, "%s, %ld online", found, sysconf(_SC_NPROCESSORS_ONLN));
+	print_member(text, json, "processor", value);
 	snprintf(value, sizeof value, "one core: %d; two cores: %d and %d", processors[0],
 		processors[0], processors[1]);
-	member(text, json, "pinned to", value);
-	double load[3] = {0};
+	print_member(text, json, "pinned to", value);
 	getloadavg(load, 3);
-	snprintf(value, sizeof value, "%.2f when it began", load[0]);
-	member(text, json, "load", value);
-	struct library library;
-	for (unsigned i = 0; library_version(i, &library); i++)
-		member(text, json, library.name, library.version);
+	snprintf(value, sizeof value, "%.2f at the start", load[0]);
+	print_member(text, json, "load", value);
 }

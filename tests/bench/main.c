@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ringwake-bench: see RESULTS.md for what the questions are and what came out. */
+/* ringwake-bench: README.md says what the questions are, RESULTS.md what came out. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
@@ -7,15 +7,22 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "machine.h"
-#include "questions.h"
 #include "report.h"
 
 #define DEFAULT_ROUNDS 11
 #define QUICK_ROUNDS   3
-#define SAMPLE_SECONDS 120 /* more means that a wake is lost: SIGALRM ends the program */
+#define SAMPLE_SECONDS 120 /* a longer sample has lost a wake: SIGALRM ends the program */
+
+static const struct question *const questions[] = {&question_blocked, &question_uv_ring,
+	&question_uv_attached, &question_ev, &question_busy, &question_messages,
+	&question_messages_one_core, &question_messages_saturated, &question_handles,
+	&question_jobs, &question_jobs_one_core, &question_web_digest, &question_web_healthz,
+	&question_spinning, &question_idle, &question_memory};
 
 static bool quick;
+static const char *only;
+static long rounds_asked;
+static FILE *json;
 static bool on_terminal; /* progress may be written over */
 
 long amount(long count)
@@ -40,48 +47,82 @@ long must(long value, const char *what)
 	exit(1);
 }
 
-static struct samples *ask(const struct question *question, unsigned rounds)
+void *allocate(size_t count, size_t size)
 {
-	if (question->exact)
-		rounds = 1;
-	else if (question->repeat > 0)
+	size_t bytes = (count * size + 63) / 64 * 64;
+	void *memory = aligned_alloc(64, bytes);
+	check(memory != NULL, "out of memory");
+	return memset(memory, 0, bytes);
+}
+
+static void show_progress(const struct samples *samples, unsigned point, unsigned round,
+	const struct variant *variant)
+{
+	const struct question *question = samples->question;
+	if (on_terminal)
+		fprintf(stderr, "\r%s: %ld, round %u of %u, %-40s", question->name,
+			question->points[point], round + 1, samples->rounds, variant->name);
+}
+
+static void take_sample(
+	const struct samples *samples, unsigned point, unsigned round, unsigned index)
+{
+	const struct question *question = samples->question;
+	const struct variant *variant = &question->variants[index];
+	if (!is_possible(variant))
+		return;
+	show_progress(samples, point, round, variant);
+	alarm(SAMPLE_SECONDS);
+	begin_placement(question->placement);
+	question->run(variant->what, question->points[point], sample(samples, point, index, round));
+	end_placement(question->placement);
+	alarm(0);
+}
+
+static struct samples *ask(const struct question *question)
+{
+	unsigned rounds = question->exact ? 1 : (unsigned)rounds_asked;
+	if (question->repeat > 0)
 		rounds *= question->repeat;
 	struct samples *samples = samples_new(question, rounds);
 	if (!on_terminal)
 		fprintf(stderr, "%s: %s\n", question->name, question->title);
 	for (unsigned point = 0; point < question->point_count; point++) {
 		for (unsigned round = 0; round < rounds; round++) {
-			for (unsigned i = 0; i < question->variant_count; i++) {
-				unsigned index = (i + round) % question->variant_count;
-				const struct variant *variant = &question->variants[index];
-				if (!is_possible(variant))
-					continue;
-				if (on_terminal)
-					fprintf(stderr, "\r%s: %ld, round %u of %u, %-40s",
-						question->name, question->points[point], round + 1,
-						rounds, variant->name);
-				alarm(SAMPLE_SECONDS);
-				question->run(variant->what, question->points[point],
-					sample(samples, point, index, round));
-			}
+			for (unsigned i = 0; i < question->variant_count; i++)
+				take_sample(samples, point, round,
+					(i + round) % question->variant_count);
 		}
 	}
-	alarm(0);
 	if (on_terminal)
 		fprintf(stderr, "\r%-78s\r", "");
 	return samples;
 }
 
 /* "A,F" asks A and F, and F1 and F2 too. */
-static bool is_wanted(const struct question *question, const char *only)
+static bool is_wanted(const struct question *question)
 {
 	size_t length;
-	for (; only && *only; only += length + (only[length] == ',')) {
-		length = strcspn(only, ",");
-		if (length > 0 && strncmp(question->name, only, length) == 0)
+	for (const char *name = only; name && *name; name += length + (name[length] == ',')) {
+		length = strcspn(name, ",");
+		if (length > 0 && strncmp(question->name, name, length) == 0)
 			return true;
 	}
 	return only == NULL;
+}
+
+static void ask_all(void)
+{
+	bool first = true;
+	for (unsigned i = 0; i < COUNT(questions); i++) {
+		if (!is_wanted(questions[i]))
+			continue;
+		struct samples *samples = ask(questions[i]);
+		print_table(stdout, samples);
+		if (json)
+			print_json(json, samples, &first);
+		samples_free(samples);
+	}
 }
 
 static void raise_limits(void)
@@ -97,18 +138,15 @@ static void usage(FILE *file)
 {
 	fprintf(file,
 		"usage: ringwake-bench [--quick] [--only A,F] [--rounds N] [--json FILE]\n\n");
-	for (unsigned i = 0; i < question_count; i++)
+	for (unsigned i = 0; i < COUNT(questions); i++)
 		fprintf(file, "  %-3s %s\n", questions[i]->name, questions[i]->title);
 }
 
-int main(int argc, char **argv)
+static void parse_options(int argc, char **argv)
 {
 	static const struct option options[] = {{"quick", no_argument, NULL, 'q'},
 		{"only", required_argument, NULL, 'o'}, {"rounds", required_argument, NULL, 'r'},
 		{"json", required_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
-	const char *only = NULL;
-	FILE *json = NULL;
-	long rounds = 0;
 	int option;
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (option) {
@@ -119,8 +157,8 @@ int main(int argc, char **argv)
 			only = optarg;
 			break;
 		case 'r':
-			rounds = strtol(optarg, NULL, 10);
-			check(rounds > 0 && rounds < 1000, "--rounds: 1 to 999");
+			rounds_asked = strtol(optarg, NULL, 10);
+			check(rounds_asked > 0 && rounds_asked < 1000, "--rounds: 1 to 999");
 			break;
 		case 'j':
 			json = fopen(optarg, "we");
@@ -128,31 +166,27 @@ int main(int argc, char **argv)
 			break;
 		default:
 			usage(option == 'h' ? stdout : stderr);
-			return option == 'h' ? 0 : 2;
+			exit(option == 'h' ? 0 : 2);
 		}
 	}
-	if (rounds == 0)
-		rounds = quick ? QUICK_ROUNDS : DEFAULT_ROUNDS;
+	if (rounds_asked == 0)
+		rounds_asked = quick ? QUICK_ROUNDS : DEFAULT_ROUNDS;
+}
 
+int main(int argc, char **argv)
+{
 	on_terminal = isatty(STDERR_FILENO);
+	parse_options(argc, argv);
 	raise_limits();
 	find_processors();
 	if (json)
 		fprintf(json, "{\n");
 	printf("ringwake-bench%s\n", quick ? ", quick: not for comparison with other runs" : "");
 	print_machine(stdout, json);
+	print_versions(stdout, json);
 	if (json)
 		fprintf(json, "  \"quick\": %s,\n  \"results\": [", quick ? "true" : "false");
-	bool first = true;
-	for (unsigned i = 0; i < question_count; i++) {
-		if (!is_wanted(questions[i], only))
-			continue;
-		struct samples *samples = ask(questions[i], (unsigned)rounds);
-		print_table(stdout, samples);
-		if (json)
-			print_json(json, samples, &first);
-		samples_free(samples);
-	}
+	ask_all();
 	if (json) {
 		fprintf(json, "\n  ]\n}\n");
 		must(fclose(json), "writing the JSON file");

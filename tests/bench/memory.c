@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* K: the memory of a target, a handle, a message. */
+/* K2: the memory of a target, a handle, a message. */
 #include <dirent.h>
 #include <liburing.h>
 #include <malloc.h>
-#include <ringwake/uv.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "kernel.h"
-#include "questions.h"
+#include "peer.h"
+#include "question.h"
 
 #define TARGETS 64
 #define HANDLES 10000
@@ -30,7 +30,7 @@ static double descriptors(void)
 	return count;
 }
 
-/* Memory that is mapped and is not the heap's: rings, and pages of their own. */
+/* Mapped memory without the heap's: rings, and pages that a library maps itself. */
 static double mapped(const struct mallinfo2 *heap)
 {
 	long pages = 0;
@@ -59,42 +59,34 @@ static void ignore(struct ringwake_msg *msg)
 	(void)msg;
 }
 
-static void measure_targets(struct io_uring *ring, enum ringwake_path path, double *values)
+struct subject {
+	void (*measure)(const struct subject *subject, double *values);
+	enum ringwake_path path;
+	bool uses_given_ring;
+	const struct peer *peer;
+};
+
+static void measure_targets(const struct subject *subject, double *values)
 {
 	struct ringwake *targets[TARGETS];
-	struct ringwake_params params = {.path = path};
-	struct usage before = usage_now();
-	for (int i = 0; i < TARGETS; i++)
-		must(ringwake_open(&targets[i], ring, &params), "ringwake_open");
-	struct usage after = usage_now();
-	for (int i = 0; i < TARGETS; i++)
-		ringwake_close(targets[i]);
-	difference(before, after, TARGETS, values);
-}
-
-static void own_ring(double *values)
-{
-	measure_targets(NULL, RINGWAKE_PATH_MSG_RING, values);
-}
-
-static void own_eventfd(double *values)
-{
-	measure_targets(NULL, RINGWAKE_PATH_EVENTFD, values);
-}
-
-static void given_ring(double *values)
-{
+	struct ringwake_params params = {.path = subject->path};
 	struct io_uring ring;
 	must(io_uring_queue_init(8, &ring, 0), "io_uring_queue_init");
-	measure_targets(&ring, RINGWAKE_PATH_MSG_RING, values);
+	struct usage before = usage_now();
+	for (int i = 0; i < TARGETS; i++)
+		must(ringwake_open(&targets[i], subject->uses_given_ring ? &ring : NULL, &params),
+			"ringwake_open");
+	difference(before, usage_now(), TARGETS, values);
+	for (int i = 0; i < TARGETS; i++)
+		ringwake_close(targets[i]);
 	io_uring_queue_exit(&ring);
 }
 
-/* On top of the message itself. */
-static void queued(double *values)
+static void measure_messages(const struct subject *subject, double *values)
 {
 	static struct ringwake_msg messages[QUEUED];
 	struct ringwake *target;
+	(void)subject;
 	must(ringwake_open(&target, NULL, NULL), "ringwake_open");
 	struct usage before = usage_now();
 	for (int i = 0; i < QUEUED; i++) {
@@ -111,10 +103,11 @@ static void ignore_event(struct ringwake_event *event)
 	(void)event;
 }
 
-static void events(double *values)
+static void measure_events(const struct subject *subject, double *values)
 {
 	static struct ringwake_event list[HANDLES];
 	struct ringwake *target;
+	(void)subject;
 	must(ringwake_open(&target, NULL, NULL), "ringwake_open");
 	struct usage before = usage_now();
 	for (int i = 0; i < HANDLES; i++)
@@ -126,88 +119,64 @@ static void events(double *values)
 	values[0] += sizeof list[0];
 }
 
-static void uv_handles(double *values)
+/* What a loop with many handles takes more than a loop with one. */
+static void measure_handles(const struct subject *subject, double *values)
 {
-	static uv_async_t handles[HANDLES];
-	uv_loop_t loop;
-	must(uv_loop_init(&loop), "uv_loop_init");
+	const struct peer *peer = subject->peer;
+	double one[3], many[3];
 	struct usage before = usage_now();
-	for (int i = 0; i < HANDLES; i++)
-		must(uv_async_init(&loop, &handles[i], NULL), "uv_async_init");
-	difference(before, usage_now(), HANDLES, values);
-	for (int i = 0; i < HANDLES; i++)
-		uv_close((uv_handle_t *)&handles[i], NULL);
-	uv_run(&loop, UV_RUN_DEFAULT);
-	must(uv_loop_close(&loop), "uv_loop_close");
-	values[0] += sizeof handles[0];
+	struct loop *first = peer->open(peer, &(struct receiver){.handles = 1});
+	struct usage between = usage_now();
+	struct loop *second = peer->open(peer, &(struct receiver){.handles = 1 + HANDLES});
+	difference(before, between, HANDLES, one);
+	difference(between, usage_now(), HANDLES, many);
+	for (int i = 0; i < 3; i++)
+		values[i] = many[i] - one[i];
+	peer->close(first);
+	peer->close(second);
 }
-
-static void ringwake_handles(double *values)
-{
-	static ringwake_uv_async_t handles[HANDLES];
-	struct ringwake_uv *attached;
-	uv_loop_t loop;
-	must(uv_loop_init(&loop), "uv_loop_init");
-	must(ringwake_uv_attach(&attached, &loop, NULL), "ringwake_uv_attach");
-	struct usage before = usage_now();
-	for (int i = 0; i < HANDLES; i++)
-		must(ringwake_uv_async_init(attached, &handles[i], NULL), "ringwake_uv_async_init");
-	difference(before, usage_now(), HANDLES, values);
-	for (int i = 0; i < HANDLES; i++)
-		ringwake_uv_close((uv_handle_t *)&handles[i], NULL);
-	uv_run(&loop, UV_RUN_DEFAULT);
-	must(ringwake_uv_detach(attached), "ringwake_uv_detach");
-	must(uv_loop_close(&loop), "uv_loop_close");
-	values[0] += sizeof handles[0];
-}
-
-struct subject {
-	void (*measure)(double *values);
-};
 
 static void run(const void *what, long point, double *values)
 {
 	const struct subject *subject = what;
 	(void)point;
-	subject->measure(values); /* once before: what is set up once for all is not counted */
-	memset(values, 0, 3 * sizeof values[0]);
-	subject->measure(values);
+	subject->measure(subject, values); /* so that what is set up only once is not counted */
+	subject->measure(subject, values);
 }
 
-#define SUBJECT(function)                                                                          \
+#define SUBJECT(...)                                                                               \
 	&(const struct subject)                                                                    \
 	{                                                                                          \
-		function                                                                           \
+		__VA_ARGS__                                                                        \
 	}
 #define MESSAGE "message, queued"
-#define OWN     "target with a ring of its own"
 static const struct variant variants[] = {
-	{.name = OWN, .what = SUBJECT(own_ring), NEEDS_SYNC_MSG_RING},
-	{.name = "target on the application's ring",
-		.what = SUBJECT(given_ring),
+	{.name = "target with a ring of its own",
+		.what = SUBJECT(.measure = measure_targets, .path = RINGWAKE_PATH_MSG_RING),
 		NEEDS_SYNC_MSG_RING},
-	{.name = "target on an eventfd", .what = SUBJECT(own_eventfd)},
-	{.name = MESSAGE, .what = SUBJECT(queued)},
-	{.name = "ringwake_event", .what = SUBJECT(events)},
-	{.name = "ringwake_uv_async_t", .what = SUBJECT(ringwake_handles)},
-	{.name = "uv_async_t", .what = SUBJECT(uv_handles)}};
+	{.name = "target on the application's ring",
+		.what = SUBJECT(
+			measure_targets, .path = RINGWAKE_PATH_MSG_RING, .uses_given_ring = true),
+		NEEDS_SYNC_MSG_RING},
+	{.name = "target on an eventfd",
+		.what = SUBJECT(.measure = measure_targets, .path = RINGWAKE_PATH_EVENTFD)},
+	{.name = MESSAGE, .what = SUBJECT(.measure = measure_messages)},
+	{.name = "ringwake_event", .what = SUBJECT(.measure = measure_events)},
+	{.name = "ringwake_uv_async_t",
+		.what = SUBJECT(.measure = measure_handles, .peer = &peer_uv_attached)},
+	{.name = "uv_async_t", .what = SUBJECT(.measure = measure_handles, .peer = &peer_uv)}};
 static const struct metric metrics[] = {{"its own memory", "bytes", false},
 	{"mapped beside it", "bytes", false}, {"descriptors", "", false}};
 static const struct reach reaches[] = {
 	{.subject = MESSAGE, .metric = 0, .comparison = BELOW, .limit = 16},
 	{.subject = MESSAGE, .metric = 1, .comparison = BELOW, .limit = 0}};
-static const long points[] = {1};
 
 const struct question question_memory = {.name = "K2",
 	.title = "Memory",
 	.how = "bytes for one, of 64 targets, 10,000 handles, 100,000 messages",
-	.points = points,
-	.point_count = 1,
-	.metrics = metrics,
-	.metric_count = COUNT(metrics),
-	.variants = variants,
-	.variant_count = COUNT(variants),
+	ONE_POINT,
+	.metrics = ALL(metrics),
+	.variants = ALL(variants),
 	.run = run,
-	.reaches = reaches,
-	.reach_count = COUNT(reaches),
+	.reaches = ALL(reaches),
 	.exact = true};

@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "machine.h"
+
 #define MAX_METRICS 4
 
 struct metric {
@@ -52,7 +54,8 @@ struct reach {
 struct question {
 	const char *name; /* for --only */
 	const char *title;
-	const char *how;   /* pinning, what one operation is */
+	const char *how; /* pinning, what one operation is */
+	enum placement placement;
 	const char *point; /* what the points count, or NULL if there is one point */
 	const long *points;
 	unsigned point_count;
@@ -67,12 +70,25 @@ struct question {
 	void (*run)(const void *what, long point, double *values);
 	const struct reach *reaches;
 	unsigned reach_count;
-	unsigned
-		repeat; /* rounds for each one asked for; 0: 1. Many short ones see through noise */
-	bool exact;     /* what it counts does not vary: one round is enough */
+	/* Multiplies the rounds; 0 means 1. The median of many short rounds is steady. */
+	unsigned repeat;
+	bool exact; /* the counts do not vary, so one round is enough */
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* An array as the values of two members that follow each other, .values and .value_count. */
+#define ALL(array) (array), COUNT(array)
+
+#define ONE_POINT .points = (const long[]){1}, .point_count = 1
+
+extern const struct question question_blocked, question_uv_ring, question_uv_attached, question_ev,
+	question_spinning;
+extern const struct question question_messages, question_messages_one_core,
+	question_messages_saturated;
+extern const struct question question_busy, question_handles, question_jobs, question_jobs_one_core;
+extern const struct question question_web_digest, question_web_healthz;
+extern const struct question question_idle, question_memory;
 
 /* How much work a sample does: count, or a tenth of it with --quick. */
 long amount(long count);
@@ -82,7 +98,10 @@ long amount(long count);
 /* Ends the program with a message if a variant has not done its work. */
 void check(bool condition, const char *what);
 
-/* value is a return value that is negative on failure; gives it back otherwise. */
+/* Returns the value, or ends the program with a message if it is negative. */
 long must(long value, const char *what);
+
+/* Zeroed, and aligned to a cache line. Ends the program with a message if there is no memory. */
+void *allocate(size_t count, size_t size);
 
 #endif

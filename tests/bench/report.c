@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A row of the table is looked at as: these values, one a round. */
+/* The values of one metric, one a round, and their summary. */
 struct series {
 	unsigned count;
 	double *values;
@@ -14,13 +14,11 @@ struct series {
 
 struct samples *samples_new(const struct question *question, unsigned rounds)
 {
-	struct samples *samples = calloc(1, sizeof *samples);
-	check(samples != NULL, "memory");
+	struct samples *samples = allocate(1, sizeof *samples);
+	size_t count = (size_t)question->point_count * question->variant_count * rounds;
 	samples->question = question;
 	samples->rounds = rounds;
-	size_t count = (size_t)question->point_count * question->variant_count * rounds;
-	samples->values = calloc(count * MAX_METRICS, sizeof(double));
-	check(samples->values != NULL, "memory");
+	samples->values = allocate(count * MAX_METRICS, sizeof(double));
 	return samples;
 }
 
@@ -58,6 +56,11 @@ static void summarise(struct series *series)
 	series->median = quantile(sorted, series->count, 0.5);
 	series->low = quantile(sorted, series->count, 0.25);
 	series->high = quantile(sorted, series->count, 0.75);
+}
+
+bool is_possible(const struct variant *variant)
+{
+	return variant->what && (variant->possible == NULL || variant->possible());
 }
 
 static unsigned find_variant(const struct question *question, const char *name)
@@ -130,21 +133,14 @@ static const char *number(double value, char *text, size_t size)
 	return text;
 }
 
-static unsigned point_columns(const struct samples *samples, unsigned from)
-{
-	unsigned left = samples->question->point_count - from;
-	return left > 7 ? 7 : left;
-}
-
 static void print_metric(FILE *file, const struct samples *samples, unsigned metric)
 {
 	const struct question *question = samples->question;
 	double values[samples->rounds];
 	struct series series = {.values = values};
 	char text[32];
-	unsigned columns = point_columns(samples, 0);
 	fprintf(file, "\n  %-46s", question->metrics[metric].name);
-	for (unsigned point = 0; question->point && point < columns; point++)
+	for (unsigned point = 0; question->point && point < question->point_count; point++)
 		fprintf(file, " %9ld", question->points[point]);
 	fprintf(file, "  %s\n", question->point ? question->point : "");
 	for (unsigned variant = 0; variant < question->variant_count; variant++) {
@@ -153,7 +149,7 @@ static void print_metric(FILE *file, const struct samples *samples, unsigned met
 			fprintf(file, " left out: needs %s\n", question->variants[variant].needs);
 			continue;
 		}
-		for (unsigned point = 0; point < columns; point++) {
+		for (unsigned point = 0; point < question->point_count; point++) {
 			collect(samples, point, variant, metric, &series);
 			if (isnan(series.median))
 				fprintf(file, " %9s", "-");

@@ -1,95 +1,67 @@
 /* SPDX-License-Identifier: MIT */
-/* A, B, C, D, J: two loops that wake each other in turn. */
-#include <stdatomic.h>
-
+/* A, B, C, D, J: two loops wake each other in turn. */
 #include "kernel.h"
-#include "machine.h"
-#include "questions.h"
-#include "way.h"
+#include "peer.h"
+#include "question.h"
 
 struct player {
-	const struct way *way;
+	struct host *host;
 	struct player *other;
-	void *loop;
-	long woken, rounds;
-	bool begins;
-	pthread_barrier_t *barrier;
-	int64_t start, end;
+	struct item item; /* sent to this player */
+	long wakes_left;
+	bool answers_last;
+	int64_t first_ns, last_ns; /* its first wake and its last */
 };
 
-static void on_woken(void *owner)
+static void on_woken(struct ringwake_msg *msg)
 {
-	struct player *player = owner;
-	player->woken++;
-	if (player->woken < player->rounds || !player->begins)
-		player->way->wake(player->other->loop);
-	if (player->woken == player->rounds)
-		player->way->stop(player->loop);
+	struct player *player = ((struct item *)msg)->context;
+	if (player->first_ns == 0)
+		player->first_ns = now_ns();
+	player->wakes_left--;
+	if (player->wakes_left > 0 || player->answers_last)
+		send_to(player->other->host, &player->other->item);
+	if (player->wakes_left == 0) {
+		player->last_ns = now_ns();
+		stop_host(player->host);
+	}
 }
 
-static void *play(void *argument)
+/* The first player's first wake comes from this thread, and its last one is not answered. */
+static void run(const void *peer, long point, double *values)
 {
-	struct player *player = argument;
-	player->loop = player->way->open(on_woken, player);
-	pthread_barrier_wait(player->barrier);
-	player->start = now_ns();
-	if (player->begins)
-		player->way->wake(player->other->loop);
-	player->way->run(player->loop);
-	player->end = now_ns();
-	pthread_barrier_wait(player->barrier);
-	player->way->close(player->loop);
-	return NULL;
-}
-
-static double round_trip(const struct way *way, long rounds, int processors)
-{
-	pthread_barrier_t barrier;
-	pthread_barrier_init(&barrier, NULL, 2);
-	struct player players[2] = {
-		{.way = way, .rounds = rounds, .begins = true, .barrier = &barrier},
-		{.way = way, .rounds = rounds, .barrier = &barrier}};
-	players[0].other = &players[1];
-	players[1].other = &players[0];
-	pthread_t first = start_thread(play, &players[0], 0);
-	pthread_t second = start_thread(play, &players[1], processors - 1);
-	pthread_join(first, NULL);
-	pthread_join(second, NULL);
-	pthread_barrier_destroy(&barrier);
-	check(players[0].woken == rounds && players[1].woken == rounds, "a wake is missing");
-	return (double)(players[0].end - players[0].start) / (double)rounds / 1000;
-}
-
-static void run_on_one_core(const void *what, long point, double *values)
-{
+	struct host hosts[2] = {0};
+	struct player players[2] = {0};
+	long rounds = amount(4000);
 	(void)point;
-	values[0] = round_trip(what, amount(4000), 1);
-}
-
-static void run_on_two_cores(const void *what, long point, double *values)
-{
-	(void)point;
-	start_spinners();
-	values[0] = round_trip(what, amount(2000), 2);
-	stop_spinners();
+	for (int i = 0; i < 2; i++) {
+		players[i] = (struct player){.host = &hosts[i],
+			.other = &players[1 - i],
+			.item.context = &players[i],
+			.wakes_left = rounds + (i == 0),
+			.answers_last = i == 1};
+		hosts[i].peer = peer;
+		hosts[i].receiver = (struct receiver){
+			.deliver = on_woken, .wake.context = &players[i], .handles = 1};
+		start_host(&hosts[i], i);
+	}
+	send_to(&hosts[0], &players[0].item);
+	end_hosts(hosts, 2);
+	check(players[0].wakes_left == 0 && players[1].wakes_left == 0, "a wake is missing");
+	values[0] = (double)(players[0].last_ns - players[0].first_ns) / (double)rounds / 1000;
 }
 
 static const struct metric metrics[] = {{"round trip", "us", false}};
-static const long one_point[] = {1};
 
-#define ROUND_TRIP(id, letter, text, where, variants_, reaches_, function)                         \
+#define ROUND_TRIP(id, letter, text, where, variants_, reaches_)                                   \
 	const struct question question_##id = {.name = letter,                                     \
 		.title = text,                                                                     \
-		.how = where,                                                                      \
-		.points = one_point,                                                               \
-		.point_count = 1,                                                                  \
-		.metrics = metrics,                                                                \
-		.metric_count = 1,                                                                 \
-		.variants = variants_,                                                             \
-		.variant_count = COUNT(variants_),                                                 \
-		.reaches = reaches_,                                                               \
-		.reach_count = COUNT(reaches_),                                                    \
-		.run = function,                                                                   \
+		where,                                                                             \
+		ONE_POINT,                                                                         \
+		.metrics = ALL(metrics),                                                           \
+		.variants = ALL(variants_),                                                        \
+		.run = run,                                                                        \
+		.reaches = ALL(reaches_),                                                          \
 		.repeat = 9}
 
 #define FUTEX          "futex(2)"
@@ -105,53 +77,52 @@ static const long one_point[] = {1};
 #define EV_EPOLL_EDGES "ringwake, libev on epoll"
 #define EV_EPOLL       "ev_async, libev on epoll"
 #define UV_EDGES       "ringwake, libuv attached"
-#define ONE_CORE       "both loops pinned to one core, each asleep when it is woken"
-#define TWO_CORES      "one loop a core, SCHED_IDLE spinners keep both cores awake"
+#define SHARED                                                                                     \
+	.how = "both loops pinned to one core, each blocked when it is woken", .placement = ONE_CORE
+#define APART                                                                                      \
+	.how = "one loop a core, SCHED_IDLE spinners keep both cores awake", .placement = TWO_CORES
 
-static const struct variant variants_a[] = {{.name = RINGWAKE, .what = &way_ringwake},
-	{.name = FUTEX, .what = &way_futex}, {.name = "pipe", .what = &way_pipe},
-	{.name = "eventfd + epoll, edge-triggered", .what = &way_eventfd_edge},
-	{.name = "eventfd + epoll + read", .what = &way_eventfd_level},
-	{.name = READ, .what = &way_ring_read},
-	{.name = "FUTEX_WAIT on a ring", .what = &way_ring_futex, NEEDS_FUTEX_WAIT},
-	{.name = "async MSG_RING, locked sender ring", .what = &way_ring_async},
-	{.name = "sync MSG_RING, no library", .what = &way_ring_sync, NEEDS_SYNC_MSG_RING}};
+static const struct variant variants_a[] = {{.name = RINGWAKE, .what = &peer_ringwake},
+	{.name = FUTEX, .what = &peer_futex}, {.name = "pipe", .what = &peer_pipe},
+	{.name = "eventfd + epoll, edge-triggered", .what = &peer_eventfd_edge},
+	{.name = "eventfd + epoll + read", .what = &peer_eventfd_level},
+	{.name = READ, .what = &peer_ring_read},
+	{.name = "FUTEX_WAIT on a ring", .what = &peer_ring_futex, NEEDS_FUTEX_WAIT},
+	{.name = "async MSG_RING, locked sender ring", .what = &peer_ring_async},
+	{.name = "sync MSG_RING, no library", .what = &peer_ring_sync, NEEDS_SYNC_MSG_RING}};
 static const struct reach reaches_a[] = {
 	{.subject = RINGWAKE, .peer = FUTEX, .comparison = AT_MOST, .limit = 1.0},
 	{.subject = RINGWAKE, .peer = READ, .comparison = AT_LEAST, .limit = 1.55}};
-ROUND_TRIP(blocked, "A", "Blocked round trip, bare target", ONE_CORE, variants_a, reaches_a,
-	run_on_one_core);
+ROUND_TRIP(blocked, "A", "Blocked round trip, bare target", SHARED, variants_a, reaches_a);
 
 static const struct variant variants_b[] = {
-	{.name = UV_RING, .what = &way_uv_ring}, {.name = UV, .what = &way_uv}};
+	{.name = UV_RING, .what = &peer_uv_ring}, {.name = UV, .what = &peer_uv}};
 static const struct reach reaches_b[] = {
 	{.subject = UV_RING, .peer = UV, .comparison = AT_LEAST, .limit = 1.5}};
-ROUND_TRIP(uv_ring, "B", "Blocked round trip, libuv loop on the ring", ONE_CORE, variants_b,
-	reaches_b, run_on_one_core);
+ROUND_TRIP(
+	uv_ring, "B", "Blocked round trip, libuv loop on the ring", SHARED, variants_b, reaches_b);
 
 static const struct variant variants_c[] = {
-	{.name = UV_EDGES, .what = &way_uv_attached}, {.name = UV, .what = &way_uv}};
+	{.name = UV_EDGES, .what = &peer_uv_attached}, {.name = UV, .what = &peer_uv}};
 static const struct reach reaches_c[] = {
 	{.subject = UV_EDGES, .peer = UV, .comparison = AT_LEAST, .limit = 1.1}};
-ROUND_TRIP(uv_attached, "C", "Blocked round trip, libuv attached", ONE_CORE, variants_c, reaches_c,
-	run_on_one_core);
+ROUND_TRIP(uv_attached, "C", "Blocked round trip, libuv attached", SHARED, variants_c, reaches_c);
 
-static const struct variant variants_d[] = {{.name = EV_RING_EDGES, EV_WAY(way_ringwake_ev_ring)},
-	{.name = EV_RING, EV_WAY(way_ev_ring)},
-	{.name = EV_EPOLL_EDGES, EV_WAY(way_ringwake_ev_epoll)},
-	{.name = EV_EPOLL, EV_WAY(way_ev_epoll)}};
+static const struct variant variants_d[] = {{.name = EV_RING_EDGES, EV_PEER(peer_ringwake_ev_ring)},
+	{.name = EV_RING, EV_PEER(peer_ev_ring)},
+	{.name = EV_EPOLL_EDGES, EV_PEER(peer_ringwake_ev_epoll)},
+	{.name = EV_EPOLL, EV_PEER(peer_ev_epoll)}};
 static const struct reach reaches_d[] = {
 	{.subject = EV_RING_EDGES, .peer = EV_RING, .comparison = AT_LEAST, .limit = 10},
 	{.subject = EV_EPOLL_EDGES, .peer = EV_EPOLL, .comparison = AT_LEAST, .limit = 1.1}};
-ROUND_TRIP(ev, "D", "Blocked round trip, libev", ONE_CORE, variants_d, reaches_d, run_on_one_core);
+ROUND_TRIP(ev, "D", "Blocked round trip, libev", SHARED, variants_d, reaches_d);
 
-static const struct variant variants_j[] = {{.name = SPIN, .what = &way_ringwake_spin},
-	{.name = UV_RING_SPIN, .what = &way_uv_ring_spin},
-	{.name = RINGWAKE, .what = &way_ringwake}, {.name = LINE, .what = &way_cache_line},
-	{.name = UV, .what = &way_uv}, {.name = FUTEX, .what = &way_futex},
-	{.name = "eventfd + epoll, edge-triggered", .what = &way_eventfd_edge},
-	{.name = READ, .what = &way_ring_read}};
+static const struct variant variants_j[] = {{.name = SPIN, .what = &peer_ringwake_spin},
+	{.name = UV_RING_SPIN, .what = &peer_uv_ring_spin},
+	{.name = RINGWAKE, .what = &peer_ringwake}, {.name = LINE, .what = &peer_cache_line},
+	{.name = UV, .what = &peer_uv}, {.name = FUTEX, .what = &peer_futex},
+	{.name = "eventfd + epoll, edge-triggered", .what = &peer_eventfd_edge},
+	{.name = READ, .what = &peer_ring_read}};
 static const struct reach reaches_j[] = {
 	{.subject = SPIN, .peer = LINE, .comparison = AT_MOST, .limit = 3.0}};
-ROUND_TRIP(spinning, "J", "Round trip across cores", TWO_CORES, variants_j, reaches_j,
-	run_on_two_cores);
+ROUND_TRIP(spinning, "J", "Round trip across cores", APART, variants_j, reaches_j);

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "versions.h"
-
 #include <gnu/libc-version.h>
 #include <liburing.h>
 #include <ringwake/ringwake.h>
-#include <stdio.h>
 #include <uv.h>
 #ifdef HAVE_EV
 #include <ev.h>
@@ -15,88 +12,34 @@
 
 #include "question.h"
 
-static void path(struct library *library)
+static const char *path(void)
 {
 	struct ringwake *target;
 	must(ringwake_open(&target, NULL, NULL), "ringwake_open");
 	enum ringwake_path chosen = ringwake_get_path(target);
 	ringwake_close(target);
-	snprintf(library->version, sizeof library->version, "%s",
-		chosen == RINGWAKE_PATH_MSG_RING ? "msg_ring" : "eventfd");
-	library->name = "path";
+	return chosen == RINGWAKE_PATH_MSG_RING ? "msg_ring" : "eventfd";
 }
 
-static void glibc(struct library *library)
+void print_versions(FILE *text, FILE *json)
 {
-	library->name = "glibc";
-	snprintf(library->version, sizeof library->version, "%s", gnu_get_libc_version());
-}
-
-static void compiler(struct library *library)
-{
-	library->name = "compiler";
-	snprintf(library->version, sizeof library->version, "%s", __VERSION__);
-}
-
-static void uring(struct library *library)
-{
-	library->name = "liburing";
-	snprintf(library->version, sizeof library->version, "%s", LIBURING_PACKAGE);
-}
-
-static void uv(struct library *library)
-{
-	library->name = "libuv";
-	snprintf(library->version, sizeof library->version, "%s", uv_version_string());
-}
-
+	print_member(text, json, "path", path());
+	print_member(text, json, "compiler", __VERSION__);
+	print_member(text, json, "glibc", gnu_get_libc_version());
+	print_member(text, json, "liburing", LIBURING_PACKAGE);
+	print_member(text, json, "libuv", uv_version_string());
 #ifdef HAVE_EV
-static void ev(struct library *library)
-{
-	library->name = "libev";
-	snprintf(library->version, sizeof library->version, "%d.%d", ev_version_major(),
-		ev_version_minor());
-}
-#endif
-
-#ifdef HAVE_GLIB
-static void glib(struct library *library)
-{
-	library->name = "glib";
-	snprintf(library->version, sizeof library->version, "%u.%u.%u", glib_major_version,
-		glib_minor_version, glib_micro_version);
-}
-#endif
-
-#ifdef HAVE_URCU
-static void urcu(struct library *library)
-{
-	library->name = "liburcu";
-	snprintf(library->version, sizeof library->version, "%s", URCU_PACKAGE);
-}
-#endif
-
-static void (*const libraries[])(struct library *) = {
-	path,
-	compiler,
-	glibc,
-	uring,
-	uv,
-#ifdef HAVE_EV
-	ev,
+	char ev[32];
+	snprintf(ev, sizeof ev, "%d.%d", ev_version_major(), ev_version_minor());
+	print_member(text, json, "libev", ev);
 #endif
 #ifdef HAVE_GLIB
-	glib,
+	char glib[48];
+	snprintf(glib, sizeof glib, "%u.%u.%u", glib_major_version, glib_minor_version,
+		glib_micro_version);
+	print_member(text, json, "glib", glib);
 #endif
 #ifdef HAVE_URCU
-	urcu,
+	print_member(text, json, "liburcu", URCU_PACKAGE);
 #endif
-};
-
-bool library_version(unsigned index, struct library *library)
-{
-	if (index >= COUNT(libraries))
-		return false;
-	libraries[index](library);
-	return true;
 }

@@ -11,8 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "machine.h"
-#include "questions.h"
+#include "question.h"
 
 struct child {
 	pid_t process;
@@ -129,21 +128,16 @@ static const struct reach reaches[] = {
 	{.subject = RINGWAKE, .peer = UV, .metric = 0, .comparison = AT_LEAST, .limit = 1.2},
 	{.subject = RINGWAKE, .peer = UV, .metric = 1, .comparison = AT_MOST, .limit = 0.9},
 	{.subject = RINGWAKE, .peer = UV, .metric = 2, .comparison = AT_MOST, .limit = 1}};
-static const long points[] = {1};
 
 #define WEB(id, letter, path, function)                                                            \
 	const struct question question_##id = {.name = letter,                                     \
 		.title = "The example web server, " path,                                          \
 		.how = "wrk with 64 connections on one core, the server on the other",             \
-		.points = points,                                                                  \
-		.point_count = COUNT(points),                                                      \
-		.metrics = metrics,                                                                \
-		.metric_count = COUNT(metrics),                                                    \
-		.variants = variants,                                                              \
-		.variant_count = COUNT(variants),                                                  \
+		ONE_POINT,                                                                         \
+		.metrics = ALL(metrics),                                                           \
+		.variants = ALL(variants),                                                         \
 		.run = function,                                                                   \
-		.reaches = reaches,                                                                \
-		.reach_count = COUNT(reaches)}
+		.reaches = ALL(reaches)}
 
 WEB(web_digest, "I1", "/digest?bytes=64", run_digest);
 WEB(web_healthz, "I2", "/healthz", run_healthz);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-#include "count.h"
+#include "effort.h"
 
 #include <linux/perf_event.h>
 #include <math.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "machine.h"
 
 static int tracepoint(void)
 {
@@ -25,38 +26,42 @@ static int tracepoint(void)
 	return id;
 }
 
-int count_open(void)
+/* Counts this thread's system calls. -1: the kernel refuses. */
+static int open_counter(void)
 {
 	int id = tracepoint();
-	if (id < 0)
-		return -1;
 	struct perf_event_attr attributes = {.type = PERF_TYPE_TRACEPOINT,
 		.size = sizeof attributes,
 		.config = (uint64_t)id,
 		.disabled = 1};
-	long counter = syscall(SYS_perf_event_open, &attributes, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
-	return counter < 0 ? -1 : (int)counter;
+	if (id < 0)
+		return -1;
+	return (int)syscall(SYS_perf_event_open, &attributes, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
 }
 
-void count_start(int counter)
-{
-	if (counter >= 0)
-		ioctl(counter, PERF_EVENT_IOC_ENABLE, 0);
-}
-
-double count_stop(int counter)
+static double read_counter(int counter)
 {
 	uint64_t count;
-	if (counter < 0)
-		return NAN;
 	ioctl(counter, PERF_EVENT_IOC_DISABLE, 0);
 	if (read(counter, &count, sizeof count) != sizeof count || count == 0)
 		return NAN;
-	return (double)count - 1; /* the ioctl that ended it */
+	return (double)count - 1; /* without the ioctl above */
 }
 
-void count_close(int counter)
+void effort_begin(struct effort *effort, bool counts_calls)
 {
-	if (counter >= 0)
-		close(counter);
+	effort->counter = counts_calls ? open_counter() : -1;
+	effort->used_ns = -thread_used_ns();
+	effort->start_ns = now_ns();
+	if (effort->counter >= 0)
+		ioctl(effort->counter, PERF_EVENT_IOC_ENABLE, 0);
+}
+
+void effort_end(struct effort *effort)
+{
+	effort->end_ns = now_ns();
+	effort->calls = effort->counter >= 0 ? read_counter(effort->counter) : NAN;
+	effort->used_ns += thread_used_ns();
+	if (effort->counter >= 0)
+		close(effort->counter);
 }

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* GLib: a GAsyncQueue, and g_main_context_wakeup() for the loop that watches it. */
-#ifdef HAVE_GLIB
 #include <glib.h>
 #include <stdlib.h>
 
-#include "carrier.h"
+#include "peer.h"
 #include "question.h"
 
 struct loop {
 	GMainContext *context;
 	GMainLoop *main;
 	GAsyncQueue *queue;
-	GSource *source;
-	deliver_function deliver;
+	struct source *source;
+	struct receiver receiver;
 };
 
 struct source {
@@ -38,55 +37,55 @@ static gboolean dispatch(GSource *source, GSourceFunc unused, gpointer data)
 	(void)unused;
 	(void)data;
 	while ((item = g_async_queue_try_pop(loop->queue)))
-		loop->deliver(&item->msg);
+		loop->receiver.deliver(&item->msg);
 	return G_SOURCE_CONTINUE;
 }
 
 static GSourceFuncs functions = {.prepare = prepare, .check = has_items, .dispatch = dispatch};
 
-static void *open_queue(deliver_function deliver)
+static struct loop *open_loop(const struct peer *peer, const struct receiver *receiver)
 {
-	struct loop *loop = calloc(1, sizeof *loop);
-	check(loop != NULL, "memory");
-	loop->deliver = deliver;
+	struct loop *loop = allocate(1, sizeof *loop);
+	(void)peer;
+	loop->receiver = *receiver;
 	loop->context = g_main_context_new();
 	loop->main = g_main_loop_new(loop->context, FALSE);
 	loop->queue = g_async_queue_new();
-	loop->source = g_source_new(&functions, sizeof(struct source));
-	((struct source *)loop->source)->loop = loop;
-	g_source_attach(loop->source, loop->context);
+	loop->source = (struct source *)g_source_new(&functions, sizeof *loop->source);
+	loop->source->loop = loop;
+	g_source_attach(&loop->source->source, loop->context);
 	return loop;
 }
 
-static void run(void *argument)
+static void run(struct loop *loop)
 {
-	struct loop *loop = argument;
 	g_main_loop_run(loop->main);
 }
 
-static void stop(void *argument)
+static void stop(struct loop *loop)
 {
-	struct loop *loop = argument;
 	g_main_loop_quit(loop->main);
 }
 
-static void close_queue(void *argument)
+static void close_loop(struct loop *loop)
 {
-	struct loop *loop = argument;
-	g_source_destroy(loop->source);
-	g_source_unref(loop->source);
+	g_source_destroy(&loop->source->source);
+	g_source_unref(&loop->source->source);
 	g_async_queue_unref(loop->queue);
 	g_main_loop_unref(loop->main);
 	g_main_context_unref(loop->context);
 	free(loop);
 }
 
-static void send(void *argument, struct item *item)
+static void send_message(struct loop *loop, struct item *item)
 {
-	struct loop *loop = argument;
 	g_async_queue_push(loop->queue, item);
 	g_main_context_wakeup(loop->context);
 }
 
-const struct carrier carrier_glib = {open_queue, run, stop, close_queue, send, true};
-#endif
+const struct peer peer_glib = {.open = open_loop,
+	.run = run,
+	.stop = stop,
+	.close = close_loop,
+	.send = send_message,
+	.is_slow = true};

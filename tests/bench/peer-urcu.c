@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* liburcu's wait-free queue, with an eventfd that is written only when the queue was empty. */
-#include "carrier.h"
-
-#ifdef HAVE_URCU
-#include <stddef.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "peer.h"
 #include "question.h"
 
 struct loop {
@@ -15,25 +12,24 @@ struct loop {
 	struct cds_wfcq_head head;
 	struct cds_wfcq_tail taken_tail;
 	struct cds_wfcq_head taken_head;
+	struct receiver receiver;
 	int eventfd;
-	deliver_function deliver;
 	bool stopped;
 };
 
-static void *open_queue(deliver_function deliver)
+static struct loop *open_queue(const struct peer *peer, const struct receiver *receiver)
 {
-	struct loop *loop = calloc(1, sizeof *loop);
-	check(loop != NULL, "memory");
-	loop->deliver = deliver;
+	struct loop *loop = allocate(1, sizeof *loop);
+	(void)peer;
+	loop->receiver = *receiver;
 	cds_wfcq_init(&loop->head, &loop->tail);
 	cds_wfcq_init(&loop->taken_head, &loop->taken_tail);
 	loop->eventfd = (int)must(eventfd(0, EFD_CLOEXEC), "eventfd");
 	return loop;
 }
 
-static void run(void *argument)
+static void run(struct loop *loop)
 {
-	struct loop *loop = argument;
 	uint64_t value;
 	while (!loop->stopped) {
 		must(read(loop->eventfd, &value, sizeof value), "read");
@@ -42,32 +38,30 @@ static void run(void *argument)
 			struct cds_wfcq_node *node;
 			while ((node = __cds_wfcq_dequeue_blocking(
 					&loop->taken_head, &loop->taken_tail)))
-				loop->deliver(&caa_container_of(node, struct item, node)->msg);
+				loop->receiver.deliver(
+					&caa_container_of(node, struct item, node)->msg);
 		}
 	}
 }
 
-static void stop(void *argument)
+static void stop(struct loop *loop)
 {
-	struct loop *loop = argument;
 	loop->stopped = true;
 }
 
-static void close_queue(void *argument)
+static void close_queue(struct loop *loop)
 {
-	struct loop *loop = argument;
 	close(loop->eventfd);
 	free(loop);
 }
 
-static void send(void *argument, struct item *item)
+static void send_message(struct loop *loop, struct item *item)
 {
-	struct loop *loop = argument;
 	uint64_t one = 1;
 	cds_wfcq_node_init(&item->node);
 	if (!cds_wfcq_enqueue(&loop->head, &loop->tail, &item->node))
 		must(write(loop->eventfd, &one, sizeof one), "write");
 }
 
-const struct carrier carrier_urcu = {open_queue, run, stop, close_queue, send, false};
-#endif
+const struct peer peer_urcu = {
+	.open = open_queue, .run = run, .stop = stop, .close = close_queue, .send = send_message};

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/* A bare target: its own ring, its own wait, and a pool of workers. */
+#include <stdlib.h>
+
+#include "peer.h"
+#include "question.h"
+
+struct loop {
+	struct ringwake *target;
+	struct ringwake_pool *pool;
+	struct receiver receiver;
+	bool stopped;
+};
+
+static struct loop *open_target(const struct peer *peer, const struct receiver *receiver)
+{
+	struct loop *loop = allocate(1, sizeof *loop);
+	loop->receiver = *receiver;
+	struct ringwake_params params = {.spin_ns = peer->spin_ns};
+	must(ringwake_open(&loop->target, NULL, &params), "ringwake_open");
+	return loop;
+}
+
+static struct loop *open_pool(const struct peer *peer, const struct receiver *receiver)
+{
+	struct loop *loop = open_target(peer, receiver);
+	struct ringwake_pool_params params = {.threads = WORKERS, .spin_ns = peer->spin_ns};
+	must(ringwake_pool_open(&loop->pool, &params), "ringwake_pool_open");
+	return loop;
+}
+
+static void run(struct loop *loop)
+{
+	while (!loop->stopped)
+		must(ringwake_wait(loop->target, -1), "ringwake_wait");
+}
+
+static void stop(struct loop *loop)
+{
+	loop->stopped = true;
+}
+
+static void close_target(struct loop *loop)
+{
+	if (loop->pool)
+		ringwake_pool_close(loop->pool, RINGWAKE_POOL_FINISH);
+	ringwake_close(loop->target);
+	free(loop);
+}
+
+static void send_message(struct loop *loop, struct item *item)
+{
+	item->msg.fn = loop->receiver.deliver;
+	must(ringwake_send(loop->target, &item->msg), "ringwake_send");
+}
+
+static void on_worker(struct ringwake_work *work)
+{
+	(void)work;
+	run_job();
+}
+
+static void on_done(struct ringwake_work *work, int status)
+{
+	check(status == 0, "work was cancelled");
+	end_job((struct job *)work);
+}
+
+static void submit(struct loop *loop, struct job *job)
+{
+	must(ringwake_pool_submit(loop->pool, loop->target, &job->work, on_worker, on_done),
+		"ringwake_pool_submit");
+}
+
+#define PEER(open_, spin)                                                                          \
+	{                                                                                          \
+		.open = (open_), .run = run, .stop = stop, .close = close_target,                  \
+		.send = send_message, .submit = submit, .spin_ns = (spin)                          \
+	}
+
+const struct peer peer_ringwake = PEER(open_target, 0);
+const struct peer peer_ringwake_spin = PEER(open_target, SPIN_NS);
+const struct peer peer_ringwake_spin_20us = PEER(open_target, 20000);
+const struct peer peer_ringwake_pool = PEER(open_pool, 0);
+const struct peer peer_ringwake_pool_spin = PEER(open_pool, SPIN_NS);
