@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "machine.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -62,6 +63,23 @@ void pin(int index)
 	must(-pthread_setaffinity_np(pthread_self(), sizeof set, &set), "pthread_setaffinity_np");
 }
 
+/* Also the workers that libuv and ringwake keep from an earlier question. */
+static void pin_all_threads(void)
+{
+	cpu_set_t set;
+	struct dirent *entry;
+	DIR *threads = opendir("/proc/self/task");
+	check(threads != NULL, "/proc/self/task");
+	set_of(-1, &set);
+	while ((entry = readdir(threads))) {
+		pid_t id =
+			atoi(entry->d_name); /* 0, this thread, for the directory's own entries */
+		check(sched_setaffinity(id, sizeof set, &set) == 0 || errno == ESRCH,
+			"sched_setaffinity");
+	}
+	closedir(threads);
+}
+
 pthread_t start_thread(void *(*run)(void *argument), void *argument, int index)
 {
 	pthread_t thread;
@@ -96,7 +114,7 @@ static void *spin(void *unused)
 void begin_placement(enum placement placement)
 {
 	one_core = placement == ONE_CORE;
-	pin(-1);
+	pin_all_threads();
 	if (placement != TWO_CORES)
 		return;
 	atomic_store(&spinning, true);
@@ -107,7 +125,7 @@ void begin_placement(enum placement placement)
 void end_placement(enum placement placement)
 {
 	one_core = false;
-	pin(-1);
+	pin_all_threads();
 	if (placement != TWO_CORES)
 		return;
 	atomic_store(&spinning, false);
