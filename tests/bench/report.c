@@ -172,6 +172,8 @@ static void print_reach(FILE *file, const struct samples *samples, const struct 
 		if (!applies(reach, question->points[point]))
 			continue;
 		collect_reach(samples, reach, point, &series);
+		if (isnan(series.median))
+			continue;
 		fprintf(file, "  %-7s %s: %s", holds(reach, series.median) ? "reached" : "SHORT",
 			metric->name, reach->subject);
 		if (reach->comparison == AT_MOST)
@@ -263,11 +265,13 @@ static void json_reach(FILE *file, const struct samples *samples, const struct r
 	static const char *const comparisons[] = {"at most", "at least", "below"};
 	double values[samples->rounds];
 	struct series series = {.values = values};
+	collect_reach(samples, reach, point, &series);
+	if (isnan(series.median))
+		return;
 	json_begin(file, samples, "reach", reach->metric, point, first);
 	fprintf(file, ", \"subject\": \"%s\"", reach->subject);
 	if (reach->peer)
 		fprintf(file, ", \"peer\": \"%s\"", reach->peer);
-	collect_reach(samples, reach, point, &series);
 	fprintf(file, ", \"comparison\": \"%s\", \"limit\": %g, \"reached\": %s",
 		comparisons[reach->comparison], reach->limit,
 		holds(reach, series.median) ? "true" : "false");
