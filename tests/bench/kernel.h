@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the kernel that runs offers; each is asked once. */
+/* Features of the running kernel. Each is probed once. */
 #ifndef KERNEL_H
 #define KERNEL_H
 

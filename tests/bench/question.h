@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A question is a table of variants that do the same work in different ways. All variants run in
- * every round, each round in another order; what is reported are medians over the rounds, and for
- * ratios the median of the rounds' ratios, so that what disturbs the machine for a while disturbs
- * both sides.
+ * every round, each round in another order. The report has medians over the rounds, and for ratios
+ * the median of the rounds' ratios, so that a disturbance of some rounds affects both sides.
  */
 #ifndef QUESTION_H
 #define QUESTION_H
@@ -22,19 +21,19 @@ struct metric {
 };
 
 /*
- * One way to do it. Without what, or where possible says no, it is left out, and the table says
- * what it would need.
+ * One way to do the work. If what is NULL or possible() returns false, the variant is left out and
+ * the table says what it needs.
  */
 struct variant {
 	const char *name;
-	const void *what;
+	const void *what; /* passed to the question's run() */
 	const char *needs;
 	bool (*possible)(void); /* NULL: always */
 };
 
 bool is_possible(const struct variant *variant);
 
-/* What the figures have to reach: one metric of subject against peer, point by point. */
+/* A goal: one metric of subject compared with the same metric of peer, at each point. */
 enum comparison {
 	AT_MOST,  /* subject / peer */
 	AT_LEAST, /* as many times better than the peer */
@@ -63,9 +62,7 @@ struct question {
 	unsigned metric_count;
 	const struct variant *variants;
 	unsigned variant_count;
-	/*
-	 * Does one sample at a point, with what, and writes a value for each metric. It checks that
-	 * all the work was done.
+	/* Does the work once, checks that all of it was done, and writes a value for each metric.
 	 */
 	void (*run)(const void *what, long point, double *values);
 	const struct reach *reaches;
@@ -90,12 +87,12 @@ extern const struct question question_busy, question_handles, question_jobs, que
 extern const struct question question_web_digest, question_web_healthz;
 extern const struct question question_idle, question_memory;
 
-/* How much work a sample does: count, or a tenth of it with --quick. */
+/* Returns count, or a tenth of it with --quick. */
 long amount(long count);
 
-#define SPIN_NS 50000 /* of the variants that spin; F has its own */
+#define SPIN_NS 50000 /* of the variants that spin, except in F */
 
-/* Ends the program with a message if a variant has not done its work. */
+/* Ends the program with a message if the condition is false. */
 void check(bool condition, const char *what);
 
 /* Returns the value, or ends the program with a message if it is negative. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Samples in, medians and ratios out: as a table, and as JSON with one record a line. */
+/* Prints medians and ratios of samples, as a table and as JSON with one record a line. */
 #ifndef REPORT_H
 #define REPORT_H
 
@@ -21,7 +21,7 @@ void samples_free(struct samples *samples);
 
 void print_table(FILE *file, const struct samples *samples);
 
-/* Elements of an array; *first is set at the first and cleared by it. */
+/* Prints elements of an array. Set *first before the first element; the function clears it. */
 void print_json(FILE *file, const struct samples *samples, bool *first);
 
 #endif
