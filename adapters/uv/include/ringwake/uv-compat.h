@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Include this in the place of <uv.h>, or before it, and source written for libuv runs on ringwake
- * as it is: uv_async_t handles are signalled through the loop's io_uring, and uv_queue_work() runs
- * on ringwake's workers. The types stay libuv's. A loop gets its target with its first async handle
- * or work, and gives it up in uv_loop_close().
+ * Include this header instead of <uv.h>, or before it, and source written for libuv runs on
+ * ringwake unchanged: uv_async_t handles are signalled through the loop's io_uring, and
+ * uv_queue_work() uses ringwake's workers. The types remain libuv's. A loop gets its target with
+ * its first async handle or work, and loses it in uv_loop_close().
  *
- * Define RINGWAKE_UV_RUN_ON_RING before, and uv_run() is ringwake_uv_run().
- * Define RINGWAKE_UV_KEEP_WORK before, and uv_queue_work() stays libuv's: for a program that counts
- * on its work and libuv's own (file system, name look-ups) sharing one set of workers.
+ * Define RINGWAKE_UV_RUN_ON_RING before the include to make uv_run() ringwake_uv_run(). Define
+ * RINGWAKE_UV_KEEP_WORK before the include to keep libuv's uv_queue_work(), for a program that
+ * needs its own work and libuv's (file system, name look-ups) on the same workers.
  *
- * Parts of a program that were compiled without the header can share loops and handles with those
- * that were compiled with it; their sends take libuv's own way.
+ * Parts of a program that are compiled without this header can share loops and handles with parts
+ * that are compiled with it. Their sends go through libuv, at libuv's cost.
  */
 #ifndef RINGWAKE_UV_COMPAT_H
 #define RINGWAKE_UV_COMPAT_H
@@ -22,12 +22,13 @@ extern "C" {
 #endif
 
 /*
- * The loop's target, for all else that ringwake offers; it is attached if it is not yet. Loop
- * thread. Errors as ringwake_uv_attach() but for UV_EBUSY.
+ * Loop thread. Finds the loop's target, for functions of <ringwake/uv.h>. Attaches the loop if it
+ * has none.
+ * Errors: as ringwake_uv_attach(), without UV_EBUSY.
  */
 int ringwake_uv_of_loop(struct ringwake_uv **out, uv_loop_t *loop);
 
-/* As the functions of libuv whose place they take. */
+/* Each of these behaves as the libuv function that it replaces. */
 int ringwake_uv_compat_async_init(uv_loop_t *loop, uv_async_t *handle, uv_async_cb cb);
 int ringwake_uv_compat_async_send(uv_async_t *handle);
 int ringwake_uv_compat_queue_work(
