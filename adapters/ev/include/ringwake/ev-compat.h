@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Include it instead of <ev.h>, or before <ev++.h>, and source that uses ev_async runs on ringwake
- * unchanged. A loop is attached when the first ev_async of it is started, and detached by
- * ev_loop_destroy(). If it cannot be attached because there is no memory or no descriptor, the
- * program ends with a message, as it does if libev cannot make its own.
+ * Include this header instead of <ev.h>, or before <ev++.h>, and source that uses ev_async runs on
+ * ringwake unchanged. A loop is attached when its first ev_async is started, and detached by
+ * ev_loop_destroy(). If a loop cannot be attached, the program prints a message and aborts, as
+ * libev does if it has no memory.
  */
 #ifndef RINGWAKE_EV_COMPAT_H
 #define RINGWAKE_EV_COMPAT_H
@@ -15,12 +15,13 @@ extern "C" {
 #endif
 
 /*
- * The loop's target, for all else that ringwake offers; it is attached if it is not yet. Loop
- * thread. Errors as ringwake_ev_attach() but for -EBUSY.
+ * Loop thread. Finds the loop's target, for functions of <ringwake/ev.h>. Attaches the loop if it
+ * has none.
+ * Errors: as ringwake_ev_attach(), without -EBUSY.
  */
 int ringwake_ev_of_loop(struct ringwake_ev **out, struct ev_loop *loop);
 
-/* As the functions of libev whose place they take. */
+/* Each of these behaves as the libev function that it replaces. */
 void ringwake_ev_compat_start(struct ev_loop *loop, ringwake_ev_async *async);
 void ringwake_ev_compat_stop(struct ev_loop *loop, ringwake_ev_async *async);
 void ringwake_ev_compat_send(struct ev_loop *loop, ringwake_ev_async *async);

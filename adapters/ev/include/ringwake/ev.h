@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ringwake for libev: a loop that any thread wakes through an io_uring.
+ * ringwake for libev: any thread wakes a libev loop through an io_uring.
  *
- * Functions that return int return 0 or a negative errno value, and leave errno as it was.
+ * A function that returns int returns 0 on success and a negative errno value on failure, and
+ * preserves errno. Each comment gives a summary, the threads that may call the function, and its
+ * errors. The manual page of the function says the rest; start at ringwake_ev_attach(3).
  */
 #ifndef RINGWAKE_EV_H
 #define RINGWAKE_EV_H
@@ -15,52 +17,47 @@
 extern "C" {
 #endif
 
-/* A libev loop with a target attached. One loop has at most one. */
+/* A libev loop with a target. A loop has at most one target. */
 struct ringwake_ev;
 
-/* As ev_set_loop_release_cb() has it. */
+/* The type of the callbacks of ev_set_loop_release_cb(). */
 typedef void (*ringwake_ev_wait_cb)(struct ev_loop *loop);
 
 /*
- * Loop thread, or before the loop runs. Any backend, default and dynamic loops. The target is armed
- * and disarmed around each wait of the loop, so ev_run() stays as it is; the helper watchers do not
- * keep the loop alive. params as for ringwake_open(); NULL: defaults. ev_loop_destroy() detaches,
- * whatever is still started or outstanding.
- * -EBUSY   the loop has a target already
- * or an error of ringwake_open().
+ * Loop thread, or before the loop runs. Opens a target for the loop, which may have any backend.
+ * ev_run() stays as it is. params may be NULL; its members are those of ringwake_open().
+ * ev_loop_destroy() detaches.
+ * Errors: -EBUSY, -ENOMEM, -EMFILE, -ENFILE, and the others of ringwake_open().
  */
 int ringwake_ev_attach(
 	struct ringwake_ev **out, struct ev_loop *loop, const struct ringwake_params *params);
 
 /*
- * Loop thread. Closes the target: messages that were accepted are delivered before it returns.
- * Their callbacks may call any function, but find no loop to start asyncs or work on.
- * -EBUSY     async watchers are started, or work is outstanding
- * -EALREADY  such a callback has called it
+ * Loop thread. Runs the callbacks of all accepted messages and closes the target.
+ * Errors: -EBUSY, -EALREADY.
  */
 int ringwake_ev_detach(struct ringwake_ev *attached);
 
 /*
- * Loop thread. As ev_set_loop_release_cb(), which this header replaces by it: an attached loop
- * needs libev's two callbacks for itself, and calls these inside. Before or after
- * ringwake_ev_attach().
+ * Loop thread, before or after ringwake_ev_attach(). Replaces ev_set_loop_release_cb(), because an
+ * attached loop uses libev's two callbacks. The adapter calls release before the wait of the loop
+ * and acquire after it.
  */
 void ringwake_ev_set_loop_release_cb(
 	struct ev_loop *loop, ringwake_ev_wait_cb release, ringwake_ev_wait_cb acquire);
 #define ev_set_loop_release_cb ringwake_ev_set_loop_release_cb
 
 /*
- * Any thread. The loop's target, for ringwake_send() and all else; its callbacks run as those of a
- * watcher of priority EV_MAXPRI do. It lives until ringwake_ev_detach(). In a forked child the loop
- * gets a new one when it first runs after ev_loop_fork(); sends to the old one return -EOWNERDEAD.
+ * Any thread. The loop's target, for ringwake_send() and the other functions of the core. It lives
+ * until ringwake_ev_detach(). In a forked child the loop gets a new one when it first runs after
+ * ev_loop_fork().
  */
 struct ringwake *ringwake_ev_target(struct ringwake_ev *attached);
 
 /*
  * The counterpart of ev_async. It starts with the members that every watcher has: ev_is_active(),
  * ev_is_pending(), ev_priority(), ev_set_priority(), ev_cb(), ev_set_cb(), ev_feed_event(),
- * ev_clear_pending(), ev_invoke() and data work on it. The callback gets EV_ASYNC, with the
- * watcher's priority.
+ * ev_clear_pending(), ev_invoke() and data work on it. The callback gets EV_ASYNC.
  */
 typedef struct ringwake_ev_async ringwake_ev_async;
 struct ringwake_ev_doorbell;
@@ -69,93 +66,95 @@ struct ringwake_ev_async {
 
 	/* private */
 	struct ringwake_event event;
-	ringwake_ev_async *previous, *next;    /* among the started */
-	ringwake_ev_async *next_noted, **link; /* among those whose messages have arrived */
+	ringwake_ev_async *previous, *next;    /* in the list of started watchers */
+	ringwake_ev_async *next_noted, **link; /* in the list of sends that the loop has taken */
 #if __cplusplus >= 201103L
-	struct ringwake_ev_doorbell *doorbell = 0; /* an ev::async is not told to set itself up */
+	struct ringwake_ev_doorbell *doorbell = 0; /* ev::async has no call that would set it */
 	unsigned sent = 0;
 #elif defined __cplusplus
 	struct ringwake_ev_doorbell *doorbell;
 	unsigned sent;
 #else
-	_Atomic(struct ringwake_ev_doorbell *) doorbell; /* since the first start */
-	_Atomic unsigned sent;                           /* and not noted by the loop */
+	_Atomic(struct ringwake_ev_doorbell *) doorbell; /* set by the first start */
+	_Atomic unsigned sent;                           /* 1 until the loop takes the send */
 #endif
 	void *reserved[2];
 };
 
 typedef void (*ringwake_ev_async_cb)(struct ev_loop *loop, ringwake_ev_async *async, int revents);
 
-/* Any thread, before the first start. set is the part of init that ev_init() does not do. */
+/*
+ * Any thread, before the first start. ringwake_ev_async_init() calls ev_init() and
+ * ringwake_ev_async_set().
+ */
 void ringwake_ev_async_init(ringwake_ev_async *async, ringwake_ev_async_cb cb);
 void ringwake_ev_async_set(ringwake_ev_async *async);
 
 /*
- * Loop thread. Between the two the watcher keeps the loop alive, unless ev_unref() says otherwise.
- * stop waits, parked, for a send under way in another thread; after it the callback does not run,
- * and the memory may be freed once no other thread can begin a send.
+ * Loop thread. Starts the watcher, which keeps the loop alive until it is stopped. Does nothing if
+ * the watcher is started.
  */
 void ringwake_ev_async_start(struct ringwake_ev *attached, ringwake_ev_async *async);
+
+/*
+ * Loop thread. Stops the watcher. Blocks for a send that another thread has begun. The callback
+ * does not run afterwards. The memory may be freed once no other thread can begin a send.
+ */
 void ringwake_ev_async_stop(ringwake_ev_async *async);
 
 /*
- * Any thread, any signal handler. The callback runs at least once after the call; sends before it
- * runs are coalesced. Callbacks run in libev's order: by priority, then as the watchers were
- * started.
- * -ECANCELED    the watcher is not started
- * -EOWNERDEAD   a forked child whose loop has not run yet; the callback runs there if
- *               ev_loop_fork() was called
- * otherwise as ringwake_event_send().
+ * Any thread, any signal handler. The callback runs at least once after the call. Several sends
+ * before the callback runs make one call of it.
+ * Errors: -ECANCELED, -EOWNERDEAD, and those of the doorbell; see ringwake_event_send().
  */
 int ringwake_ev_async_send(ringwake_ev_async *async);
 
-/* Loop thread. Sent, and not noted by the loop yet; also if the send was refused. */
+/*
+ * Loop thread. True if the watcher was sent and the loop has not taken the send yet, also if the
+ * send was refused.
+ */
 bool ringwake_ev_async_pending(const ringwake_ev_async *async);
 
 /*
- * Work for a pool, whose completion is an event of the loop. The memory is the caller's again when
- * cb is called. It starts with the members of every watcher too: set the priority before the work
- * is queued, and data at any time. Active means queued and not completed.
+ * Work for a pool. Its completion is an event of the loop. The caller owns the memory, usually as a
+ * member of a larger structure. From a successful ringwake_ev_queue_work() until cb is called, it
+ * belongs to the pool. It starts with the members that every watcher has. ev_is_active() is true
+ * while the work is outstanding.
  */
 typedef struct ringwake_ev_work ringwake_ev_work;
 struct ringwake_ev_work {
 	EV_WATCHER(ringwake_ev_work)
 
-	int status; /* for cb: 0, or -ECANCELED and run was never called */
+	int status; /* for cb: 0, or -ECANCELED if run was never called */
 
 	/* private */
 	void (*run)(ringwake_ev_work *work);
 	struct ringwake_work work;
 	struct ringwake_ev *attached;
-	ringwake_ev_work *next; /* among those whose messages have arrived */
+	ringwake_ev_work *next; /* in the list of completed work */
 	void *reserved[2];
 };
 
 typedef void (*ringwake_ev_work_cb)(struct ev_loop *loop, ringwake_ev_work *work, int revents);
 
 /*
- * Any thread, before the work is queued. run is called on a worker, then cb on the loop's thread,
- * with EV_CUSTOM.
+ * Any thread, before the work is queued. run runs on a worker, then cb on the loop's thread, with
+ * EV_CUSTOM.
  */
 void ringwake_ev_work_init(
 	ringwake_ev_work *work, void (*run)(ringwake_ev_work *work), ringwake_ev_work_cb cb);
 
 /*
- * Loop thread. libev has no workers of its own: one pool may serve all loops. Close it before the
- * loops are detached or destroyed, or after its work is done. Work keeps the loop alive until its
- * completion. Work that is outstanding when the process forks stays the parent's.
- * -EBUSY        the work is queued already
- * -ECANCELED    the pool is closing, or the loop is being detached
- * -EOWNERDEAD   this process is a fork of the one that opened the pool, or the loop has not run in
- *               it yet
+ * Loop thread. Queues the work on this pool, which may serve several loops. Outstanding work keeps
+ * the loop alive.
+ * Errors: -EBUSY, -ECANCELED, -EOWNERDEAD.
  */
 int ringwake_ev_queue_work(
 	struct ringwake_ev *attached, struct ringwake_pool *pool, ringwake_ev_work *work);
 
 /*
- * Loop thread. Takes back work that has not been started: cb is called with status -ECANCELED.
- * -EBUSY       it runs, has run, or was not queued
- * -EOWNERDEAD  this process is a fork of the one that opened the pool
+ * Loop thread. Cancels work that no worker has started: cb is called with status -ECANCELED.
+ * Errors: -EBUSY, -EOWNERDEAD.
  */
 int ringwake_ev_cancel(struct ringwake_pool *pool, ringwake_ev_work *work);
 
