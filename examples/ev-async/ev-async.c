@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A libev loop that a thread wakes: the watcher says that there is news, a lock guards it. */
+/* A thread wakes a libev loop. The watcher signals that there is news; a lock protects the news. */
 #include <pthread.h>
 #include <ringwake/ev.h>
 #include <stdio.h>
@@ -22,7 +22,7 @@ static void *write_some(void *argument)
 	return NULL;
 }
 
-/* Runs once or more after each send, not once for each. */
+/* Runs at least once after each send, but not once for each send. */
 static void on_news(struct ev_loop *loop, ringwake_ev_async *async, int revents)
 {
 	static int callbacks;
@@ -34,7 +34,7 @@ static void on_news(struct ev_loop *loop, ringwake_ev_async *async, int revents)
 	pthread_mutex_unlock(&lock);
 	if (read_so_far == 1000) {
 		printf("1000 sends, %d callback%s\n", callbacks, callbacks == 1 ? "" : "s");
-		ringwake_ev_async_stop(async); /* nothing is left that keeps the loop alive */
+		ringwake_ev_async_stop(async); /* so nothing keeps the loop alive */
 	}
 }
 

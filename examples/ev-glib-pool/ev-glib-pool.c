@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A thread pool that exists already, here GLib's, and a libev loop. All that such a pool needs is a
- * hook to call when it has results, from whichever thread: that is want_poll() below. The loop then
- * collects the results, in on_results(). libeio's eio_init() takes just such a function.
+ * Connects an existing thread pool, here GLib's, to a libev loop. The pool's threads must call a
+ * function when they have results: want_poll() below. The loop then collects the results in
+ * on_results(). libeio's eio_init() takes such a function.
  */
 #include <glib.h>
 #include <ringwake/ev.h>
@@ -19,7 +19,7 @@ static void want_poll(void)
 	ringwake_ev_async_send(&ready);
 }
 
-/* A thread of the pool. */
+/* Runs on a thread of the pool. */
 static void digest(gpointer data, gpointer context)
 {
 	(void)context;
@@ -28,7 +28,7 @@ static void digest(gpointer data, gpointer context)
 	want_poll();
 }
 
-/* The loop's thread. */
+/* Runs on the loop's thread. */
 static void on_results(struct ev_loop *loop, ringwake_ev_async *async, int revents)
 {
 	static int collected, callbacks;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Work on other threads, answers as events of a libev loop: how many primes are there? */
+/* Counts primes on other threads. Each completion is an event of a libev loop. */
 #include <ringwake/ev.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 enum { PARTS = 20, PART = 10000 };
 
 struct part {
-	ringwake_ev_work work; /* first, so that a pointer to one is a pointer to the other */
+	ringwake_ev_work work; /* first, so a pointer to it is a pointer to the whole */
 	unsigned from, primes;
 };
 
@@ -22,7 +22,7 @@ static bool is_prime(unsigned number)
 	return number > 1;
 }
 
-/* A worker. */
+/* Runs on a worker. */
 static void count(ringwake_ev_work *work)
 {
 	struct part *part = (struct part *)work;
@@ -30,7 +30,7 @@ static void count(ringwake_ev_work *work)
 		part->primes += is_prime(i);
 }
 
-/* The loop's thread: nothing here needs a lock. */
+/* Runs on the loop's thread, so it needs no lock. */
 static void on_counted(struct ev_loop *loop, ringwake_ev_work *work, int revents)
 {
 	(void)loop;
@@ -57,7 +57,7 @@ int main(void)
 		ringwake_ev_work_init(&parts[i].work, count, on_counted);
 		ringwake_ev_queue_work(attached, pool, &parts[i].work);
 	}
-	ev_run(loop, 0); /* until all of it is done */
+	ev_run(loop, 0); /* returns when all work is done */
 	printf("%u primes below %d\n", total, PARTS * PART);
 	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
 	ringwake_ev_detach(attached);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Work on other threads, answers on the loop: sums of squares, in parts. */
+/* Runs work on other threads and takes the results on the loop: sums of squares, in parts. */
 #include <ringwake/pool.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,14 +7,14 @@
 enum { PARTS = 16, PART = 100000 };
 
 struct part {
-	struct ringwake_work work; /* first, so that a pointer to one is a pointer to the other */
+	struct ringwake_work work; /* first, so a pointer to it is a pointer to the whole */
 	unsigned long from, sum;
 };
 
 static unsigned long total;
 static int finished;
 
-/* A worker. */
+/* Runs on a worker. */
 static void add_up(struct ringwake_work *work)
 {
 	struct part *part = (struct part *)work;
@@ -22,7 +22,7 @@ static void add_up(struct ringwake_work *work)
 		part->sum += i * i;
 }
 
-/* The loop's thread: nothing here needs a lock. */
+/* Runs on the loop's thread, so it needs no lock. */
 static void on_sum(struct ringwake_work *work, int status)
 {
 	if (status == 0)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The application's own io_uring: its completions and its wakes come from one wait. */
+/* A target on the application's own io_uring: one wait returns completions and wakes. */
 #include <liburing.h>
 #include <pthread.h>
 #include <ringwake/ringwake.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Of linux/io_uring.h since 6.15. Older headers do not name them. */
+/* linux/io_uring.h has these since Linux 6.15; older headers do not. */
 #define FEATURE_NO_IOWAIT (1U << 17)
 #define ENTER_NO_IOWAIT   (1U << 7)
 
@@ -35,7 +35,7 @@ static void prepare_timeout(struct io_uring *ring, struct __kernel_timespec *int
 	io_uring_sqe_set_data64(sqe, 1);
 }
 
-/* The flag keeps the kernel from counting an idle loop as one that waits for I/O. */
+/* With the flag the kernel does not count an idle loop as waiting for I/O. */
 static void wait_for_completion(struct io_uring *ring)
 {
 	unsigned flags = IORING_ENTER_GETEVENTS;
@@ -44,7 +44,7 @@ static void wait_for_completion(struct io_uring *ring)
 	io_uring_enter(ring->ring_fd, 0, 1, flags, NULL);
 }
 
-/* Marks all completions as seen; returns how many were the application's. */
+/* Marks all completions as seen. Returns how many were the application's. */
 static int reap(struct io_uring *ring, const struct ringwake *target)
 {
 	struct io_uring_cqe *cqe;
@@ -78,7 +78,7 @@ int main(void)
 		return 1;
 	prepare_timeout(&ring, &interval);
 	for (int timeouts = 0; timeouts < 3 || messages < 3;) {
-		/* Not armed: messages are there, so the loop must not block. */
+		/* If arm fails, messages wait, so the loop must not block. */
 		bool armed = ringwake_arm(target);
 		io_uring_submit(&ring);
 		if (armed)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A thread that owns no ring hands messages to a loop that sleeps. */
+/* A thread without a ring sends messages to a loop that is blocked. */
 #include <pthread.h>
 #include <ringwake/ringwake.h>
 #include <stdio.h>
@@ -7,13 +7,13 @@
 #include <string.h>
 
 struct greeting {
-	struct ringwake_msg msg; /* first, so that a pointer to one is a pointer to the other */
+	struct ringwake_msg msg; /* first, so a pointer to it is a pointer to the whole */
 	int number;
 };
 
 static int received;
 
-/* Runs on the loop's thread; the memory is ours again. */
+/* Runs on the loop's thread. The memory belongs to the callback from here on. */
 static void on_greeting(struct ringwake_msg *msg)
 {
 	struct greeting *greeting = (struct greeting *)msg;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Threads report their progress to a libuv loop, which is woken only when it sleeps. */
+/* Threads report their progress to a libuv loop. They wake the loop only if it is blocked. */
 #include <pthread.h>
 #include <ringwake/uv.h>
 #include <stdatomic.h>
@@ -9,8 +9,7 @@
 enum { THREADS = 3, STEPS = 200000 };
 
 struct task {
-	ringwake_uv_async_t
-		progress; /* first, so that a pointer to one is a pointer to the other */
+	ringwake_uv_async_t progress; /* first, so a pointer to it is a pointer to the whole */
 	_Atomic unsigned done;
 	unsigned reports;
 };
@@ -26,7 +25,7 @@ static void *work(void *argument)
 	return NULL;
 }
 
-/* The loop's thread. Sends that came meanwhile are one call. */
+/* Runs on the loop's thread. Several sends before it runs make one call. */
 static void on_progress(ringwake_uv_async_t *async)
 {
 	struct task *task = (struct task *)async;
@@ -55,7 +54,7 @@ int main(void)
 			"ringwake_uv_async_init");
 		check(-pthread_create(&threads[i], NULL, work, &tasks[i]), "pthread_create");
 	}
-	uv_run(loop, UV_RUN_DEFAULT); /* until all handles are closed */
+	uv_run(loop, UV_RUN_DEFAULT); /* returns when all handles are closed */
 
 	unsigned reports = 0;
 	for (int i = 0; i < THREADS; i++) {

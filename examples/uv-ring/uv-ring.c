@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A libuv loop asleep on its io_uring, which the program uses as well: one request accepts all
- * connections, and one for each receives all that comes. The clients are libuv's own handles, on
- * the same loop.
+ * A libuv loop that blocks in its io_uring. The program uses the same ring: one request accepts all
+ * connections, and one request for each connection receives all its data. The clients are libuv's
+ * own handles on the same loop.
  */
 #include <liburing.h>
 #include <netinet/in.h>
@@ -15,7 +15,7 @@
 
 enum { CLIENTS = 4, BUFFERS = 16, BUFFER = 4096, GROUP = 1 };
 
-/* Each is a member of what its callback is about, and the first one there. */
+/* The request is the first member, so a pointer to it is a pointer to the connection. */
 struct connection {
 	ringwake_uv_request_t receive;
 	int fd;
@@ -65,7 +65,7 @@ static void receive(struct connection *connection)
 	ringwake_uv_request_start(attached, sqe, &connection->receive, on_received);
 }
 
-/* Runs for each piece that arrives; without IORING_CQE_F_MORE it was the request's last. */
+/* Runs for each piece of data. Without IORING_CQE_F_MORE the request has ended. */
 static void on_received(ringwake_uv_request_t *request, int result, unsigned flags)
 {
 	struct connection *connection = (struct connection *)request;
@@ -80,7 +80,7 @@ static void on_received(ringwake_uv_request_t *request, int result, unsigned fla
 		return;
 	}
 	close(connection->fd);
-	if (++ended == CLIENTS) { /* nobody else will come */
+	if (++ended == CLIENTS) { /* no more connections will come */
 		struct io_uring_sqe *sqe = next_sqe();
 		io_uring_prep_cancel(sqe, &accepting, 0);
 		io_uring_sqe_set_data(sqe, NULL);
@@ -93,7 +93,7 @@ static void on_accepted(ringwake_uv_request_t *request, int result, unsigned fla
 	(void)flags;
 	if (result < 0)
 		return;
-	if (accepted == CLIENTS) { /* a stranger's */
+	if (accepted == CLIENTS) { /* not from a client of this program */
 		close(result);
 		return;
 	}
@@ -102,7 +102,7 @@ static void on_accepted(ringwake_uv_request_t *request, int result, unsigned fla
 	receive(connection);
 }
 
-/* The clients, by libuv alone. */
+/* The clients use libuv only. */
 static char text[100000];
 
 static void on_written(uv_write_t *request, int status)
@@ -149,7 +149,7 @@ int main(void)
 		uv_tcp_connect(
 			&connects[i], &clients[i], (struct sockaddr *)&address, on_connected);
 	}
-	ringwake_uv_run(attached, UV_RUN_DEFAULT); /* until nothing is left to wait for */
+	ringwake_uv_run(attached, UV_RUN_DEFAULT); /* returns when nothing is left to wait for */
 
 	size_t bytes = 0;
 	for (int i = 0; i < CLIENTS; i++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * uv_queue_work() on ringwake's workers, with nothing changed but the header: how many primes are
- * there? Take <uv.h> instead, and the program runs on libuv alone.
+ * Counts primes with uv_queue_work() on ringwake's workers. Only the header differs from a program
+ * for libuv: with <uv.h> instead, the program runs on libuv alone.
  */
 #include <ringwake/uv-compat.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 enum { PARTS = 20, PART = 10000 };
 
 struct part {
-	uv_work_t request; /* first, so that a pointer to one is a pointer to the other */
+	uv_work_t request; /* first, so a pointer to it is a pointer to the whole */
 	unsigned from, primes;
 };
 
@@ -23,7 +23,7 @@ static int is_prime(unsigned number)
 	return number > 1;
 }
 
-/* A worker. */
+/* Runs on a worker. */
 static void count(uv_work_t *request)
 {
 	struct part *part = (struct part *)request;
@@ -31,7 +31,7 @@ static void count(uv_work_t *request)
 		part->primes += (unsigned)is_prime(i);
 }
 
-/* The loop's thread: nothing here needs a lock. */
+/* Runs on the loop's thread, so it needs no lock. */
 static void on_counted(uv_work_t *request, int status)
 {
 	if (status == UV_ECANCELED)
@@ -52,10 +52,10 @@ int main(void)
 			return 1;
 		}
 	}
-	/* One part too many: taken back, if no worker has begun it. */
+	/* This part is one too many. It is cancelled if no worker has started it. */
 	if (uv_cancel((uv_req_t *)&parts[PARTS].request) == UV_EBUSY)
-		fprintf(stderr, "the last part was begun already\n");
-	uv_run(loop, UV_RUN_DEFAULT); /* until all of it is done */
+		fprintf(stderr, "uv_cancel: the last part has started already\n");
+	uv_run(loop, UV_RUN_DEFAULT); /* returns when all work is done */
 	printf("%u primes below %u; %u part cancelled\n", total, PART * (PARTS + 1 - cancelled),
 		cancelled);
 	return uv_loop_close(loop);
