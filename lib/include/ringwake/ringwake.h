@@ -139,8 +139,8 @@ int ringwake_post(struct ringwake *target, uint64_t user_data, int32_t res);
  * Loop thread. Submits what the application has prepared on its ring, blocks until a message, a
  * wake or another completion arrives, and dispatches. timeout_ns: nanoseconds; 0: do not block;
  * negative: no limit. Returns the number of callbacks that ran, which may be 0.
- * Errors: -ETIME, -EINTR, -ECANCELED, -EOWNERDEAD, -EBUSY, and those of io_uring_enter(2) and
- * ppoll(2).
+ * Errors: -ETIME, -EINTR, -ECANCELED, -EOWNERDEAD, -EBUSY, -EACCES, -EEXIST, and those of
+ * io_uring_enter(2) and ppoll(2).
  */
 int ringwake_wait(struct ringwake *target, int64_t timeout_ns);
 
