@@ -1,23 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The synchronous MSG_RING call for any liburing from 2.3 on, under both names it has gone by.
- *
- *   int io_uring_register_sync_msg(struct io_uring_sqe *sqe);        liburing 2.12 and newer has it
- *   int io_uring_register_sync_msg_ring(struct io_uring_sqe *sqe);   the name it was proposed under
- *
- * sqe is a request as io_uring_prep_msg_ring() fills it in. It is carried out at once by the
- * calling thread, which needs no ring. Any thread, any signal handler. Available since Linux 6.13;
- * which liburing is installed says nothing about the kernel that runs.
- *
- * Returns 0 once the completion is posted, or
- * -EBADF    sqe->fd is not open
- * -EBADFD   sqe->fd is not a ring, or the ring is still disabled (IORING_SETUP_R_DISABLED)
- * -EINVAL   any opcode but IORING_OP_MSG_RING, any sqe->flags, any command but IORING_MSG_DATA, an
- *           unknown msg_ring_flags; or the kernel is older than 6.13
- * -EFAULT   sqe is not readable
- * -EOVERFLOW  the queue is full and its backlog could not grow
- * -ENOMEM   no memory, for a ring with IORING_SETUP_DEFER_TASKRUN
- * errno is left as it was.
+ * The sync MSG_RING system call as a function, for any liburing from 2.3 on. It posts a completion
+ * to a ring without a ring of the caller. io_uring_register_sync_msg_ring() is the name under which
+ * liburing was to have the function; io_uring_register_sync_msg() is the name that liburing 2.12
+ * and newer have. See ringwake_liburing_compat(3).
  */
 #ifndef RINGWAKE_LIBURING_COMPAT_H
 #define RINGWAKE_LIBURING_COMPAT_H
@@ -41,6 +27,11 @@ long syscall(long number, ...);
 /* The number is the kernel's; older headers do not name it. */
 #define RINGWAKE_REGISTER_SEND_MSG_RING 31
 
+/*
+ * Any thread, any signal handler. Executes sqe, which io_uring_prep_msg_ring() has filled in, and
+ * returns 0 when the completion is posted. Preserves errno. Needs Linux 6.13, with any liburing.
+ * Errors: -EBADF, -EBADFD, -EINVAL, -EFAULT, -EOVERFLOW, -ENOMEM, -EPERM, -ENOSYS, -EACCES.
+ */
 static inline int io_uring_register_sync_msg_ring(struct io_uring_sqe *sqe)
 {
 	int saved = errno;
@@ -51,7 +42,10 @@ static inline int io_uring_register_sync_msg_ring(struct io_uring_sqe *sqe)
 	return (int)result;
 }
 
-/* The version macros came with liburing 2.4, so their absence means an older one. */
+/*
+ * The same. liburing 2.12 and newer define it. The version macros came with liburing 2.4, so their
+ * absence means an older version. Errors: as io_uring_register_sync_msg_ring().
+ */
 #if !defined(IO_URING_VERSION_MAJOR) || IO_URING_VERSION_MAJOR < 2 ||                              \
 	(IO_URING_VERSION_MAJOR == 2 && IO_URING_VERSION_MINOR < 12)
 static inline int io_uring_register_sync_msg(struct io_uring_sqe *sqe)
