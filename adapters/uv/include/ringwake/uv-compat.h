@@ -24,7 +24,7 @@ extern "C" {
 /*
  * Loop thread. Finds the loop's target, for functions of <ringwake/uv.h>. Attaches the loop if it
  * has none.
- * Errors: as ringwake_uv_attach(), without UV_EBUSY.
+ * Errors: those of ringwake_uv_attach(), without UV_EBUSY.
  */
 int ringwake_uv_of_loop(struct ringwake_uv **out, uv_loop_t *loop);
 
