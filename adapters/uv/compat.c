@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The functions of libuv that <ringwake/uv-compat.h> and the preloaded library replace. */
-#include "attach.h"
+#include "binding.h"
 #include "libuv.h"
 #include "libuv_private.h"
 

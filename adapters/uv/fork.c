@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The loop in a forked child: what would wake it, or be woken by it, is made anew. */
-#include "attach.h"
+#include "binding.h"
 
 /* Work and requests are the parent's. Closings that wait for a message are the child's too. */
 static void drop_holds_of_parent(struct ringwake_uv *attached)
@@ -10,6 +10,41 @@ static void drop_holds_of_parent(struct ringwake_uv *attached)
 		kept += i->awaits_message;
 	while (attached->outstanding > kept)
 		ringwake_uv_release(attached);
+}
+
+static int open_anew(struct ringwake_uv *attached)
+{
+	attached->has_ring = false;
+	attached->ring_rings = false;
+	int error = ringwake_uv_open_target(attached);
+	if (error < 0)
+		return error;
+	error = ringwake_uv_watch_target(attached);
+	if (error < 0)
+		ringwake_uv_close_target(attached);
+	return error;
+}
+
+static int reopen(struct ringwake_uv *attached)
+{
+	struct ringwake *target = attached->target;
+	struct io_uring ring = attached->ring;
+	bool had_ring = attached->has_ring;
+	ringwake_uv_close_watches(attached);
+	int error = open_anew(attached);
+	if (error < 0) {
+		/* The parent's target refuses sends. Nothing may wait on the parent's ring. */
+		attached->target = target;
+		attached->ring = ring;
+		attached->has_ring = had_ring;
+		return error;
+	}
+	attached->backend_polled = false;
+	attached->backend_ready = false;
+	ringwake_close(target);
+	if (had_ring)
+		io_uring_queue_exit(&ring);
+	return 0;
 }
 
 /* uv_loop_fork() has made another epoll. */
@@ -22,10 +57,10 @@ static int follow_loop(struct ringwake_uv *attached)
 
 int ringwake_uv_fork(struct ringwake_uv *attached)
 {
-	if (!ringwake_uv_is_foreign(attached))
+	if (!ringwake_is_inherited(attached->target))
 		return follow_loop(attached);
 	drop_holds_of_parent(attached);
-	int error = ringwake_uv_reopen(attached);
+	int error = reopen(attached);
 	if (error < 0)
 		return error;
 	ringwake_uv_leave_workers(attached);

@@ -6,8 +6,8 @@
  * signal still has a reference to its target. So a thread that sends to a handle just as it is
  * closed finds a closed event there.
  */
-#include "attach.h"
-#include "shared.h"
+#include "binding.h"
+#include "loops.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
  * attached when libuv makes the handle of its workers, the last step of uv_loop_init(). If that
  * cannot be, the loop stays as libuv made it.
  */
-#include "attach.h"
+#include "binding.h"
 #include "libuv.h"
 #include "libuv_private.h"
 #include "preload/stats.h"
@@ -114,7 +114,7 @@ int uv_loop_fork(uv_loop_t *loop)
 	pthread_once(&once, find_libuv);
 	int error = ringwake_uv_compat_loop_fork(loop);
 	struct ringwake_uv *attached = ringwake_uv_find(loop);
-	if (attached && !ringwake_uv_is_foreign(attached))
+	if (attached && !ringwake_is_inherited(attached->target))
 		ringwake_preload_stats_open(loop, ringwake_uv_target(attached));
 	return error;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The application's own requests on the loop's ring, and whose completions are whose. */
 #include "assertion.h"
-#include "attach.h"
+#include "binding.h"
 
 /* The most completions that are taken in one turn: callbacks may cause more and more of them. */
 #define LIMIT 256
@@ -20,7 +20,7 @@ void ringwake_uv_request_start(struct ringwake_uv *attached, struct io_uring_sqe
 unsigned ringwake_uv_complete(struct ringwake_uv *attached)
 {
 	unsigned called = 0;
-	if (ringwake_uv_is_foreign(attached))
+	if (ringwake_is_inherited(attached->target))
 		return 0; /* the queue is the parent's */
 	struct io_uring_cqe *waiting;
 	/* A callback may detach, or fork and find itself in a child that has no ring. */

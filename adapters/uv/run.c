@@ -10,7 +10,7 @@
  *
  * What cannot be known here is left to libuv: the turn then waits in epoll as one of uv_run() does.
  */
-#include "attach.h"
+#include "binding.h"
 #include "libuv_private.h"
 
 #include <errno.h>
@@ -113,7 +113,8 @@ static bool wait_once(struct ringwake_uv *attached, bool *woken)
 /* libuv would go round through phases in which there is nothing to do. */
 static bool may_wait_again(struct ringwake_uv *attached, bool has_something)
 {
-	if (attached->backend_ready || !attached->ring_rings || ringwake_uv_is_foreign(attached))
+	if (attached->backend_ready || !attached->ring_rings ||
+		ringwake_is_inherited(attached->target))
 		return false;
 	if (has_something &&
 		(attached->mode == UV_RUN_ONCE ||
@@ -132,7 +133,8 @@ static bool is_uncertain(const struct ringwake_uv *attached)
 bool ringwake_uv_sleep_on_ring(struct ringwake_uv *attached)
 {
 	/* A callback may have forked: the ring is the parent's. */
-	if (!attached->ring_rings || is_uncertain(attached) || ringwake_uv_is_foreign(attached))
+	if (!attached->ring_rings || is_uncertain(attached) ||
+		ringwake_is_inherited(attached->target))
 		return false;
 	if (uv_is_active((uv_handle_t *)attached->doorbell))
 		ringwake_uv_unwatch(
@@ -168,7 +170,7 @@ int ringwake_uv_run(struct ringwake_uv *attached, uv_run_mode mode)
 {
 	uv_loop_t *loop = attached->loop;
 	if (!attached->ring_rings || mode == UV_RUN_NOWAIT || !attached->knows_libuv ||
-		ringwake_uv_is_foreign(attached) || ringwake_uv_loop_wants_epoll(loop))
+		ringwake_is_inherited(attached->target) || ringwake_uv_loop_wants_epoll(loop))
 		return uv_run(loop, mode);
 
 	attached->mode = mode;

@@ -4,9 +4,9 @@
  * libuv's; they start with the first work and end when the last loop that used them is detached.
  * A forked child has none of its parent's: its first work starts some of its own.
  */
-#include "attach.h"
+#include "binding.h"
 #include "libuv_private.h"
-#include "shared.h"
+#include "loops.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -38,7 +38,7 @@ static unsigned workers_wanted(void)
 
 static int join_workers(struct ringwake_uv *attached)
 {
-	if (ringwake_uv_is_foreign(attached))
+	if (ringwake_is_inherited(attached->target))
 		return -EOWNERDEAD; /* no completion would reach the parent's target */
 	int error = 0;
 	struct ringwake_uv_shared *shared = ringwake_uv_lock();

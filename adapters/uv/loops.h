@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the loops of a process share. */
-#ifndef RINGWAKE_UV_SHARED_H
-#define RINGWAKE_UV_SHARED_H
+#ifndef RINGWAKE_UV_LOOPS_H
+#define RINGWAKE_UV_LOOPS_H
 
 #include "registry.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef RINGWAKE_UV_ATTACH_H
-#define RINGWAKE_UV_ATTACH_H
+#ifndef RINGWAKE_UV_BINDING_H
+#define RINGWAKE_UV_BINDING_H
 
 #include "registry.h"
 
@@ -56,47 +56,39 @@ struct ringwake_uv {
 	pid_t workers_process;      /* whose shared workers it uses; 0: none */
 };
 
-/* attach.c. Loop thread. The loop's target, or NULL. */
+/* loops.c. Loop thread. The loop's target, or NULL. */
 struct ringwake_uv *ringwake_uv_find(const uv_loop_t *loop);
+int ringwake_uv_enlist(struct ringwake_uv *attached);
+void ringwake_uv_delist(struct ringwake_uv *attached);
 
-/* The target is the parent's of this process, which was forked. */
-bool ringwake_uv_is_foreign(const struct ringwake_uv *attached);
+/* attach.c. Around callbacks, any of which may detach: the memory goes with the last leave. */
+void ringwake_uv_enter(struct ringwake_uv *attached);
+void ringwake_uv_leave(struct ringwake_uv *attached);
+void ringwake_uv_free_if_unused(struct ringwake_uv *attached);
 
 /* The loop is alive, or has handles besides the helpers. For a loop whose helpers are shown. */
 bool ringwake_uv_has_others(const struct ringwake_uv *attached);
 
-/* In a forked child: puts a target and a ring of its own in the place of the parent's. */
-int ringwake_uv_reopen(struct ringwake_uv *attached);
+/* target.c. Loop thread. */
+int ringwake_uv_open_target(struct ringwake_uv *attached);
+void ringwake_uv_close_target(struct ringwake_uv *attached);
+int ringwake_uv_watch_target(struct ringwake_uv *attached);
 
 /* helpers.c. Loop thread. All helpers but the watches. */
 int ringwake_uv_open_helpers(struct ringwake_uv *attached);
 void ringwake_uv_close_helpers(struct ringwake_uv *attached);
 
-/* The loop's epoll reports the descriptor. watch is &doorbell or &completions; it may be NULL for
- * close_watch, which makes it NULL. */
-int ringwake_uv_open_watch(struct ringwake_uv *attached, uv_poll_t **watch, int fd);
-void ringwake_uv_close_watch(struct ringwake_uv *attached, uv_poll_t **watch);
-void ringwake_uv_free_watches(struct ringwake_uv *attached); /* of a loop that is closed */
-void ringwake_uv_watch(struct ringwake_uv *attached, uv_poll_t *watch);
-void ringwake_uv_unwatch(struct ringwake_uv *attached, uv_poll_t *watch);
+/* A helper that is started or stopped. remove returns false if libuv does not let go of it yet:
+ * gone is called then, and calls ringwake_uv_helper_gone(). */
+void ringwake_uv_add_helper(struct ringwake_uv *attached, void *helper);
+bool ringwake_uv_remove_helper(struct ringwake_uv *attached, void *helper, uv_close_cb gone);
+void ringwake_uv_helper_gone(struct ringwake_uv *attached);
 
 /* A helper that uv_walk() shows. */
 bool ringwake_uv_is_helper(const struct ringwake_uv *attached, const uv_handle_t *handle);
 
-/* What the kernel says to a program that has forbidden io_uring to itself, for good: any error that
- * does not stand for a moment. */
-static inline bool ringwake_uv_is_forbidden(int error)
-{
-	return error < 0 && error != -EINTR && error != -EAGAIN && error != -EBUSY &&
-		error != -ENOMEM && error != -ETIME && error != -EBADR;
-}
-
 /* Any thread, any signal handler. Ends the loop's wait without the doorbell. */
 int ringwake_uv_wake_by_libuv(void *attached);
-
-/* Around callbacks, any of which may detach: the memory goes with the last leave. */
-void ringwake_uv_enter(struct ringwake_uv *attached);
-void ringwake_uv_leave(struct ringwake_uv *attached);
 
 /* Loop thread. The loop is alive while there are more holds than releases. */
 void ringwake_uv_hold(struct ringwake_uv *attached);
@@ -105,8 +97,28 @@ void ringwake_uv_release(struct ringwake_uv *attached);
 /* The loop must not block in this iteration: its wait is over, or is to be. */
 void ringwake_uv_keep_awake(struct ringwake_uv *attached);
 
+/* doorbell.c. Loop thread. The loop's epoll reports the descriptor. watch is &doorbell or
+ * &completions; close_watches makes both NULL. */
+int ringwake_uv_open_watch(struct ringwake_uv *attached, uv_poll_t **watch, int fd);
+void ringwake_uv_close_watches(struct ringwake_uv *attached);
+void ringwake_uv_free_watches(struct ringwake_uv *attached); /* of a loop that is closed */
+void ringwake_uv_watch(struct ringwake_uv *attached, uv_poll_t *watch);
+void ringwake_uv_unwatch(struct ringwake_uv *attached, uv_poll_t *watch);
+
+/* wait.c. Loop thread. libuv calls them before and after each wait of the loop. */
+void ringwake_uv_before_wait(struct ringwake_uv *attached);
+void ringwake_uv_after_wait(struct ringwake_uv *attached);
+
 /* After a wait: the callbacks of completions, then of messages. How many were called. */
 unsigned ringwake_uv_deliver(struct ringwake_uv *attached);
+
+/* What the kernel says to a program that has forbidden io_uring to itself, for good: any error that
+ * does not stand for a moment. */
+static inline bool ringwake_uv_is_forbidden(int error)
+{
+	return error < 0 && error != -EINTR && error != -EAGAIN && error != -EBUSY &&
+		error != -ENOMEM && error != -ETIME && error != -EBADR;
+}
 
 /* request.c. The part of the completions. A doorbell has no callback; what it stands for may have
  * been found before it came. */
@@ -122,21 +134,21 @@ void ringwake_uv_take_async(
 /* Any thread, any signal handler. As uv_async_send() for a handle that may have been taken. */
 int ringwake_uv_send_plain(uv_async_t *handle);
 
-/* Loop thread. Closes the signal of a handle that is not closed by ringwake_uv_close(). */
+/* Calls the callbacks of handles whose sends could not reach the target. */
+void ringwake_uv_deliver_missed(struct ringwake_uv *attached);
+
+/* Binds all handles to a target that was opened anew. */
+void ringwake_uv_signals_move(struct ringwake_uv *attached);
+
+/* close.c. Loop thread. Closes the signal of a handle that is not closed by ringwake_uv_close(). */
 void ringwake_uv_drop_signal(struct ringwake_uv_async_state *signal);
 
 /* Drops the signals of handles that were closed by libuv's own uv_close(). */
 void ringwake_uv_notice_closes(struct ringwake_uv *attached);
 
-/* Calls the callbacks of handles whose sends could not reach the target. */
-void ringwake_uv_deliver_missed(struct ringwake_uv *attached);
-
-/* Loop thread. Calls what callbacks of the iteration before have signalled, and runs messages. How
- * many were called. */
+/* due.c. Loop thread. Calls what callbacks of the iteration before have signalled, and runs
+ * messages. How many were called. */
 unsigned ringwake_uv_dispatch(struct ringwake_uv *attached);
-
-/* Binds all handles to a target that was opened anew. */
-void ringwake_uv_signals_move(struct ringwake_uv *attached);
 
 /* freelist.c: signals of handles that have no room for one. */
 struct ringwake_uv_async_state *ringwake_uv_signal_get(struct ringwake_uv *attached);

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The descriptors that end the loop's wait in epoll. They are watched edge-triggered, which spares
+ * the kernel a second look at a ring that was emptied. An iteration takes as many completions as
+ * the queue holds, so what it leaves has come since, and is reported again.
+ *
+ * With public functions of libuv alone, descriptors are watched level-triggered.
+ */
+#include "binding.h"
+#include "libuv_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static void on_readable(uv_poll_t *handle, int status, int events)
+{
+	struct ringwake_uv *attached = handle->data;
+	(void)status;
+	if (attached->knows_libuv && events & UV_READABLE)
+		ringwake_uv_unfeed(handle); /* one call is enough */
+	ringwake_uv_enter(attached);
+	ringwake_disarm(attached->target);
+	ringwake_uv_deliver(attached);
+	ringwake_uv_leave(attached);
+}
+
+/* With public functions alone a closed watch may still be there when the next one is opened. */
+static uv_poll_t *get_room(struct ringwake_uv *attached, uv_poll_t **watch)
+{
+	if (attached->knows_libuv)
+		return &attached->rooms[watch == &attached->completions];
+	int saved = errno;
+	uv_poll_t *room = malloc(sizeof *room);
+	errno = saved;
+	return room;
+}
+
+static void put_room(struct ringwake_uv *attached, uv_poll_t *room)
+{
+	if (room != &attached->rooms[0] && room != &attached->rooms[1])
+		free(room);
+}
+
+void ringwake_uv_watch(struct ringwake_uv *attached, uv_poll_t *watch)
+{
+	/* It fails only if another handle watches the descriptor, which uv_poll_init() excludes. */
+	uv_poll_start(watch, UV_READABLE, on_readable);
+	if (attached->knows_libuv)
+		ringwake_uv_set_edge_triggered(watch, true);
+}
+
+void ringwake_uv_unwatch(struct ringwake_uv *attached, uv_poll_t *watch)
+{
+	if (attached->knows_libuv)
+		ringwake_uv_set_edge_triggered(watch, false);
+	uv_poll_stop(watch);
+}
+
+int ringwake_uv_open_watch(struct ringwake_uv *attached, uv_poll_t **watch, int fd)
+{
+	uv_poll_t *handle = get_room(attached, watch);
+	if (handle == NULL)
+		return UV_ENOMEM;
+	int error = uv_poll_init(attached->loop, handle, fd);
+	if (error < 0) {
+		put_room(attached, handle);
+		return error;
+	}
+	ringwake_uv_add_helper(attached, handle);
+	uv_poll_start(handle, UV_READABLE, on_readable);
+	if (attached->knows_libuv && !ringwake_uv_poll_holds(attached->loop, handle, fd))
+		attached->knows_libuv = false;
+	if (attached->knows_libuv) {
+		ringwake_uv_hide(handle);
+		ringwake_uv_set_edge_triggered(handle, true);
+	}
+	*watch = handle;
+	return 0;
+}
+
+static void on_gone(uv_handle_t *handle)
+{
+	struct ringwake_uv *attached = handle->data;
+	put_room(attached, (uv_poll_t *)handle);
+	ringwake_uv_helper_gone(attached);
+}
+
+static void close_watch(struct ringwake_uv *attached, uv_poll_t **watch)
+{
+	uv_poll_t *handle = *watch;
+	if (handle == NULL)
+		return;
+	*watch = NULL;
+	if (attached->knows_libuv)
+		ringwake_uv_unfeed(handle);
+	if (!uv_is_closing((uv_handle_t *)handle))
+		ringwake_uv_unwatch(attached, handle);
+	if (ringwake_uv_remove_helper(attached, handle, on_gone))
+		put_room(attached, handle);
+}
+
+void ringwake_uv_close_watches(struct ringwake_uv *attached)
+{
+	close_watch(attached, &attached->doorbell);
+	close_watch(attached, &attached->completions);
+}
+
+void ringwake_uv_free_watches(struct ringwake_uv *attached)
+{
+	if (attached->doorbell)
+		put_room(attached, attached->doorbell);
+	if (attached->completions)
+		put_room(attached, attached->completions);
+}

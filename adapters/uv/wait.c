@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The edges of the loop's wait. In each iteration of a loop whose uv_run() stays as it is:
+ *
+ *   prepare  arm; if messages are there already, have libuv report them after the poll
+ *   poll     the doorbell's descriptor ends the wait; run callbacks
+ *   check    disarm, and arm for a program that now leaves uv_run() and waits for libuv's epoll by
+ *            itself; if messages are there already, an idle handle keeps the loop from blocking
+ *
+ * So callbacks run where those of a uv_async_t do. After the poll libuv runs callbacks of writes
+ * and those that they cause, in several rounds; a callback in another phase would come too late for
+ * them, and a peer's answer could be read before a write is reported.
+ *
+ * With public functions of libuv alone, messages that are there before or after the poll run in the
+ * prepare and check phases.
+ */
+#include "binding.h"
+#include "libuv_private.h"
+
+unsigned ringwake_uv_deliver(struct ringwake_uv *attached)
+{
+	unsigned count = attached->has_ring ? ringwake_uv_complete(attached) : 0;
+	return attached->detached ? count : count + ringwake_uv_dispatch(attached);
+}
+
+/* From here on a send rings the doorbell; or there is something to do, and the loop stays awake. */
+static bool arm(struct ringwake_uv *attached)
+{
+	bool armed = attached->due == NULL && ringwake_arm(attached->target);
+	if (armed)
+		uv_idle_stop(&attached->busy);
+	else
+		ringwake_uv_keep_awake(attached);
+	return armed;
+}
+
+/* Submits what the application has prepared. False if the kernel refuses it for the moment. */
+static bool submit(struct ringwake_uv *attached)
+{
+	if (!attached->has_ring || io_uring_sq_ready(&attached->ring) == 0 ||
+		ringwake_is_inherited(attached->target))
+		return true;
+	int result = io_uring_submit(&attached->ring);
+	return io_uring_sq_ready(&attached->ring) == 0 || ringwake_uv_is_forbidden(result);
+}
+
+static void sleep_in_epoll(struct ringwake_uv *attached)
+{
+	/* In a forked child the doorbell and the epoll are the parent's. */
+	if (attached->doorbell && !uv_is_active((uv_handle_t *)attached->doorbell) &&
+		!ringwake_is_inherited(attached->target))
+		ringwake_uv_watch(attached, attached->doorbell);
+	bool submitted = submit(attached);
+	if (!arm(attached)) {
+		if (attached->knows_libuv && attached->doorbell)
+			ringwake_uv_feed(attached->loop, attached->doorbell);
+		else
+			ringwake_uv_dispatch(attached);
+	}
+	if (!submitted)
+		ringwake_uv_keep_awake(attached);
+}
+
+void ringwake_uv_before_wait(struct ringwake_uv *attached)
+{
+	ringwake_uv_enter(attached);
+	if (!attached->running || !ringwake_uv_sleep_on_ring(attached))
+		sleep_in_epoll(attached);
+	ringwake_uv_leave(attached);
+}
+
+void ringwake_uv_after_wait(struct ringwake_uv *attached)
+{
+	ringwake_uv_enter(attached);
+	ringwake_disarm(attached->target);
+	if (!attached->knows_libuv)
+		ringwake_uv_dispatch(attached);
+	if (!attached->detached) {
+		ringwake_uv_notice_closes(attached);
+		arm(attached);
+	}
+	ringwake_uv_leave(attached);
+}
