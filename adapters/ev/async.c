@@ -11,7 +11,7 @@
  * In a forked child a sender that still finds the parent's target goes through libev: it has marked
  * the watcher as sent, and signals the waker, which libev does not lose.
  */
-#include "attach.h"
+#include "binding.h"
 
 #include <errno.h>
 #include <stdatomic.h>

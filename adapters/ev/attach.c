@@ -1,85 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * A target behind a libev loop whose ev_run() stays as it is. libev calls two functions around each
- * wait of the loop, immediately before it may block and immediately after:
- *
- *   before  arm; if messages are there already, have the wait end at once
- *   after   disarm
- *
- * No callback runs between the first and the wait. So the target is armed whenever the loop blocks,
- * however deep ev_run() is nested, wherever the loop was attached or the process forked, and
- * whatever the application does with pending watchers.
- *
- * Messages' callbacks run where libev notes its own asyncs: from a watcher of priority EV_MAXPRI
- * that the wait has found ready. Events of asyncs and of completed work are fed after them.
- */
-#include "attach.h"
+/* A target behind a libev loop: attach, detach, and when the loop is destroyed. */
+#include "binding.h"
 
 #include <errno.h>
 #include <stdlib.h>
-
-#define DEFAULT_BATCH 256 /* of ringwake_open() */
-
-bool ringwake_ev_is_foreign(const struct ringwake_ev *attached)
-{
-	return ringwake_is_inherited(attached->target);
-}
-
-/* A child whose loop was not told runs on, and its asyncs are sent through libev (async.c). */
-static void notice_fork(struct ringwake_ev *attached)
-{
-	if (attached->noticed_in == getpid())
-		return;
-	attached->noticed_in = getpid();
-	ringwake_ev_wake_by_libev(attached);
-}
-
-void ringwake_ev_before_wait(struct ev_loop *loop)
-{
-	struct ringwake_ev *attached = ringwake_ev_find(loop);
-	if (attached == NULL)
-		return;
-	if (ringwake_ev_is_foreign(attached))
-		notice_fork(attached);
-	else if (ringwake_arm(attached->target))
-		attached->busy_waits = 0;
-	else
-		ringwake_ev_keep_awake(attached);
-	if (attached->edges.release)
-		attached->edges.release(loop);
-}
-
-/* libev looks at errno after it. The application's lock is taken first: another thread may have
- * detached meanwhile. */
-void ringwake_ev_after_wait(struct ev_loop *loop)
-{
-	struct ringwake_ev *attached = ringwake_ev_find(loop);
-	if (attached && attached->edges.acquire)
-		attached->edges.acquire(loop);
-	attached = ringwake_ev_find(loop);
-	if (attached && !ringwake_ev_is_foreign(attached))
-		ringwake_disarm(attached->target);
-}
-
-/* libev notes all asyncs that were sent at once, so that their priorities decide. */
-static unsigned most_messages(const struct ringwake_ev *attached)
-{
-	unsigned batch = attached->params.batch ? attached->params.batch : DEFAULT_BATCH;
-	unsigned asyncs = attached->last ? (unsigned)attached->last->active : 0;
-	return asyncs > batch ? asyncs : batch;
-}
-
-/* Two deliveries in one iteration would run the later messages' watchers before the earlier ones',
- * since libev calls what was fed last first. */
-void ringwake_ev_deliver(struct ringwake_ev *attached)
-{
-	unsigned iteration = ev_iteration(attached->loop);
-	if (attached->delivered_in == iteration || ringwake_ev_is_foreign(attached))
-		return;
-	attached->delivered_in = iteration;
-	ringwake_disarm(attached->target);
-	ringwake_dispatch(attached->target, most_messages(attached)); /* may detach */
-}
 
 static void detach(struct ringwake_ev *attached)
 {
@@ -139,22 +63,6 @@ static int open_all(struct ringwake_ev *attached)
 	return error;
 }
 
-int ringwake_ev_reopen(struct ringwake_ev *attached, bool is_rebuilding)
-{
-	struct ringwake *target, *inherited = attached->target;
-	int error = ringwake_open(&target, NULL, &attached->params);
-	if (error < 0)
-		return error;
-	error = ringwake_ev_change_doorbell(attached, target, is_rebuilding);
-	if (error < 0) {
-		/* The parent's target keeps refusing. */
-		ringwake_close(target);
-		return error;
-	}
-	ringwake_close(inherited);
-	return 0;
-}
-
 int ringwake_ev_attach(
 	struct ringwake_ev **out, struct ev_loop *loop, const struct ringwake_params *params)
 {
@@ -196,7 +104,7 @@ int ringwake_ev_detach(struct ringwake_ev *attached)
 		return -EALREADY;
 	if (attached->last || attached->outstanding > 0)
 		return -EBUSY;
-	bool is_foreign = ringwake_ev_is_foreign(attached);
+	bool is_foreign = ringwake_is_inherited(attached->target);
 	detach(attached);
 	if (attached->loop)
 		ringwake_ev_close_doorbells(attached, is_foreign);

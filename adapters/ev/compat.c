@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "attach.h"
+#include "binding.h"
 #include "libev.h"
 
 #include <ringwake/ev-compat.h>

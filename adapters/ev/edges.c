@@ -3,7 +3,7 @@
  * libev calls one function before a loop's wait and one after it, and does not say which. The
  * application's, if it has set any, are kept here until the loop is attached or destroyed.
  */
-#include "attach.h"
+#include "binding.h"
 #include "libev.h"
 
 struct kept {

@@ -2,7 +2,6 @@
 /*
  * The helper watchers.
  *
- *   doorbell  its descriptor ends the wait
  *   waker     an ev_async, with which libev itself wakes the loop: for a forked child, for a
  *             doorbell that the kernel refuses, and for messages that are there before the wait
  *   before    in a loop that is busy, tells libev of messages before it prepares the wait, which
@@ -11,52 +10,13 @@
  *
  * All that deliver have the priority of libev's own watcher for asyncs, EV_MAXPRI, so that libev
  * sees that something of a high priority is pending before it looks at ev_idle watchers.
- *
- * On EVBACKEND_IOURING a watcher may be stopped only when it has fired, or when libev is about to
- * set up its ring anew. Otherwise libev asks for the removal of a poll with a request that still
- * holds what its slot was used for before; kernels that know more of such requests than libev does
- * refuse it, and if another request comes after it, libev aborts. So on detach the doorbell is made
- * to fire: what is left of the attachment goes in the next iteration of the loop, or with the loop.
- * A loop on that backend must not poll without blocking for long, either: libev sets its timerfd
- * each time, and does not ask the kernel for completions beyond the 64 that its queue holds. There
- * a busy loop watches a descriptor that is always readable, and a loop that never blocks does not
- * reach the edges of the wait, so the prepare watcher is always started.
  */
-#include "attach.h"
+#include "binding.h"
 #include "libev.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <ringwake/liburing-compat.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
 
 /* After so many waits in a row that had to end at once, the loop counts as busy. Not earlier: a
  * program that counts pending watchers sees the prepare watcher. */
 #define BUSY_WAITS 16
-
-static bool is_on_io_uring(const struct ringwake_ev *attached)
-{
-	return ev_backend(attached->loop) == EVBACKEND_IOURING;
-}
-
-/* None of the helpers keeps the loop alive. */
-static void start_io(struct ringwake_ev *attached, ev_io *io)
-{
-	if (ev_is_active(io))
-		return;
-	ev_io_start(attached->loop, io);
-	ev_unref(attached->loop);
-}
-
-static void stop_io(struct ringwake_ev *attached, ev_io *io)
-{
-	if (!ev_is_active(io))
-		return;
-	ev_ref(attached->loop);
-	ev_io_stop(attached->loop, io);
-}
 
 static void start_before(struct ringwake_ev *attached)
 {
@@ -74,77 +34,12 @@ static void stop_before(struct ringwake_ev *attached)
 	ev_prepare_stop(attached->loop, &attached->before);
 }
 
-static bool is_watched(const struct ringwake_ev *attached)
-{
-	const struct ringwake_ev_doorbell *i = attached->doorbell;
-	while (i && !ev_is_active(&i->io))
-		i = i->older;
-	return i || ev_is_active(&attached->busy);
-}
-
-static void free_doorbell(struct ringwake_ev_doorbell *doorbell)
-{
-	if (doorbell->io.fd >= 0)
-		close(doorbell->io.fd);
-	ringwake_unref(doorbell->target);
-	free(doorbell);
-}
-
-static void free_memory(struct ringwake_ev *attached)
-{
-	int saved = errno;
-	while (attached->doorbell) {
-		struct ringwake_ev_doorbell *older = attached->doorbell->older;
-		free_doorbell(attached->doorbell);
-		attached->doorbell = older;
-	}
-	if (attached->busy.fd >= 0)
-		close(attached->busy.fd);
-	free(attached);
-	errno = saved;
-}
-
-static void free_if_unwatched(struct ringwake_ev *attached)
-{
-	if (is_watched(attached))
-		return;
-	ev_cleanup_stop(attached->loop, &attached->destroyed);
-	free_memory(attached);
-}
-
-static void on_doorbell(struct ev_loop *loop, ev_io *io, int revents)
-{
-	struct ringwake_ev_doorbell *doorbell = (struct ringwake_ev_doorbell *)io;
-	struct ringwake_ev *attached = doorbell->attached;
-	(void)loop;
-	(void)revents;
-	if (attached->target && doorbell == attached->doorbell) {
-		ringwake_ev_deliver(attached);
-		return;
-	}
-	stop_io(attached, io);
-	if (attached->target == NULL)
-		free_if_unwatched(attached);
-}
-
-static void on_busy(struct ev_loop *loop, ev_io *io, int revents)
-{
-	struct ringwake_ev *attached = io->data;
-	(void)loop;
-	(void)revents;
-	stop_io(attached, io);
-	if (attached->target)
-		ringwake_ev_deliver(attached);
-	else
-		free_if_unwatched(attached);
-}
-
 static void on_woken(struct ev_loop *loop, ev_async *waker, int revents)
 {
 	struct ringwake_ev *attached = waker->data;
 	(void)loop;
 	(void)revents;
-	if (ringwake_ev_is_foreign(attached))
+	if (ringwake_is_inherited(attached->target))
 		ringwake_ev_fork(attached, false);
 	ringwake_ev_note_missed(attached);
 	ringwake_ev_deliver(attached);
@@ -156,7 +51,7 @@ static void on_forked(struct ev_loop *loop, ev_fork *watcher, int revents)
 	struct ringwake_ev *attached = watcher->data;
 	(void)loop;
 	(void)revents;
-	if (!ringwake_ev_is_foreign(attached))
+	if (!ringwake_is_inherited(attached->target))
 		return;
 	ringwake_ev_fork(attached, true);
 	ringwake_ev_wake_by_libev(attached); /* notes what was missed, after the fork watchers */
@@ -167,14 +62,14 @@ static void on_before(struct ev_loop *loop, ev_prepare *watcher, int revents)
 	struct ringwake_ev *attached = watcher->data;
 	(void)loop;
 	(void)revents;
-	if (ringwake_ev_is_foreign(attached))
+	if (ringwake_is_inherited(attached->target))
 		return;
 	if (!ringwake_arm(attached->target)) {
-		if (is_on_io_uring(attached))
-			start_io(attached, &attached->busy);
+		if (ringwake_ev_is_on_io_uring(attached))
+			ringwake_ev_start_busy(attached);
 		else
 			ringwake_ev_wake_by_libev(attached);
-	} else if (!is_on_io_uring(attached)) {
+	} else if (!ringwake_ev_is_on_io_uring(attached)) {
 		stop_before(attached);
 		attached->busy_waits = 0;
 	}
@@ -204,60 +99,9 @@ void ringwake_ev_keep_awake(struct ringwake_ev *attached)
 		ringwake_ev_wake_by_libev(attached);
 }
 
-/* Its descriptor is one of its own, since the target closes its number while libev may still be
- * watching. */
-static int open_doorbell(struct ringwake_ev *attached, struct ringwake *target)
-{
-	struct ringwake_ev_doorbell *doorbell = calloc(1, sizeof *doorbell);
-	if (doorbell == NULL)
-		return -ENOMEM;
-	int fd = fcntl(ringwake_fd(target), F_DUPFD_CLOEXEC, 0);
-	if (fd < 0) {
-		int error = -errno;
-		free(doorbell);
-		return error;
-	}
-	doorbell->attached = attached;
-	doorbell->target = ringwake_ref(target);
-	doorbell->older = attached->doorbell;
-	ev_io_init(&doorbell->io, on_doorbell, fd, EV_READ);
-	ev_set_priority(&doorbell->io, EV_MAXPRI);
-	start_io(attached, &doorbell->io);
-	attached->doorbell = doorbell;
-	attached->target = target;
-	return 0;
-}
-
-static int open_busy(struct ringwake_ev *attached)
-{
-	int fd = -1;
-	if (is_on_io_uring(attached)) {
-		fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
-		if (fd < 0)
-			return -errno;
-	}
-	ev_io_init(&attached->busy, on_busy, fd, EV_READ);
-	ev_set_priority(&attached->busy, EV_MAXPRI);
-	attached->busy.data = attached;
-	return 0;
-}
-
-static int open_descriptors(struct ringwake_ev *attached)
-{
-	int saved = errno;
-	int error = open_busy(attached);
-	if (error == 0) {
-		error = open_doorbell(attached, attached->target);
-		if (error < 0 && attached->busy.fd >= 0)
-			close(attached->busy.fd);
-	}
-	errno = saved;
-	return error;
-}
-
 int ringwake_ev_open_helpers(struct ringwake_ev *attached)
 {
-	int error = open_descriptors(attached);
+	int error = ringwake_ev_open_doorbells(attached);
 	if (error < 0)
 		return error;
 	ev_async_init(&attached->waker, on_woken);
@@ -275,7 +119,7 @@ int ringwake_ev_open_helpers(struct ringwake_ev *attached)
 	ev_unref(attached->loop);
 	ev_fork_start(attached->loop, &attached->forked);
 	ev_unref(attached->loop);
-	if (is_on_io_uring(attached))
+	if (ringwake_ev_is_on_io_uring(attached))
 		start_before(attached);
 	return 0;
 }
@@ -289,70 +133,4 @@ void ringwake_ev_stop_helpers(struct ringwake_ev *attached)
 	ev_fork_stop(loop, &attached->forked);
 	stop_before(attached);
 	ev_clear_pending(loop, &attached->feeder);
-}
-
-/* The target is closed: nobody else rings it, and nobody takes the ring off it again. */
-static void ring(const struct ringwake_ev_doorbell *doorbell)
-{
-	if (ringwake_get_path(doorbell->target) == RINGWAKE_PATH_EVENTFD) {
-		int saved = errno;
-		eventfd_write(doorbell->io.fd, 1);
-		errno = saved;
-		return;
-	}
-	struct io_uring_sqe sqe;
-	memset(&sqe, 0, sizeof sqe);
-	sqe.opcode = IORING_OP_MSG_RING;
-	sqe.fd = doorbell->io.fd;
-	io_uring_register_sync_msg_ring(&sqe);
-}
-
-void ringwake_ev_close_doorbells(struct ringwake_ev *attached, bool is_foreign)
-{
-	/* In a forked child the ring is the parent's, and libev sets up its own anew. */
-	if (is_on_io_uring(attached) && !is_foreign) {
-		ring(attached->doorbell);
-		return;
-	}
-	stop_io(attached, &attached->doorbell->io);
-	stop_io(attached, &attached->busy);
-	free_if_unwatched(attached);
-}
-
-void ringwake_ev_free(struct ringwake_ev *attached)
-{
-	if (attached->loop) {
-		for (struct ringwake_ev_doorbell *i = attached->doorbell; i; i = i->older)
-			stop_io(attached, &i->io);
-		stop_io(attached, &attached->busy);
-		ev_cleanup_stop(attached->loop, &attached->destroyed);
-	}
-	free_memory(attached);
-}
-
-/*
- * A doorbell of the parent process's. If libev does not rebuild its kernel state, the child's epoll
- * may report it once more: libev then takes it off, for which the descriptor must be open.
- */
-static void let_go(struct ringwake_ev_doorbell *doorbell, bool is_rebuilding)
-{
-	struct ringwake_ev *attached = doorbell->attached;
-	if (is_rebuilding || !is_on_io_uring(attached))
-		stop_io(attached, &doorbell->io);
-	if (is_rebuilding) {
-		close(doorbell->io.fd);
-		doorbell->io.fd = -1;
-	}
-}
-
-int ringwake_ev_change_doorbell(
-	struct ringwake_ev *attached, struct ringwake *target, bool is_rebuilding)
-{
-	int saved = errno;
-	struct ringwake_ev_doorbell *inherited = attached->doorbell;
-	int error = open_doorbell(attached, target);
-	if (error == 0)
-		let_go(inherited, is_rebuilding);
-	errno = saved;
-	return error;
 }

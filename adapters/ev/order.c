@@ -8,7 +8,7 @@
  * Asyncs whose messages have arrived are in a second list, sorted before they are fed: a wake costs
  * what the signalled asyncs cost, however many there are.
  */
-#include "attach.h"
+#include "binding.h"
 
 #include <stdatomic.h>
 #include <stddef.h>

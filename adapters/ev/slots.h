@@ -7,7 +7,7 @@
 #ifndef RINGWAKE_EV_SLOTS_H
 #define RINGWAKE_EV_SLOTS_H
 
-#include "attach.h"
+#include "binding.h"
 
 #include <stdatomic.h>
 

@@ -3,7 +3,7 @@
  * Work whose completion is an event of the loop: the pool's message feeds it to the work's watcher,
  * so the callback runs with the watcher's priority.
  */
-#include "attach.h"
+#include "binding.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -80,7 +80,7 @@ int ringwake_ev_queue_work(
 		return -EBUSY;
 	if (attached->detaching)
 		return -ECANCELED;
-	if (ringwake_ev_is_foreign(attached))
+	if (ringwake_is_inherited(attached->target))
 		return -EOWNERDEAD;
 	work->attached = attached;
 	int error = ringwake_pool_submit(pool, attached->target, &work->work, run, done);

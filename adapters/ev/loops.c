@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Which loop has which target. */
-#include "attach.h"
+#include "binding.h"
 
 static _Atomic(struct registry *) loops;
 

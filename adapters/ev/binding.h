@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef RINGWAKE_EV_ATTACH_H
-#define RINGWAKE_EV_ATTACH_H
+#ifndef RINGWAKE_EV_BINDING_H
+#define RINGWAKE_EV_BINDING_H
 
 #include "registry.h"
 
@@ -62,30 +62,29 @@ static inline void ringwake_ev_activate(ev_watcher *watcher, int active)
 	watcher->active = active;
 }
 
-/* shared.c. NULL if the loop has no target; -EBUSY if it has one, -ENOMEM. */
+static inline bool ringwake_ev_is_on_io_uring(const struct ringwake_ev *attached)
+{
+	return ev_backend(attached->loop) == EVBACKEND_IOURING;
+}
+
+/* loops.c. NULL if the loop has no target; -EBUSY if it has one, -ENOMEM. */
 struct ringwake_ev *ringwake_ev_find(const struct ev_loop *loop);
 int ringwake_ev_enlist(struct ringwake_ev *attached);
 void ringwake_ev_delist(struct ringwake_ev *attached);
 
-/* Loop thread. The target is the parent's of this process, which was forked. */
-bool ringwake_ev_is_foreign(const struct ringwake_ev *attached);
-
-/* Loop thread, in a callback of MAXPRI: the callbacks of messages. Any of them may detach. */
-void ringwake_ev_deliver(struct ringwake_ev *attached);
-
-/* attach.c. In a forked child: puts a target of its own in the place of the parent's. libev may be
- * about to rebuild its kernel state. */
-int ringwake_ev_reopen(struct ringwake_ev *attached, bool is_rebuilding);
-
-/* Loop thread. For a loop whose end will be told by the next function. It may have no target. */
+/* attach.c. Loop thread. For a loop whose end will be told by the next function. It may have no
+ * target. */
 void ringwake_ev_stop_cleanup(struct ev_loop *loop);
 
 /* For a loop that was destroyed without its cleanup watcher being called. */
 void ringwake_ev_leave_destroyed(struct ringwake_ev *attached);
 
-/* libev calls them around each wait of an attached loop. */
+/* wait.c. libev calls them around each wait of an attached loop. */
 void ringwake_ev_before_wait(struct ev_loop *loop);
 void ringwake_ev_after_wait(struct ev_loop *loop);
+
+/* Loop thread, in a callback of MAXPRI: the callbacks of messages. Any of them may detach. */
+void ringwake_ev_deliver(struct ringwake_ev *attached);
 
 /* edges.c. Loop thread. libev calls the two functions, or the application's again. */
 void ringwake_ev_take_edges(struct ringwake_ev *attached);
@@ -95,21 +94,25 @@ void ringwake_ev_forget_edges(const struct ev_loop *loop); /* it may be gone */
 
 /* helpers.c. Loop thread. All helpers; the doorbell is that of attached->target. */
 int ringwake_ev_open_helpers(struct ringwake_ev *attached);
-
-/* The last of detaching: the memory goes as soon as libev allows; at once, if the loop goes. */
 void ringwake_ev_stop_helpers(struct ringwake_ev *attached);
-void ringwake_ev_close_doorbells(struct ringwake_ev *attached, bool is_foreign);
-void ringwake_ev_free(struct ringwake_ev *attached);
-
-/* Puts another target in the place of attached->target. */
-int ringwake_ev_change_doorbell(
-	struct ringwake_ev *attached, struct ringwake *target, bool is_rebuilding);
 
 /* The wait that is about to begin must end at once: messages are there already. */
 void ringwake_ev_keep_awake(struct ringwake_ev *attached);
 
 /* Any thread, any signal handler. Ends the loop's wait without the doorbell. */
 int ringwake_ev_wake_by_libev(void *attached);
+
+/* doorbell.c. Loop thread. */
+int ringwake_ev_open_doorbells(struct ringwake_ev *attached);
+void ringwake_ev_start_busy(struct ringwake_ev *attached);
+
+/* The last of detaching: the memory goes as soon as libev allows; at once, if the loop goes. */
+void ringwake_ev_close_doorbells(struct ringwake_ev *attached, bool is_foreign);
+void ringwake_ev_free(struct ringwake_ev *attached);
+
+/* Puts another target in the place of attached->target. */
+int ringwake_ev_change_doorbell(
+	struct ringwake_ev *attached, struct ringwake *target, bool is_rebuilding);
 
 /* fork.c. Loop thread, in a forked child: reopens, and all that goes with it. */
 int ringwake_ev_fork(struct ringwake_ev *attached, bool is_rebuilding);

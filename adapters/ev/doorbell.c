@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The descriptors that end the loop's wait: the doorbell's, and one that is always readable.
+ *
+ * Their watchers have the priority of libev's own watcher for asyncs, EV_MAXPRI, so that libev sees
+ * that something of a high priority is pending before it looks at ev_idle watchers.
+ *
+ * On EVBACKEND_IOURING a watcher may be stopped only when it has fired, or when libev is about to
+ * set up its ring anew. Otherwise libev asks for the removal of a poll with a request that still
+ * holds what its slot was used for before; kernels that know more of such requests than libev does
+ * refuse it, and if another request comes after it, libev aborts. So on detach the doorbell is made
+ * to fire: what is left of the attachment goes in the next iteration of the loop, or with the loop.
+ * A loop on that backend must not poll without blocking for long, either: libev sets its timerfd
+ * each time, and does not ask the kernel for completions beyond the 64 that its queue holds. There
+ * a busy loop watches a descriptor that is always readable, and a loop that never blocks does not
+ * reach the edges of the wait, so the prepare watcher is always started.
+ */
+#include "binding.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ringwake/liburing-compat.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+/* None of the helpers keeps the loop alive. */
+static void start_io(struct ringwake_ev *attached, ev_io *io)
+{
+	if (ev_is_active(io))
+		return;
+	ev_io_start(attached->loop, io);
+	ev_unref(attached->loop);
+}
+
+static void stop_io(struct ringwake_ev *attached, ev_io *io)
+{
+	if (!ev_is_active(io))
+		return;
+	ev_ref(attached->loop);
+	ev_io_stop(attached->loop, io);
+}
+
+static bool is_watched(const struct ringwake_ev *attached)
+{
+	const struct ringwake_ev_doorbell *i = attached->doorbell;
+	while (i && !ev_is_active(&i->io))
+		i = i->older;
+	return i || ev_is_active(&attached->busy);
+}
+
+static void free_doorbell(struct ringwake_ev_doorbell *doorbell)
+{
+	if (doorbell->io.fd >= 0)
+		close(doorbell->io.fd);
+	ringwake_unref(doorbell->target);
+	free(doorbell);
+}
+
+static void free_memory(struct ringwake_ev *attached)
+{
+	int saved = errno;
+	while (attached->doorbell) {
+		struct ringwake_ev_doorbell *older = attached->doorbell->older;
+		free_doorbell(attached->doorbell);
+		attached->doorbell = older;
+	}
+	if (attached->busy.fd >= 0)
+		close(attached->busy.fd);
+	free(attached);
+	errno = saved;
+}
+
+static void free_if_unwatched(struct ringwake_ev *attached)
+{
+	if (is_watched(attached))
+		return;
+	ev_cleanup_stop(attached->loop, &attached->destroyed);
+	free_memory(attached);
+}
+
+static void on_doorbell(struct ev_loop *loop, ev_io *io, int revents)
+{
+	struct ringwake_ev_doorbell *doorbell = (struct ringwake_ev_doorbell *)io;
+	struct ringwake_ev *attached = doorbell->attached;
+	(void)loop;
+	(void)revents;
+	if (attached->target && doorbell == attached->doorbell) {
+		ringwake_ev_deliver(attached);
+		return;
+	}
+	stop_io(attached, io);
+	if (attached->target == NULL)
+		free_if_unwatched(attached);
+}
+
+static void on_busy(struct ev_loop *loop, ev_io *io, int revents)
+{
+	struct ringwake_ev *attached = io->data;
+	(void)loop;
+	(void)revents;
+	stop_io(attached, io);
+	if (attached->target)
+		ringwake_ev_deliver(attached);
+	else
+		free_if_unwatched(attached);
+}
+
+/* Its descriptor is one of its own, since the target closes its number while libev may still be
+ * watching. */
+static int open_doorbell(struct ringwake_ev *attached, struct ringwake *target)
+{
+	struct ringwake_ev_doorbell *doorbell = calloc(1, sizeof *doorbell);
+	if (doorbell == NULL)
+		return -ENOMEM;
+	int fd = fcntl(ringwake_fd(target), F_DUPFD_CLOEXEC, 0);
+	if (fd < 0) {
+		int error = -errno;
+		free(doorbell);
+		return error;
+	}
+	doorbell->attached = attached;
+	doorbell->target = ringwake_ref(target);
+	doorbell->older = attached->doorbell;
+	ev_io_init(&doorbell->io, on_doorbell, fd, EV_READ);
+	ev_set_priority(&doorbell->io, EV_MAXPRI);
+	start_io(attached, &doorbell->io);
+	attached->doorbell = doorbell;
+	attached->target = target;
+	return 0;
+}
+
+static int open_busy(struct ringwake_ev *attached)
+{
+	int fd = -1;
+	if (ringwake_ev_is_on_io_uring(attached)) {
+		fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (fd < 0)
+			return -errno;
+	}
+	ev_io_init(&attached->busy, on_busy, fd, EV_READ);
+	ev_set_priority(&attached->busy, EV_MAXPRI);
+	attached->busy.data = attached;
+	return 0;
+}
+
+int ringwake_ev_open_doorbells(struct ringwake_ev *attached)
+{
+	int saved = errno;
+	int error = open_busy(attached);
+	if (error == 0) {
+		error = open_doorbell(attached, attached->target);
+		if (error < 0 && attached->busy.fd >= 0)
+			close(attached->busy.fd);
+	}
+	errno = saved;
+	return error;
+}
+
+/* The target is closed: nobody else rings it, and nobody takes the ring off it again. */
+static void ring(const struct ringwake_ev_doorbell *doorbell)
+{
+	if (ringwake_get_path(doorbell->target) == RINGWAKE_PATH_EVENTFD) {
+		int saved = errno;
+		eventfd_write(doorbell->io.fd, 1);
+		errno = saved;
+		return;
+	}
+	struct io_uring_sqe sqe;
+	memset(&sqe, 0, sizeof sqe);
+	sqe.opcode = IORING_OP_MSG_RING;
+	sqe.fd = doorbell->io.fd;
+	io_uring_register_sync_msg_ring(&sqe);
+}
+
+void ringwake_ev_close_doorbells(struct ringwake_ev *attached, bool is_foreign)
+{
+	/* In a forked child the ring is the parent's, and libev sets up its own anew. */
+	if (ringwake_ev_is_on_io_uring(attached) && !is_foreign) {
+		ring(attached->doorbell);
+		return;
+	}
+	stop_io(attached, &attached->doorbell->io);
+	stop_io(attached, &attached->busy);
+	free_if_unwatched(attached);
+}
+
+void ringwake_ev_free(struct ringwake_ev *attached)
+{
+	if (attached->loop) {
+		for (struct ringwake_ev_doorbell *i = attached->doorbell; i; i = i->older)
+			stop_io(attached, &i->io);
+		stop_io(attached, &attached->busy);
+		ev_cleanup_stop(attached->loop, &attached->destroyed);
+	}
+	free_memory(attached);
+}
+
+/*
+ * A doorbell of the parent process's. If libev does not rebuild its kernel state, the child's epoll
+ * may report it once more: libev then takes it off, for which the descriptor must be open.
+ */
+static void let_go(struct ringwake_ev_doorbell *doorbell, bool is_rebuilding)
+{
+	struct ringwake_ev *attached = doorbell->attached;
+	if (is_rebuilding || !ringwake_ev_is_on_io_uring(attached))
+		stop_io(attached, &doorbell->io);
+	if (is_rebuilding) {
+		close(doorbell->io.fd);
+		doorbell->io.fd = -1;
+	}
+}
+
+int ringwake_ev_change_doorbell(
+	struct ringwake_ev *attached, struct ringwake *target, bool is_rebuilding)
+{
+	int saved = errno;
+	struct ringwake_ev_doorbell *inherited = attached->doorbell;
+	int error = open_doorbell(attached, target);
+	if (error == 0)
+		let_go(inherited, is_rebuilding);
+	errno = saved;
+	return error;
+}
+
+void ringwake_ev_start_busy(struct ringwake_ev *attached)
+{
+	start_io(attached, &attached->busy);
+}
