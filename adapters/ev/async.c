@@ -121,7 +121,7 @@ bool ringwake_ev_async_pending(const ringwake_ev_async *async)
 	return is_sent(async);
 }
 
-void ringwake_ev_signals_move(struct ringwake_ev *attached)
+void ringwake_ev_move_asyncs(struct ringwake_ev *attached)
 {
 	for (ringwake_ev_async *i = attached->last; i; i = i->previous)
 		bind(attached, i);

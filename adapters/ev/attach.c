@@ -9,13 +9,13 @@ static void detach(struct ringwake_ev *attached)
 {
 	attached->detaching = true;
 	ringwake_ev_stop_helpers(attached);
-	ringwake_ev_give_back_edges(attached);
+	ringwake_ev_give_back_wait_cbs(attached);
 	ringwake_close(attached->target);
 	attached->target = NULL;
 	ringwake_ev_delist(attached);
 }
 
-static void on_destroyed(struct ev_loop *loop, ev_cleanup *watcher, int revents)
+static void on_cleanup(struct ev_loop *loop, ev_cleanup *watcher, int revents)
 {
 	struct ringwake_ev *attached = watcher->data;
 	(void)loop;
@@ -27,7 +27,7 @@ static void on_destroyed(struct ev_loop *loop, ev_cleanup *watcher, int revents)
 	if (attached->target) {
 		ringwake_ev_stop_asyncs(attached);
 		ringwake_ev_forget_work(attached);
-		attached->edges = (struct ringwake_ev_edges){NULL, NULL};
+		attached->wait_cbs = (struct ringwake_ev_wait_cbs){NULL, NULL};
 		detach(attached);
 	}
 	ringwake_ev_free(attached);
@@ -37,7 +37,7 @@ void ringwake_ev_stop_cleanup(struct ev_loop *loop)
 {
 	struct ringwake_ev *attached = ringwake_ev_find(loop);
 	if (attached)
-		ev_cleanup_stop(loop, &attached->destroyed);
+		ev_cleanup_stop(loop, &attached->cleanup);
 }
 
 void ringwake_ev_leave_destroyed(struct ringwake_ev *attached)
@@ -90,10 +90,10 @@ int ringwake_ev_attach(
 		free(attached);
 		return error;
 	}
-	ev_cleanup_init(&attached->destroyed, on_destroyed);
-	attached->destroyed.data = attached;
-	ev_cleanup_start(loop, &attached->destroyed); /* never keeps a loop alive */
-	ringwake_ev_take_edges(attached);
+	ev_cleanup_init(&attached->cleanup, on_cleanup);
+	attached->cleanup.data = attached;
+	ev_cleanup_start(loop, &attached->cleanup); /* never keeps a loop alive */
+	ringwake_ev_take_wait_cbs(attached);
 	*out = attached;
 	return 0;
 }
@@ -104,10 +104,10 @@ int ringwake_ev_detach(struct ringwake_ev *attached)
 		return -EALREADY;
 	if (attached->last || attached->outstanding > 0)
 		return -EBUSY;
-	bool is_foreign = ringwake_is_inherited(attached->target);
+	bool is_inherited = ringwake_is_inherited(attached->target);
 	detach(attached);
 	if (attached->loop)
-		ringwake_ev_close_doorbells(attached, is_foreign);
+		ringwake_ev_close_doorbells(attached, is_inherited);
 	else
 		ringwake_ev_free(attached);
 	return 0;

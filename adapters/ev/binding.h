@@ -15,7 +15,7 @@ struct ringwake_ev_doorbell {
 };
 
 /* The application's callbacks around the wait. */
-struct ringwake_ev_edges {
+struct ringwake_ev_wait_cbs {
 	ringwake_ev_wait_cb release;
 	ringwake_ev_wait_cb acquire;
 };
@@ -27,17 +27,17 @@ struct ringwake_ev {
 	struct ringwake *target;       /* NULL: detached, but for helpers that libev still uses */
 	bool detaching;                /* callbacks that detaching runs may still be running */
 
-	struct ringwake_ev_edges edges;
+	struct ringwake_ev_wait_cbs wait_cbs;
 
 	/* The helper watchers, helpers.c. */
 	struct ringwake_ev_doorbell *doorbell; /* ends the wait */
 	ev_async waker;                        /* wakes the loop where the doorbell cannot */
 	unsigned busy_waits;                   /* in a row, that found messages there already */
-	ev_prepare before; /* started while the loop is busy: has the next wait not block */
-	ev_io busy;        /* what it starts for that on io_uring */
-	ev_watcher feeder; /* fed to feed the asyncs and the work whose messages have arrived */
-	ev_fork forked;
-	ev_cleanup destroyed;
+	ev_prepare prepare; /* started while the loop is busy: has the next wait not block */
+	ev_io keep_awake;   /* what it starts for that on io_uring */
+	ev_watcher feeder;  /* fed to feed the asyncs and the work whose messages have arrived */
+	ev_fork fork;
+	ev_cleanup cleanup;
 
 	unsigned delivered_in;       /* the ev_iteration() of the last delivery */
 	pid_t noticed_in;            /* the forked child whose loop was woken to be reopened */
@@ -86,11 +86,11 @@ void ringwake_ev_after_wait(struct ev_loop *loop);
 /* Loop thread, in a callback of MAXPRI: the callbacks of messages. Any of them may detach. */
 void ringwake_ev_deliver(struct ringwake_ev *attached);
 
-/* edges.c. Loop thread. libev calls the two functions, or the application's again. */
-void ringwake_ev_take_edges(struct ringwake_ev *attached);
-void ringwake_ev_give_back_edges(struct ringwake_ev *attached);
-void ringwake_ev_stop_cleanup_of_edges(struct ev_loop *loop);
-void ringwake_ev_forget_edges(const struct ev_loop *loop); /* it may be gone */
+/* wait_cb.c. Loop thread. libev calls the two functions, or the application's again. */
+void ringwake_ev_take_wait_cbs(struct ringwake_ev *attached);
+void ringwake_ev_give_back_wait_cbs(struct ringwake_ev *attached);
+void ringwake_ev_stop_cleanup_of_wait_cbs(struct ev_loop *loop);
+void ringwake_ev_forget_wait_cbs(const struct ev_loop *loop); /* it may be gone */
 
 /* helpers.c. Loop thread. All helpers; the doorbell is that of attached->target. */
 int ringwake_ev_open_helpers(struct ringwake_ev *attached);
@@ -104,10 +104,10 @@ int ringwake_ev_wake_by_libev(void *attached);
 
 /* doorbell.c. Loop thread. */
 int ringwake_ev_open_doorbells(struct ringwake_ev *attached);
-void ringwake_ev_start_busy(struct ringwake_ev *attached);
+void ringwake_ev_start_keep_awake(struct ringwake_ev *attached);
 
 /* The last of detaching: the memory goes as soon as libev allows; at once, if the loop goes. */
-void ringwake_ev_close_doorbells(struct ringwake_ev *attached, bool is_foreign);
+void ringwake_ev_close_doorbells(struct ringwake_ev *attached, bool is_inherited);
 void ringwake_ev_free(struct ringwake_ev *attached);
 
 /* Puts another target in the place of attached->target. */
@@ -118,7 +118,7 @@ int ringwake_ev_change_doorbell(
 int ringwake_ev_fork(struct ringwake_ev *attached, bool is_rebuilding);
 
 /* async.c. Loop thread. Binds the started asyncs to a target that was opened anew. */
-void ringwake_ev_signals_move(struct ringwake_ev *attached);
+void ringwake_ev_move_asyncs(struct ringwake_ev *attached);
 
 /* Notes the started asyncs whose sends could not reach the target. */
 void ringwake_ev_note_missed(struct ringwake_ev *attached);

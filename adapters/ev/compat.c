@@ -57,10 +57,10 @@ void ringwake_ev_compat_send(struct ev_loop *loop, ringwake_ev_async *async)
 void ringwake_ev_compat_loop_destroy(struct ev_loop *loop)
 {
 	ringwake_ev_stop_cleanup(loop);
-	ringwake_ev_stop_cleanup_of_edges(loop);
+	ringwake_ev_stop_cleanup_of_wait_cbs(loop);
 	ringwake_ev_libev.loop_destroy(loop);
 	struct ringwake_ev *attached = ringwake_ev_find(loop);
 	if (attached)
 		ringwake_ev_leave_destroyed(attached);
-	ringwake_ev_forget_edges(loop);
+	ringwake_ev_forget_wait_cbs(loop);
 }

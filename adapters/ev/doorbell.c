@@ -46,7 +46,7 @@ static bool is_watched(const struct ringwake_ev *attached)
 	const struct ringwake_ev_doorbell *i = attached->doorbell;
 	while (i && !ev_is_active(&i->io))
 		i = i->older;
-	return i || ev_is_active(&attached->busy);
+	return i || ev_is_active(&attached->keep_awake);
 }
 
 static void free_doorbell(struct ringwake_ev_doorbell *doorbell)
@@ -65,8 +65,8 @@ static void free_memory(struct ringwake_ev *attached)
 		free_doorbell(attached->doorbell);
 		attached->doorbell = older;
 	}
-	if (attached->busy.fd >= 0)
-		close(attached->busy.fd);
+	if (attached->keep_awake.fd >= 0)
+		close(attached->keep_awake.fd);
 	free(attached);
 	errno = saved;
 }
@@ -75,11 +75,11 @@ static void free_if_unwatched(struct ringwake_ev *attached)
 {
 	if (is_watched(attached))
 		return;
-	ev_cleanup_stop(attached->loop, &attached->destroyed);
+	ev_cleanup_stop(attached->loop, &attached->cleanup);
 	free_memory(attached);
 }
 
-static void on_doorbell(struct ev_loop *loop, ev_io *io, int revents)
+static void on_readable(struct ev_loop *loop, ev_io *io, int revents)
 {
 	struct ringwake_ev_doorbell *doorbell = (struct ringwake_ev_doorbell *)io;
 	struct ringwake_ev *attached = doorbell->attached;
@@ -94,7 +94,7 @@ static void on_doorbell(struct ev_loop *loop, ev_io *io, int revents)
 		free_if_unwatched(attached);
 }
 
-static void on_busy(struct ev_loop *loop, ev_io *io, int revents)
+static void on_keep_awake(struct ev_loop *loop, ev_io *io, int revents)
 {
 	struct ringwake_ev *attached = io->data;
 	(void)loop;
@@ -122,7 +122,7 @@ static int open_doorbell(struct ringwake_ev *attached, struct ringwake *target)
 	doorbell->attached = attached;
 	doorbell->target = ringwake_ref(target);
 	doorbell->older = attached->doorbell;
-	ev_io_init(&doorbell->io, on_doorbell, fd, EV_READ);
+	ev_io_init(&doorbell->io, on_readable, fd, EV_READ);
 	ev_set_priority(&doorbell->io, EV_MAXPRI);
 	start_io(attached, &doorbell->io);
 	attached->doorbell = doorbell;
@@ -130,7 +130,7 @@ static int open_doorbell(struct ringwake_ev *attached, struct ringwake *target)
 	return 0;
 }
 
-static int open_busy(struct ringwake_ev *attached)
+static int open_keep_awake(struct ringwake_ev *attached)
 {
 	int fd = -1;
 	if (ringwake_ev_is_on_io_uring(attached)) {
@@ -138,20 +138,20 @@ static int open_busy(struct ringwake_ev *attached)
 		if (fd < 0)
 			return -errno;
 	}
-	ev_io_init(&attached->busy, on_busy, fd, EV_READ);
-	ev_set_priority(&attached->busy, EV_MAXPRI);
-	attached->busy.data = attached;
+	ev_io_init(&attached->keep_awake, on_keep_awake, fd, EV_READ);
+	ev_set_priority(&attached->keep_awake, EV_MAXPRI);
+	attached->keep_awake.data = attached;
 	return 0;
 }
 
 int ringwake_ev_open_doorbells(struct ringwake_ev *attached)
 {
 	int saved = errno;
-	int error = open_busy(attached);
+	int error = open_keep_awake(attached);
 	if (error == 0) {
 		error = open_doorbell(attached, attached->target);
-		if (error < 0 && attached->busy.fd >= 0)
-			close(attached->busy.fd);
+		if (error < 0 && attached->keep_awake.fd >= 0)
+			close(attached->keep_awake.fd);
 	}
 	errno = saved;
 	return error;
@@ -173,15 +173,15 @@ static void ring(const struct ringwake_ev_doorbell *doorbell)
 	io_uring_register_sync_msg_ring(&sqe);
 }
 
-void ringwake_ev_close_doorbells(struct ringwake_ev *attached, bool is_foreign)
+void ringwake_ev_close_doorbells(struct ringwake_ev *attached, bool is_inherited)
 {
 	/* In a forked child the ring is the parent's, and libev sets up its own anew. */
-	if (ringwake_ev_is_on_io_uring(attached) && !is_foreign) {
+	if (ringwake_ev_is_on_io_uring(attached) && !is_inherited) {
 		ring(attached->doorbell);
 		return;
 	}
 	stop_io(attached, &attached->doorbell->io);
-	stop_io(attached, &attached->busy);
+	stop_io(attached, &attached->keep_awake);
 	free_if_unwatched(attached);
 }
 
@@ -190,8 +190,8 @@ void ringwake_ev_free(struct ringwake_ev *attached)
 	if (attached->loop) {
 		for (struct ringwake_ev_doorbell *i = attached->doorbell; i; i = i->older)
 			stop_io(attached, &i->io);
-		stop_io(attached, &attached->busy);
-		ev_cleanup_stop(attached->loop, &attached->destroyed);
+		stop_io(attached, &attached->keep_awake);
+		ev_cleanup_stop(attached->loop, &attached->cleanup);
 	}
 	free_memory(attached);
 }
@@ -223,7 +223,7 @@ int ringwake_ev_change_doorbell(
 	return error;
 }
 
-void ringwake_ev_start_busy(struct ringwake_ev *attached)
+void ringwake_ev_start_keep_awake(struct ringwake_ev *attached)
 {
-	start_io(attached, &attached->busy);
+	start_io(attached, &attached->keep_awake);
 }

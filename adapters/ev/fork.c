@@ -32,6 +32,6 @@ int ringwake_ev_fork(struct ringwake_ev *attached, bool is_rebuilding)
 	int error = reopen(attached, is_rebuilding);
 	if (error < 0)
 		return error;
-	ringwake_ev_signals_move(attached);
+	ringwake_ev_move_asyncs(attached);
 	return 0;
 }

@@ -18,23 +18,23 @@
  * program that counts pending watchers sees the prepare watcher. */
 #define BUSY_WAITS 16
 
-static void start_before(struct ringwake_ev *attached)
+static void start_prepare(struct ringwake_ev *attached)
 {
-	if (ev_is_active(&attached->before))
+	if (ev_is_active(&attached->prepare))
 		return;
-	ev_prepare_start(attached->loop, &attached->before);
+	ev_prepare_start(attached->loop, &attached->prepare);
 	ev_unref(attached->loop);
 }
 
-static void stop_before(struct ringwake_ev *attached)
+static void stop_prepare(struct ringwake_ev *attached)
 {
-	if (!ev_is_active(&attached->before))
+	if (!ev_is_active(&attached->prepare))
 		return;
 	ev_ref(attached->loop);
-	ev_prepare_stop(attached->loop, &attached->before);
+	ev_prepare_stop(attached->loop, &attached->prepare);
 }
 
-static void on_woken(struct ev_loop *loop, ev_async *waker, int revents)
+static void on_wake(struct ev_loop *loop, ev_async *waker, int revents)
 {
 	struct ringwake_ev *attached = waker->data;
 	(void)loop;
@@ -46,7 +46,7 @@ static void on_woken(struct ev_loop *loop, ev_async *waker, int revents)
 }
 
 /* libev also says so when it has rebuilt its kernel state without a fork. */
-static void on_forked(struct ev_loop *loop, ev_fork *watcher, int revents)
+static void on_fork(struct ev_loop *loop, ev_fork *watcher, int revents)
 {
 	struct ringwake_ev *attached = watcher->data;
 	(void)loop;
@@ -57,7 +57,7 @@ static void on_forked(struct ev_loop *loop, ev_fork *watcher, int revents)
 	ringwake_ev_wake_by_libev(attached); /* notes what was missed, after the fork watchers */
 }
 
-static void on_before(struct ev_loop *loop, ev_prepare *watcher, int revents)
+static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int revents)
 {
 	struct ringwake_ev *attached = watcher->data;
 	(void)loop;
@@ -66,11 +66,11 @@ static void on_before(struct ev_loop *loop, ev_prepare *watcher, int revents)
 		return;
 	if (!ringwake_arm(attached->target)) {
 		if (ringwake_ev_is_on_io_uring(attached))
-			ringwake_ev_start_busy(attached);
+			ringwake_ev_start_keep_awake(attached);
 		else
 			ringwake_ev_wake_by_libev(attached);
 	} else if (!ringwake_ev_is_on_io_uring(attached)) {
-		stop_before(attached);
+		stop_prepare(attached);
 		attached->busy_waits = 0;
 	}
 }
@@ -94,8 +94,8 @@ int ringwake_ev_wake_by_libev(void *data)
 void ringwake_ev_keep_awake(struct ringwake_ev *attached)
 {
 	if (++attached->busy_waits == BUSY_WAITS)
-		start_before(attached);
-	if (!ev_is_active(&attached->busy))
+		start_prepare(attached);
+	if (!ev_is_active(&attached->keep_awake))
 		ringwake_ev_wake_by_libev(attached);
 }
 
@@ -104,23 +104,23 @@ int ringwake_ev_open_helpers(struct ringwake_ev *attached)
 	int error = ringwake_ev_open_doorbells(attached);
 	if (error < 0)
 		return error;
-	ev_async_init(&attached->waker, on_woken);
-	ev_prepare_init(&attached->before, on_before);
+	ev_async_init(&attached->waker, on_wake);
+	ev_prepare_init(&attached->prepare, on_prepare);
 	ev_init(&attached->feeder, on_feed);
-	ev_fork_init(&attached->forked, on_forked);
+	ev_fork_init(&attached->fork, on_fork);
 	ev_set_priority(&attached->waker, EV_MAXPRI);
-	ev_set_priority(&attached->before, EV_MINPRI);
+	ev_set_priority(&attached->prepare, EV_MINPRI);
 	ev_set_priority(&attached->feeder, EV_MAXPRI);
 	attached->waker.data = attached;
-	attached->before.data = attached;
+	attached->prepare.data = attached;
 	attached->feeder.data = attached;
-	attached->forked.data = attached;
+	attached->fork.data = attached;
 	ringwake_ev_libev.async_start(attached->loop, &attached->waker);
 	ev_unref(attached->loop);
-	ev_fork_start(attached->loop, &attached->forked);
+	ev_fork_start(attached->loop, &attached->fork);
 	ev_unref(attached->loop);
 	if (ringwake_ev_is_on_io_uring(attached))
-		start_before(attached);
+		start_prepare(attached);
 	return 0;
 }
 
@@ -130,7 +130,7 @@ void ringwake_ev_stop_helpers(struct ringwake_ev *attached)
 	ev_ref(loop);
 	ringwake_ev_libev.async_stop(loop, &attached->waker);
 	ev_ref(loop);
-	ev_fork_stop(loop, &attached->forked);
-	stop_before(attached);
+	ev_fork_stop(loop, &attached->fork);
+	stop_prepare(attached);
 	ev_clear_pending(loop, &attached->feeder);
 }

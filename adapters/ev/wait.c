@@ -39,8 +39,8 @@ void ringwake_ev_before_wait(struct ev_loop *loop)
 		attached->busy_waits = 0;
 	else
 		ringwake_ev_keep_awake(attached);
-	if (attached->edges.release)
-		attached->edges.release(loop);
+	if (attached->wait_cbs.release)
+		attached->wait_cbs.release(loop);
 }
 
 /* libev looks at errno after it. The application's lock is taken first: another thread may have
@@ -48,8 +48,8 @@ void ringwake_ev_before_wait(struct ev_loop *loop)
 void ringwake_ev_after_wait(struct ev_loop *loop)
 {
 	struct ringwake_ev *attached = ringwake_ev_find(loop);
-	if (attached && attached->edges.acquire)
-		attached->edges.acquire(loop);
+	if (attached && attached->wait_cbs.acquire)
+		attached->wait_cbs.acquire(loop);
 	attached = ringwake_ev_find(loop);
 	if (attached && !ringwake_is_inherited(attached->target))
 		ringwake_disarm(attached->target);

@@ -117,14 +117,14 @@ static void let_helpers_go(struct ringwake_uv *attached, bool has_others)
 static void leave_loop(struct ringwake_uv *attached)
 {
 	bool has_others = !attached->knows_libuv && ringwake_uv_has_others(attached);
-	bool is_foreign = ringwake_is_inherited(attached->target);
+	bool is_inherited = ringwake_is_inherited(attached->target);
 	ringwake_uv_close_helpers(attached);
 	/* In a forked child whose loop was not told, the parent's epoll must go on to watch: libuv
 	 * cannot take a closed descriptor off it. */
-	if (is_foreign)
+	if (is_inherited)
 		ringwake_uv_close_target(attached);
 	ringwake_uv_close_watches(attached);
-	if (!is_foreign)
+	if (!is_inherited)
 		ringwake_uv_close_target(attached);
 	ringwake_uv_delist(attached);
 	let_helpers_go(attached, has_others);
@@ -149,7 +149,7 @@ int ringwake_uv_detach(struct ringwake_uv *attached)
 	else
 		leave_loop(attached);
 	ringwake_uv_leave_workers(attached);
-	ringwake_uv_signals_leave(attached);
+	ringwake_uv_async_states_leave(attached);
 	attached->detached = true;
 	ringwake_uv_leave(attached);
 	return is_closed ? UV_EINVAL : 0;

@@ -18,39 +18,40 @@ struct ringwake_uv {
 	uv_loop_t *loop;
 	bool knows_libuv; /* libuv_private.h may be used */
 	bool is_listed;
-	int backend_fd; /* the loop's epoll, when it was attached */
+	int epoll_fd; /* the loop's epoll, when it was attached */
 	struct ringwake_params params;
 	struct ringwake *target;
-	struct io_uring ring; /* if has_ring; the target's too, if ring_rings */
+	struct io_uring ring; /* if has_ring; the target's too, if has_doorbell_on_ring */
 	bool has_ring;
-	bool ring_rings;
+	bool has_doorbell_on_ring;
 
 	/* The helper handles, helpers.c. */
-	uv_poll_t *doorbell;    /* ends the loop's wait in epoll; NULL after a failed reopen */
-	uv_poll_t *completions; /* the same for the ring, if it has_ring but not ring_rings */
-	uv_poll_t rooms[2];     /* for these, if knows_libuv */
-	uv_async_t waker;       /* wakes the loop where the doorbell cannot */
-	uv_prepare_t before;    /* the edges of the wait */
-	uv_check_t after;
-	uv_idle_t busy;     /* started when the loop must not block */
-	unsigned lingering; /* helpers that libuv has not let go of */
+	uv_poll_t *doorbell;       /* ends the loop's wait in epoll; NULL after a failed reopen */
+	uv_poll_t *completions;    /* the same for the ring, if it has_ring but not
+				      has_doorbell_on_ring */
+	uv_poll_t watch_memory[2]; /* for these, if knows_libuv */
+	uv_async_t waker;          /* wakes the loop where the doorbell cannot */
+	uv_prepare_t prepare;
+	uv_check_t check;
+	uv_idle_t keep_awake; /* started when the loop must not block */
+	unsigned lingering;   /* helpers that libuv has not let go of */
 
 	unsigned depth; /* of callbacks of ours */
 	bool detached;
 
 	/* The loop on the ring, run.c. */
 	bool running;
-	bool backend_polled; /* a request waits for libuv's epoll */
-	bool backend_ready;
+	bool epoll_poll_pending; /* a request waits for libuv's epoll */
+	bool epoll_is_ready;
 	uv_run_mode mode;
 	uint64_t first_due; /* when an iteration of UV_RUN_ONCE began */
-	ringwake_uv_request_t backend;
+	ringwake_uv_request_t epoll_poll;
 
 	unsigned handles;     /* asyncs that are open or closing */
 	unsigned outstanding; /* work, requests, and closings that wait for a message */
-	struct ringwake_uv_async_state *signals;                  /* of these asyncs */
-	struct ringwake_uv_async_state *due, *last_due;           /* signalled by callbacks */
-	struct ringwake_uv_async_state *free_signals, *free_last; /* freelist.c */
+	struct ringwake_uv_async_state *asyncs;                        /* of these asyncs */
+	struct ringwake_uv_async_state *due, *last_due;                /* signalled by callbacks */
+	struct ringwake_uv_async_state *free_states, *last_free_state; /* freelist.c */
 	struct job *jobs;           /* that are outstanding, if not knows_libuv */
 	struct ringwake_pool *pool; /* that runs the loop's work; NULL: none yet */
 	pid_t workers_process;      /* whose shared workers it uses; 0: none */
@@ -125,11 +126,11 @@ static inline bool ringwake_uv_is_forbidden(int error)
 unsigned ringwake_uv_complete(struct ringwake_uv *attached);
 
 /* run.c. The wait of an iteration of ringwake_uv_run(): false if the loop is to wait in epoll. */
-bool ringwake_uv_sleep_on_ring(struct ringwake_uv *attached);
+bool ringwake_uv_wait_on_ring(struct ringwake_uv *attached);
 
 /* async.c. Takes over a uv_async_t that is open: its sends are the signal's from then on. */
 void ringwake_uv_take_async(
-	struct ringwake_uv *attached, struct ringwake_uv_async_state *signal, uv_async_t *handle);
+	struct ringwake_uv *attached, struct ringwake_uv_async_state *state, uv_async_t *handle);
 
 /* Any thread, any signal handler. As uv_async_send() for a handle that may have been taken. */
 int ringwake_uv_send_plain(uv_async_t *handle);
@@ -138,10 +139,10 @@ int ringwake_uv_send_plain(uv_async_t *handle);
 void ringwake_uv_deliver_missed(struct ringwake_uv *attached);
 
 /* Binds all handles to a target that was opened anew. */
-void ringwake_uv_signals_move(struct ringwake_uv *attached);
+void ringwake_uv_move_asyncs(struct ringwake_uv *attached);
 
 /* close.c. Loop thread. Closes the signal of a handle that is not closed by ringwake_uv_close(). */
-void ringwake_uv_drop_signal(struct ringwake_uv_async_state *signal);
+void ringwake_uv_drop_async(struct ringwake_uv_async_state *state);
 
 /* Drops the signals of handles that were closed by libuv's own uv_close(). */
 void ringwake_uv_notice_closes(struct ringwake_uv *attached);
@@ -151,9 +152,9 @@ void ringwake_uv_notice_closes(struct ringwake_uv *attached);
 unsigned ringwake_uv_dispatch(struct ringwake_uv *attached);
 
 /* freelist.c: signals of handles that have no room for one. */
-struct ringwake_uv_async_state *ringwake_uv_signal_get(struct ringwake_uv *attached);
-void ringwake_uv_signal_put(struct ringwake_uv_async_state *signal);
-void ringwake_uv_signals_leave(struct ringwake_uv *attached);
+struct ringwake_uv_async_state *ringwake_uv_async_state_get(struct ringwake_uv *attached);
+void ringwake_uv_async_state_put(struct ringwake_uv_async_state *state);
+void ringwake_uv_async_states_leave(struct ringwake_uv *attached);
 
 /* work.c. Lets go of the shared workers, if this loop ever gave them work. */
 void ringwake_uv_leave_workers(struct ringwake_uv *attached);

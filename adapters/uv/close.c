@@ -6,33 +6,33 @@
 #include "libuv_private.h"
 
 /* The handle is closed when libuv has let go of it and its message has arrived. */
-static void closed_by_one(struct ringwake_uv_async_state *signal)
+static void closed_by_one(struct ringwake_uv_async_state *state)
 {
-	if (--signal->closing > 0)
+	if (--state->closing > 0)
 		return;
-	uv_handle_t *handle = (uv_handle_t *)signal->handle;
-	uv_close_cb close_cb = signal->close_cb;
-	ringwake_uv_forget_signal(signal);
+	uv_handle_t *handle = (uv_handle_t *)state->handle;
+	uv_close_cb close_cb = state->close_cb;
+	ringwake_uv_forget_async(state);
 	if (close_cb)
 		close_cb(handle);
 }
 
 static void on_handle_closed(uv_handle_t *handle)
 {
-	closed_by_one(ringwake_uv_signal_of(handle));
+	closed_by_one(ringwake_uv_async_state_of(handle));
 }
 
 static void on_message_gone(struct ringwake_event *event)
 {
-	struct ringwake_uv_async_state *signal = ringwake_uv_signal_with(event);
-	signal->awaits_message = false;
-	ringwake_uv_release(signal->attached);
-	closed_by_one(signal);
+	struct ringwake_uv_async_state *state = ringwake_uv_async_state_with(event);
+	state->awaits_message = false;
+	ringwake_uv_release(state->attached);
+	closed_by_one(state);
 }
 
-int ringwake_uv_close_event(struct ringwake_uv_async_state *signal)
+int ringwake_uv_close_event(struct ringwake_uv_async_state *state)
 {
-	return ringwake_event_close_async(&signal->event, on_message_gone);
+	return ringwake_event_close_async(&state->event, on_message_gone);
 }
 
 /* uv_walk() shows helpers to an application that closes all it is shown. */
@@ -50,32 +50,32 @@ static void close_plain(uv_handle_t *handle, uv_close_cb cb)
 
 void ringwake_uv_close(uv_handle_t *handle, uv_close_cb cb)
 {
-	struct ringwake_uv_async_state *signal = ringwake_uv_signal_of(handle);
-	if (signal == NULL) {
+	struct ringwake_uv_async_state *state = ringwake_uv_async_state_of(handle);
+	if (state == NULL) {
 		close_plain(handle, cb);
 		return;
 	}
-	RINGWAKE_ASSERT(signal->closing == 0 && !uv_is_closing(handle), "a handle is closed twice");
-	signal->close_cb = cb;
-	signal->closing = 1;
-	if (ringwake_uv_close_event(signal) == 1) {
-		signal->closing++;
-		signal->awaits_message = true;
-		ringwake_uv_hold(signal->attached);
+	RINGWAKE_ASSERT(state->closing == 0 && !uv_is_closing(handle), "a handle is closed twice");
+	state->close_cb = cb;
+	state->closing = 1;
+	if (ringwake_uv_close_event(state) == 1) {
+		state->closing++;
+		state->awaits_message = true;
+		ringwake_uv_hold(state->attached);
 	}
 	ringwake_uv_libuv.close(handle, on_handle_closed);
 }
 
-void ringwake_uv_drop_signal(struct ringwake_uv_async_state *signal)
+void ringwake_uv_drop_async(struct ringwake_uv_async_state *state)
 {
-	ringwake_event_close(&signal->event);
-	ringwake_uv_forget_signal(signal);
+	ringwake_event_close(&state->event);
+	ringwake_uv_forget_async(state);
 }
 
-static void drop_if_closed_by_libuv(struct ringwake_uv_async_state *signal)
+static void drop_if_closed_by_libuv(struct ringwake_uv_async_state *state)
 {
-	if (signal && signal->closing == 0 && uv_is_closing((uv_handle_t *)signal->handle))
-		ringwake_uv_drop_signal(signal);
+	if (state && state->closing == 0 && uv_is_closing((uv_handle_t *)state->handle))
+		ringwake_uv_drop_async(state);
 }
 
 void ringwake_uv_notice_closes(struct ringwake_uv *attached)
@@ -83,11 +83,11 @@ void ringwake_uv_notice_closes(struct ringwake_uv *attached)
 	if (attached->knows_libuv) {
 		uv_handle_t *closing = ringwake_uv_first_closing(attached->loop);
 		for (; closing; closing = ringwake_uv_next_closing(closing))
-			drop_if_closed_by_libuv(ringwake_uv_signal_of(closing));
+			drop_if_closed_by_libuv(ringwake_uv_async_state_of(closing));
 		return;
 	}
 	struct ringwake_uv_async_state *next;
-	for (struct ringwake_uv_async_state *i = attached->signals; i; i = next) {
+	for (struct ringwake_uv_async_state *i = attached->asyncs; i; i = next) {
 		next = i->next;
 		drop_if_closed_by_libuv(i);
 	}

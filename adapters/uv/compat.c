@@ -45,9 +45,9 @@ int ringwake_uv_compat_attach(struct ringwake_uv **out, uv_loop_t *loop)
 
 void ringwake_uv_compat_take(struct ringwake_uv *attached, uv_async_t *handle)
 {
-	struct ringwake_uv_async_state *signal = ringwake_uv_signal_get(attached);
-	if (signal)
-		ringwake_uv_take_async(attached, signal, handle);
+	struct ringwake_uv_async_state *state = ringwake_uv_async_state_get(attached);
+	if (state)
+		ringwake_uv_take_async(attached, state, handle);
 }
 
 int ringwake_uv_compat_async_init(uv_loop_t *loop, uv_async_t *handle, uv_async_cb cb)
@@ -84,11 +84,11 @@ int ringwake_uv_compat_queue_work(
 /* The handle of libuv's own workers is never closed: the loop takes it along. */
 static void close_hidden_handle(struct ringwake_uv *attached)
 {
-	struct ringwake_uv_async_state *i = attached->signals;
+	struct ringwake_uv_async_state *i = attached->asyncs;
 	while (i && i->handle != ringwake_uv_workers_async(attached->loop))
 		i = i->next;
 	if (i)
-		ringwake_uv_drop_signal(i);
+		ringwake_uv_drop_async(i);
 }
 
 bool ringwake_uv_compat_can_close(struct ringwake_uv *attached)

@@ -25,20 +25,20 @@ static void on_readable(uv_poll_t *handle, int status, int events)
 }
 
 /* With public functions alone a closed watch may still be there when the next one is opened. */
-static uv_poll_t *get_room(struct ringwake_uv *attached, uv_poll_t **watch)
+static uv_poll_t *get_watch_memory(struct ringwake_uv *attached, uv_poll_t **watch)
 {
 	if (attached->knows_libuv)
-		return &attached->rooms[watch == &attached->completions];
+		return &attached->watch_memory[watch == &attached->completions];
 	int saved = errno;
-	uv_poll_t *room = malloc(sizeof *room);
+	uv_poll_t *memory = malloc(sizeof *memory);
 	errno = saved;
-	return room;
+	return memory;
 }
 
-static void put_room(struct ringwake_uv *attached, uv_poll_t *room)
+static void put_watch_memory(struct ringwake_uv *attached, uv_poll_t *memory)
 {
-	if (room != &attached->rooms[0] && room != &attached->rooms[1])
-		free(room);
+	if (memory != &attached->watch_memory[0] && memory != &attached->watch_memory[1])
+		free(memory);
 }
 
 void ringwake_uv_watch(struct ringwake_uv *attached, uv_poll_t *watch)
@@ -58,12 +58,12 @@ void ringwake_uv_unwatch(struct ringwake_uv *attached, uv_poll_t *watch)
 
 int ringwake_uv_open_watch(struct ringwake_uv *attached, uv_poll_t **watch, int fd)
 {
-	uv_poll_t *handle = get_room(attached, watch);
+	uv_poll_t *handle = get_watch_memory(attached, watch);
 	if (handle == NULL)
 		return UV_ENOMEM;
 	int error = uv_poll_init(attached->loop, handle, fd);
 	if (error < 0) {
-		put_room(attached, handle);
+		put_watch_memory(attached, handle);
 		return error;
 	}
 	ringwake_uv_add_helper(attached, handle);
@@ -81,7 +81,7 @@ int ringwake_uv_open_watch(struct ringwake_uv *attached, uv_poll_t **watch, int 
 static void on_gone(uv_handle_t *handle)
 {
 	struct ringwake_uv *attached = handle->data;
-	put_room(attached, (uv_poll_t *)handle);
+	put_watch_memory(attached, (uv_poll_t *)handle);
 	ringwake_uv_helper_gone(attached);
 }
 
@@ -96,7 +96,7 @@ static void close_watch(struct ringwake_uv *attached, uv_poll_t **watch)
 	if (!uv_is_closing((uv_handle_t *)handle))
 		ringwake_uv_unwatch(attached, handle);
 	if (ringwake_uv_remove_helper(attached, handle, on_gone))
-		put_room(attached, handle);
+		put_watch_memory(attached, handle);
 }
 
 void ringwake_uv_close_watches(struct ringwake_uv *attached)
@@ -108,7 +108,7 @@ void ringwake_uv_close_watches(struct ringwake_uv *attached)
 void ringwake_uv_free_watches(struct ringwake_uv *attached)
 {
 	if (attached->doorbell)
-		put_room(attached, attached->doorbell);
+		put_watch_memory(attached, attached->doorbell);
 	if (attached->completions)
-		put_room(attached, attached->completions);
+		put_watch_memory(attached, attached->completions);
 }

@@ -11,71 +11,71 @@ static _Thread_local struct ringwake_uv *calling;
  * What a callback of the loop's own signals, itself perhaps, is for the next iteration, as under
  * libuv. The dispatch that runs the callback may find the message, but then it is only noted.
  */
-void ringwake_uv_mark_if_in_callback(struct ringwake_uv_async_state *signal)
+void ringwake_uv_mark_if_in_callback(struct ringwake_uv_async_state *state)
 {
 	/* Relaxed: the same thread looks at it. */
-	if (calling && calling == signal->attached)
-		atomic_fetch_or_explicit(&signal->marks, LATER, memory_order_relaxed);
+	if (calling && calling == state->attached)
+		atomic_fetch_or_explicit(&state->marks, LATER, memory_order_relaxed);
 }
 
-static void note_due(struct ringwake_uv_async_state *signal)
+static void note_due(struct ringwake_uv_async_state *state)
 {
-	struct ringwake_uv *attached = signal->attached;
+	struct ringwake_uv *attached = state->attached;
 	/* Relaxed: as in mark_if_in_callback. */
-	atomic_fetch_and_explicit(&signal->marks, ~LATER, memory_order_relaxed);
-	if (signal->is_due)
+	atomic_fetch_and_explicit(&state->marks, ~LATER, memory_order_relaxed);
+	if (state->is_due)
 		return;
-	signal->is_due = true;
-	signal->next_due = NULL;
+	state->is_due = true;
+	state->next_due = NULL;
 	if (attached->last_due)
-		attached->last_due->next_due = signal;
+		attached->last_due->next_due = state;
 	else
-		attached->due = signal;
-	attached->last_due = signal;
+		attached->due = state;
+	attached->last_due = state;
 	ringwake_uv_keep_awake(attached);
 }
 
 void ringwake_uv_on_event(struct ringwake_event *event)
 {
-	struct ringwake_uv_async_state *signal = ringwake_uv_signal_with(event);
+	struct ringwake_uv_async_state *state = ringwake_uv_async_state_with(event);
 	/* Relaxed: as above. */
-	if (atomic_load_explicit(&signal->marks, memory_order_relaxed) & LATER)
-		note_due(signal);
+	if (atomic_load_explicit(&state->marks, memory_order_relaxed) & LATER)
+		note_due(state);
 	else
-		ringwake_uv_call_signal(signal);
+		ringwake_uv_call_async(state);
 }
 
 static void take_due(struct ringwake_uv *attached, struct ringwake_uv_async_state **link,
 	struct ringwake_uv_async_state *before)
 {
-	struct ringwake_uv_async_state *signal = *link;
-	*link = signal->next_due;
-	if (attached->last_due == signal)
+	struct ringwake_uv_async_state *state = *link;
+	*link = state->next_due;
+	if (attached->last_due == state)
 		attached->last_due = before;
-	signal->is_due = false;
+	state->is_due = false;
 }
 
 /* The handle is closed before the next iteration. */
-void ringwake_uv_forget_due(struct ringwake_uv_async_state *signal)
+void ringwake_uv_forget_due(struct ringwake_uv_async_state *state)
 {
-	struct ringwake_uv *attached = signal->attached;
+	struct ringwake_uv *attached = state->attached;
 	struct ringwake_uv_async_state **link = &attached->due, *before = NULL;
-	while (signal->is_due && *link != signal) {
+	while (state->is_due && *link != state) {
 		before = *link;
 		link = &before->next_due;
 	}
-	if (signal->is_due)
+	if (state->is_due)
 		take_due(attached, link, before);
 }
 
 static unsigned call_due(struct ringwake_uv *attached)
 {
-	struct ringwake_uv_async_state *signal = NULL, *last = attached->last_due;
+	struct ringwake_uv_async_state *state = NULL, *last = attached->last_due;
 	unsigned called = 0;
-	while (!attached->detached && attached->due && signal != last) {
-		signal = attached->due;
+	while (!attached->detached && attached->due && state != last) {
+		state = attached->due;
 		take_due(attached, &attached->due, NULL);
-		ringwake_uv_call_signal(signal);
+		ringwake_uv_call_async(state);
 		called++;
 	}
 	return called;

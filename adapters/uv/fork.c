@@ -6,7 +6,7 @@
 static void drop_holds_of_parent(struct ringwake_uv *attached)
 {
 	unsigned kept = 0;
-	for (struct ringwake_uv_async_state *i = attached->signals; i; i = i->next)
+	for (struct ringwake_uv_async_state *i = attached->asyncs; i; i = i->next)
 		kept += i->awaits_message;
 	while (attached->outstanding > kept)
 		ringwake_uv_release(attached);
@@ -15,7 +15,7 @@ static void drop_holds_of_parent(struct ringwake_uv *attached)
 static int open_anew(struct ringwake_uv *attached)
 {
 	attached->has_ring = false;
-	attached->ring_rings = false;
+	attached->has_doorbell_on_ring = false;
 	int error = ringwake_uv_open_target(attached);
 	if (error < 0)
 		return error;
@@ -39,8 +39,8 @@ static int reopen(struct ringwake_uv *attached)
 		attached->has_ring = had_ring;
 		return error;
 	}
-	attached->backend_polled = false;
-	attached->backend_ready = false;
+	attached->epoll_poll_pending = false;
+	attached->epoll_is_ready = false;
 	ringwake_close(target);
 	if (had_ring)
 		io_uring_queue_exit(&ring);
@@ -50,8 +50,8 @@ static int reopen(struct ringwake_uv *attached)
 /* uv_loop_fork() has made another epoll. */
 static int follow_loop(struct ringwake_uv *attached)
 {
-	attached->backend_fd = uv_backend_fd(attached->loop);
-	attached->backend_polled = false;
+	attached->epoll_fd = uv_backend_fd(attached->loop);
+	attached->epoll_poll_pending = false;
 	return 0;
 }
 
@@ -64,6 +64,6 @@ int ringwake_uv_fork(struct ringwake_uv *attached)
 	if (error < 0)
 		return error;
 	ringwake_uv_leave_workers(attached);
-	ringwake_uv_signals_move(attached);
+	ringwake_uv_move_asyncs(attached);
 	return 0;
 }

@@ -3,7 +3,7 @@
  * Signals of handles that have no room for one: those of source or programs that know only
  * uv_async_t. A loop keeps what it has used, and leaves it to other loops when it is detached. The
  * memory is never given back to the system, the one that was free longest is used first, and a free
- * signal still has a reference to its target. So a thread that sends to a handle just as it is
+ * state still has a reference to its target. So a thread that sends to a handle just as it is
  * closed finds a closed event there.
  */
 #include "binding.h"
@@ -14,14 +14,14 @@
 
 #define PIECE 64
 
-static void append(struct ringwake_uv *attached, struct ringwake_uv_async_state *signal)
+static void append(struct ringwake_uv *attached, struct ringwake_uv_async_state *state)
 {
-	signal->next = NULL;
-	if (attached->free_signals)
-		attached->free_last->next = signal;
+	state->next = NULL;
+	if (attached->free_states)
+		attached->last_free_state->next = state;
 	else
-		attached->free_signals = signal;
-	attached->free_last = signal;
+		attached->free_states = state;
+	attached->last_free_state = state;
 }
 
 static void take_shared(struct ringwake_uv *attached)
@@ -29,10 +29,10 @@ static void take_shared(struct ringwake_uv *attached)
 	struct ringwake_uv_shared *shared = ringwake_uv_lock();
 	if (shared == NULL)
 		return;
-	for (unsigned i = 0; i < PIECE && shared->free_signals; i++) {
-		struct ringwake_uv_async_state *signal = shared->free_signals;
-		shared->free_signals = signal->next;
-		append(attached, signal);
+	for (unsigned i = 0; i < PIECE && shared->free_states; i++) {
+		struct ringwake_uv_async_state *state = shared->free_states;
+		shared->free_states = state->next;
+		append(attached, state);
 	}
 	ringwake_uv_unlock(shared);
 }
@@ -46,37 +46,37 @@ static void grow(struct ringwake_uv *attached)
 		append(attached, &piece[i]);
 }
 
-struct ringwake_uv_async_state *ringwake_uv_signal_get(struct ringwake_uv *attached)
+struct ringwake_uv_async_state *ringwake_uv_async_state_get(struct ringwake_uv *attached)
 {
-	if (attached->free_signals == NULL)
+	if (attached->free_states == NULL)
 		take_shared(attached);
-	if (attached->free_signals == NULL)
+	if (attached->free_states == NULL)
 		grow(attached);
-	struct ringwake_uv_async_state *signal = attached->free_signals;
-	if (signal == NULL)
+	struct ringwake_uv_async_state *state = attached->free_states;
+	if (state == NULL)
 		return NULL;
-	attached->free_signals = signal->next;
-	signal->from_freelist = true;
-	return signal;
+	attached->free_states = state->next;
+	state->from_freelist = true;
+	return state;
 }
 
-void ringwake_uv_signal_put(struct ringwake_uv_async_state *signal)
+void ringwake_uv_async_state_put(struct ringwake_uv_async_state *state)
 {
-	append(signal->attached, signal);
+	append(state->attached, state);
 }
 
-void ringwake_uv_signals_leave(struct ringwake_uv *attached)
+void ringwake_uv_async_states_leave(struct ringwake_uv *attached)
 {
-	if (attached->free_signals == NULL)
+	if (attached->free_states == NULL)
 		return;
 	struct ringwake_uv_shared *shared = ringwake_uv_lock();
 	if (shared == NULL)
 		return;
-	if (shared->free_signals)
-		shared->free_last->next = attached->free_signals;
+	if (shared->free_states)
+		shared->last_free_state->next = attached->free_states;
 	else
-		shared->free_signals = attached->free_signals;
-	shared->free_last = attached->free_last;
-	attached->free_signals = NULL;
+		shared->free_states = attached->free_states;
+	shared->last_free_state = attached->last_free_state;
+	attached->free_states = NULL;
 	ringwake_uv_unlock(shared);
 }

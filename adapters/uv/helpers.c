@@ -12,22 +12,22 @@
 
 #include <errno.h>
 
-static void on_busy(uv_idle_t *handle)
+static void on_idle(uv_idle_t *handle)
 {
 	(void)handle; /* being active is all it is for */
 }
 
 void ringwake_uv_keep_awake(struct ringwake_uv *attached)
 {
-	uv_idle_start(&attached->busy, on_busy);
+	uv_idle_start(&attached->keep_awake, on_idle);
 }
 
-static void on_before(uv_prepare_t *handle)
+static void on_prepare(uv_prepare_t *handle)
 {
 	ringwake_uv_before_wait(handle->data);
 }
 
-static void on_after(uv_check_t *handle)
+static void on_check(uv_check_t *handle)
 {
 	ringwake_uv_after_wait(handle->data);
 }
@@ -87,18 +87,18 @@ bool ringwake_uv_remove_helper(struct ringwake_uv *attached, void *helper, uv_cl
 bool ringwake_uv_is_helper(const struct ringwake_uv *attached, const uv_handle_t *handle)
 {
 	const void *h = handle;
-	return h == &attached->waker || h == &attached->before || h == &attached->after ||
-		h == &attached->busy || h == attached->doorbell || h == attached->completions;
+	return h == &attached->waker || h == &attached->prepare || h == &attached->check ||
+		h == &attached->keep_awake || h == attached->doorbell || h == attached->completions;
 }
 
 static void hide_helpers(struct ringwake_uv *attached)
 {
 	ringwake_uv_hide(&attached->waker);
-	ringwake_uv_hide(&attached->before);
-	ringwake_uv_hide(&attached->after);
-	ringwake_uv_hide(&attached->busy);
-	ringwake_uv_prepare_last(attached->loop, &attached->before);
-	ringwake_uv_check_last(attached->loop, &attached->after);
+	ringwake_uv_hide(&attached->prepare);
+	ringwake_uv_hide(&attached->check);
+	ringwake_uv_hide(&attached->keep_awake);
+	ringwake_uv_prepare_last(attached->loop, &attached->prepare);
+	ringwake_uv_check_last(attached->loop, &attached->check);
 }
 
 int ringwake_uv_open_helpers(struct ringwake_uv *attached)
@@ -107,17 +107,17 @@ int ringwake_uv_open_helpers(struct ringwake_uv *attached)
 	if (error < 0)
 		return error;
 	/* These do not fail. */
-	uv_prepare_init(attached->loop, &attached->before);
-	uv_check_init(attached->loop, &attached->after);
-	uv_idle_init(attached->loop, &attached->busy);
+	uv_prepare_init(attached->loop, &attached->prepare);
+	uv_check_init(attached->loop, &attached->check);
+	uv_idle_init(attached->loop, &attached->keep_awake);
 	ringwake_uv_add_helper(attached, &attached->waker);
-	ringwake_uv_add_helper(attached, &attached->before);
-	ringwake_uv_add_helper(attached, &attached->after);
-	ringwake_uv_add_helper(attached, &attached->busy);
-	uv_prepare_start(&attached->before, on_before);
-	uv_check_start(&attached->after, on_after);
+	ringwake_uv_add_helper(attached, &attached->prepare);
+	ringwake_uv_add_helper(attached, &attached->check);
+	ringwake_uv_add_helper(attached, &attached->keep_awake);
+	uv_prepare_start(&attached->prepare, on_prepare);
+	uv_check_start(&attached->check, on_check);
 	if (attached->knows_libuv &&
-		!ringwake_uv_edges_hold(attached->loop, &attached->before, &attached->after))
+		!ringwake_uv_edges_hold(attached->loop, &attached->prepare, &attached->check))
 		attached->knows_libuv = false;
 	if (attached->knows_libuv)
 		hide_helpers(attached);
@@ -126,25 +126,25 @@ int ringwake_uv_open_helpers(struct ringwake_uv *attached)
 
 void ringwake_uv_close_helpers(struct ringwake_uv *attached)
 {
-	uv_prepare_stop(&attached->before);
-	uv_check_stop(&attached->after);
-	uv_idle_stop(&attached->busy);
+	uv_prepare_stop(&attached->prepare);
+	uv_check_stop(&attached->check);
+	uv_idle_stop(&attached->keep_awake);
 	if (attached->knows_libuv)
 		ringwake_uv_unlist_async(&attached->waker);
 	ringwake_uv_remove_helper(attached, &attached->waker, on_gone);
-	ringwake_uv_remove_helper(attached, &attached->before, on_gone);
-	ringwake_uv_remove_helper(attached, &attached->after, on_gone);
-	ringwake_uv_remove_helper(attached, &attached->busy, on_gone);
+	ringwake_uv_remove_helper(attached, &attached->prepare, on_gone);
+	ringwake_uv_remove_helper(attached, &attached->check, on_gone);
+	ringwake_uv_remove_helper(attached, &attached->keep_awake, on_gone);
 }
 
 void ringwake_uv_hold(struct ringwake_uv *attached)
 {
 	if (attached->outstanding++ == 0)
-		uv_ref((uv_handle_t *)&attached->before);
+		uv_ref((uv_handle_t *)&attached->prepare);
 }
 
 void ringwake_uv_release(struct ringwake_uv *attached)
 {
 	if (--attached->outstanding == 0)
-		uv_unref((uv_handle_t *)&attached->before);
+		uv_unref((uv_handle_t *)&attached->prepare);
 }

@@ -31,7 +31,7 @@ void ringwake_uv_unlock(struct ringwake_uv_shared *shared)
 /* A loop that was never closed may have left memory to this one, but not its epoll. */
 static bool is_of(const struct ringwake_uv *attached, const uv_loop_t *loop)
 {
-	return attached->loop == loop && attached->backend_fd == uv_backend_fd(loop);
+	return attached->loop == loop && attached->epoll_fd == uv_backend_fd(loop);
 }
 
 static struct ringwake_uv *listed(struct registry_entry *entry)

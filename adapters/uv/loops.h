@@ -9,7 +9,7 @@
 
 struct ringwake_uv_shared {
 	struct registry registry; /* the first member: of loops whose slots are not ours */
-	struct ringwake_uv_async_state *free_signals, *free_last;
+	struct ringwake_uv_async_state *free_states, *last_free_state;
 	struct ringwake_pool *workers;
 	unsigned workers_users;
 };

@@ -33,7 +33,7 @@ unsigned ringwake_uv_complete(struct ringwake_uv *attached)
 		ringwake_uv_request_t *request = io_uring_cqe_get_data(&completion);
 		if (is_doorbell || request == NULL)
 			continue;
-		if (!(completion.flags & IORING_CQE_F_MORE) && request != &attached->backend)
+		if (!(completion.flags & IORING_CQE_F_MORE) && request != &attached->epoll_poll)
 			ringwake_uv_release(attached);
 		called++;
 		request->cb(request, completion.res, completion.flags);

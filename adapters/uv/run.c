@@ -23,18 +23,18 @@
 #define FEATURE_NO_IOWAIT (1U << 17)
 #define ENTER_NO_IOWAIT   (1U << 7)
 
-static void on_backend(ringwake_uv_request_t *request, int result, unsigned flags)
+static void on_epoll(ringwake_uv_request_t *request, int result, unsigned flags)
 {
 	struct ringwake_uv *attached = request->attached;
 	(void)flags;
-	attached->backend_polled = false;
+	attached->epoll_poll_pending = false;
 	/* An error: it ended with the thread that submitted it, and is due again. */
-	attached->backend_ready = result >= 0;
+	attached->epoll_is_ready = result >= 0;
 }
 
-static bool poll_backend(struct ringwake_uv *attached)
+static bool poll_epoll(struct ringwake_uv *attached)
 {
-	if (attached->backend_polled)
+	if (attached->epoll_poll_pending)
 		return true;
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&attached->ring);
 	if (sqe == NULL) {
@@ -44,10 +44,10 @@ static bool poll_backend(struct ringwake_uv *attached)
 			return false;
 	}
 	io_uring_prep_poll_add(sqe, uv_backend_fd(attached->loop), POLLIN);
-	io_uring_sqe_set_data(sqe, &attached->backend);
-	attached->backend.cb = on_backend;
-	attached->backend.attached = attached;
-	attached->backend_polled = true;
+	io_uring_sqe_set_data(sqe, &attached->epoll_poll);
+	attached->epoll_poll.cb = on_epoll;
+	attached->epoll_poll.attached = attached;
+	attached->epoll_poll_pending = true;
 	return true;
 }
 
@@ -55,7 +55,7 @@ static bool poll_backend(struct ringwake_uv *attached)
  * Blocks for timeout nanoseconds, or without limit if that is negative. It submits first, because
  * liburing's calls that do both count an idle loop as one that waits for I/O.
  */
-static int sleep_on(struct io_uring *ring, int64_t timeout)
+static int block_on(struct io_uring *ring, int64_t timeout)
 {
 	int result = io_uring_submit(ring);
 	if (result < 0 || io_uring_sq_ready(ring) > 0 || io_uring_cq_ready(ring) > 0)
@@ -77,11 +77,11 @@ static bool is_failure(int result)
 }
 
 /* Blocks, armed, and finds out whether a message or a wake was the reason that it ended. */
-static int sleep_armed(struct ringwake_uv *attached, int64_t timeout, bool *woken)
+static int block_armed(struct ringwake_uv *attached, int64_t timeout, bool *woken)
 {
-	int result = sleep_on(&attached->ring, timeout);
+	int result = block_on(&attached->ring, timeout);
 	if (ringwake_uv_is_forbidden(result))
-		attached->ring_rings = false; /* uv_run() can do without it */
+		attached->has_doorbell_on_ring = false; /* uv_run() can do without it */
 	*woken = !is_failure(result) && !ringwake_arm(attached->target);
 	return is_failure(result) ? result : 0;
 }
@@ -94,11 +94,11 @@ static bool wait_once(struct ringwake_uv *attached, bool *woken)
 	if (!ringwake_uv_flush_watchers(loop))
 		return false;
 	int64_t timeout = uv_backend_timeout(loop) * MILLISECOND;
-	if (timeout != 0 && !poll_backend(attached))
+	if (timeout != 0 && !poll_epoll(attached))
 		return false;
 	timeout = ringwake_spin(attached->target, timeout);
 	if (timeout != 0 && ringwake_arm(attached->target)) {
-		if (sleep_armed(attached, timeout, woken) < 0)
+		if (block_armed(attached, timeout, woken) < 0)
 			return false;
 	} else {
 		*woken = timeout != 0;
@@ -113,13 +113,13 @@ static bool wait_once(struct ringwake_uv *attached, bool *woken)
 /* libuv would go round through phases in which there is nothing to do. */
 static bool may_wait_again(struct ringwake_uv *attached, bool has_something)
 {
-	if (attached->backend_ready || !attached->ring_rings ||
+	if (attached->epoll_is_ready || !attached->has_doorbell_on_ring ||
 		ringwake_is_inherited(attached->target))
 		return false;
 	if (has_something &&
 		(attached->mode == UV_RUN_ONCE ||
 			!ringwake_uv_owns_edges(
-				attached->loop, &attached->before, &attached->after)))
+				attached->loop, &attached->prepare, &attached->check)))
 		return false;
 	return uv_backend_timeout(attached->loop) != 0;
 }
@@ -130,10 +130,10 @@ static bool is_uncertain(const struct ringwake_uv *attached)
 	return attached->mode == UV_RUN_ONCE && uv_now(attached->loop) >= attached->first_due;
 }
 
-bool ringwake_uv_sleep_on_ring(struct ringwake_uv *attached)
+bool ringwake_uv_wait_on_ring(struct ringwake_uv *attached)
 {
 	/* A callback may have forked: the ring is the parent's. */
-	if (!attached->ring_rings || is_uncertain(attached) ||
+	if (!attached->has_doorbell_on_ring || is_uncertain(attached) ||
 		ringwake_is_inherited(attached->target))
 		return false;
 	if (uv_is_active((uv_handle_t *)attached->doorbell))
@@ -150,9 +150,9 @@ bool ringwake_uv_sleep_on_ring(struct ringwake_uv *attached)
 	 * A descriptor that libuv no longer watches may have made epoll ready. Only libuv can tell,
 	 * and only in UV_RUN_ONCE does it matter: that must not return for nothing.
 	 */
-	bool only_backend = attached->backend_ready && delivered == 1 && !woken;
-	attached->backend_ready = false;
-	if (only_backend && attached->mode == UV_RUN_ONCE)
+	bool only_epoll = attached->epoll_is_ready && delivered == 1 && !woken;
+	attached->epoll_is_ready = false;
+	if (only_epoll && attached->mode == UV_RUN_ONCE)
 		return false;
 	ringwake_uv_keep_awake(attached);
 	return true;
@@ -169,14 +169,14 @@ static uint64_t first_due(uv_loop_t *loop)
 int ringwake_uv_run(struct ringwake_uv *attached, uv_run_mode mode)
 {
 	uv_loop_t *loop = attached->loop;
-	if (!attached->ring_rings || mode == UV_RUN_NOWAIT || !attached->knows_libuv ||
+	if (!attached->has_doorbell_on_ring || mode == UV_RUN_NOWAIT || !attached->knows_libuv ||
 		ringwake_is_inherited(attached->target) || ringwake_uv_loop_wants_epoll(loop))
 		return uv_run(loop, mode);
 
 	attached->mode = mode;
 	if (mode == UV_RUN_ONCE)
 		attached->first_due = first_due(loop);
-	ringwake_uv_prepare_last(loop, &attached->before);
+	ringwake_uv_prepare_last(loop, &attached->prepare);
 	attached->running = true;
 	int alive = uv_run(loop, mode);
 	attached->running = false;

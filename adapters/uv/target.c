@@ -21,7 +21,7 @@ static void close_ring(struct ringwake_uv *attached)
 	if (attached->has_ring)
 		io_uring_queue_exit(&attached->ring);
 	attached->has_ring = false;
-	attached->ring_rings = false;
+	attached->has_doorbell_on_ring = false;
 }
 
 /* Then no system call of io_uring may be made. */
@@ -39,7 +39,7 @@ static bool open_target_on_ring(struct ringwake_uv *attached)
 		return false;
 	if (ringwake_open(&attached->target, &attached->ring, &attached->params) == 0) {
 		if (ringwake_get_path(attached->target) == RINGWAKE_PATH_MSG_RING) {
-			attached->ring_rings = true;
+			attached->has_doorbell_on_ring = true;
 			return true;
 		}
 		ringwake_close(attached->target);
@@ -67,7 +67,7 @@ int ringwake_uv_watch_target(struct ringwake_uv *attached)
 		attached, &attached->doorbell, ringwake_fd(attached->target));
 	if (error < 0)
 		return error;
-	attached->backend_fd = uv_backend_fd(attached->loop);
+	attached->epoll_fd = uv_backend_fd(attached->loop);
 	return 0;
 }
 

@@ -28,7 +28,7 @@ static bool arm(struct ringwake_uv *attached)
 {
 	bool armed = attached->due == NULL && ringwake_arm(attached->target);
 	if (armed)
-		uv_idle_stop(&attached->busy);
+		uv_idle_stop(&attached->keep_awake);
 	else
 		ringwake_uv_keep_awake(attached);
 	return armed;
@@ -44,7 +44,7 @@ static bool submit(struct ringwake_uv *attached)
 	return io_uring_sq_ready(&attached->ring) == 0 || ringwake_uv_is_forbidden(result);
 }
 
-static void sleep_in_epoll(struct ringwake_uv *attached)
+static void wait_in_epoll(struct ringwake_uv *attached)
 {
 	/* In a forked child the doorbell and the epoll are the parent's. */
 	if (attached->doorbell && !uv_is_active((uv_handle_t *)attached->doorbell) &&
@@ -64,8 +64,8 @@ static void sleep_in_epoll(struct ringwake_uv *attached)
 void ringwake_uv_before_wait(struct ringwake_uv *attached)
 {
 	ringwake_uv_enter(attached);
-	if (!attached->running || !ringwake_uv_sleep_on_ring(attached))
-		sleep_in_epoll(attached);
+	if (!attached->running || !ringwake_uv_wait_on_ring(attached))
+		wait_in_epoll(attached);
 	ringwake_uv_leave(attached);
 }
 

@@ -128,7 +128,7 @@ struct ringwake_uv_async {
 		uv_async_t handle;
 		void *data; /* the handle's own data member */
 	};
-	struct ringwake_uv_async_state signal;
+	struct ringwake_uv_async_state state;
 };
 
 /*

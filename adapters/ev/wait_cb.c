@@ -8,8 +8,8 @@
 
 struct kept {
 	struct registry_entry entry;
-	struct ringwake_ev_edges edges;
-	ev_cleanup destroyed;
+	struct ringwake_ev_wait_cbs wait_cbs;
+	ev_cleanup cleanup;
 };
 
 static _Atomic(struct registry *) all_kept;
@@ -31,43 +31,43 @@ static struct kept *take(const struct ev_loop *loop)
 	return (struct kept *)found;
 }
 
-void ringwake_ev_stop_cleanup_of_edges(struct ev_loop *loop)
+void ringwake_ev_stop_cleanup_of_wait_cbs(struct ev_loop *loop)
 {
 	struct registry *registry = lock_kept();
 	if (registry == NULL)
 		return;
 	struct kept *kept = (struct kept *)registry_find(registry, loop);
 	if (kept)
-		ev_cleanup_stop(loop, &kept->destroyed);
+		ev_cleanup_stop(loop, &kept->cleanup);
 	registry_unlock(registry);
 }
 
-void ringwake_ev_forget_edges(const struct ev_loop *loop)
+void ringwake_ev_forget_wait_cbs(const struct ev_loop *loop)
 {
 	free(take(loop));
 }
 
-static void on_destroyed(struct ev_loop *loop, ev_cleanup *watcher, int revents)
+static void on_cleanup(struct ev_loop *loop, ev_cleanup *watcher, int revents)
 {
 	(void)watcher;
 	(void)revents;
-	ringwake_ev_forget_edges(loop);
+	ringwake_ev_forget_wait_cbs(loop);
 }
 
-static struct ringwake_ev_edges take_edges(struct ev_loop *loop)
+static struct ringwake_ev_wait_cbs take_wait_cbs(struct ev_loop *loop)
 {
-	struct ringwake_ev_edges edges = {NULL, NULL};
+	struct ringwake_ev_wait_cbs cbs = {NULL, NULL};
 	struct kept *kept = take(loop);
 	if (kept) {
-		edges = kept->edges;
-		ev_cleanup_stop(loop, &kept->destroyed);
+		cbs = kept->wait_cbs;
+		ev_cleanup_stop(loop, &kept->cleanup);
 		free(kept);
 	}
-	return edges;
+	return cbs;
 }
 
 /* If there is no memory for it, attaching will not know them. */
-static void keep_edges(struct ev_loop *loop, const struct ringwake_ev_edges *edges)
+static void keep_wait_cbs(struct ev_loop *loop, const struct ringwake_ev_wait_cbs *cbs)
 {
 	int saved = errno;
 	struct kept *kept = calloc(1, sizeof *kept);
@@ -80,40 +80,40 @@ static void keep_edges(struct ev_loop *loop, const struct ringwake_ev_edges *edg
 		return;
 	}
 	kept->entry.loop = loop;
-	kept->edges = *edges;
+	kept->wait_cbs = *cbs;
 	registry_add(registry, &kept->entry);
 	registry_unlock(registry);
-	ev_cleanup_init(&kept->destroyed, on_destroyed);
-	ev_cleanup_start(loop, &kept->destroyed); /* never keeps a loop alive */
+	ev_cleanup_init(&kept->cleanup, on_cleanup);
+	ev_cleanup_start(loop, &kept->cleanup); /* never keeps a loop alive */
 }
 
-static void set_edges(struct ev_loop *loop, const struct ringwake_ev_edges *edges)
+static void set_wait_cbs(struct ev_loop *loop, const struct ringwake_ev_wait_cbs *cbs)
 {
-	take_edges(loop);
-	if (edges->release || edges->acquire)
-		keep_edges(loop, edges);
-	ringwake_ev_libev.set_loop_release_cb(loop, edges->release, edges->acquire);
+	take_wait_cbs(loop);
+	if (cbs->release || cbs->acquire)
+		keep_wait_cbs(loop, cbs);
+	ringwake_ev_libev.set_loop_release_cb(loop, cbs->release, cbs->acquire);
 }
 
-void ringwake_ev_take_edges(struct ringwake_ev *attached)
+void ringwake_ev_take_wait_cbs(struct ringwake_ev *attached)
 {
-	attached->edges = take_edges(attached->loop);
+	attached->wait_cbs = take_wait_cbs(attached->loop);
 	ringwake_ev_libev.set_loop_release_cb(
 		attached->loop, ringwake_ev_before_wait, ringwake_ev_after_wait);
 }
 
-void ringwake_ev_give_back_edges(struct ringwake_ev *attached)
+void ringwake_ev_give_back_wait_cbs(struct ringwake_ev *attached)
 {
-	set_edges(attached->loop, &attached->edges);
+	set_wait_cbs(attached->loop, &attached->wait_cbs);
 }
 
 void ringwake_ev_set_loop_release_cb(
 	struct ev_loop *loop, ringwake_ev_wait_cb release, ringwake_ev_wait_cb acquire)
 {
-	struct ringwake_ev_edges edges = {release, acquire};
+	struct ringwake_ev_wait_cbs cbs = {release, acquire};
 	struct ringwake_ev *attached = ringwake_ev_find(loop);
 	if (attached && !attached->detaching)
-		attached->edges = edges;
+		attached->wait_cbs = cbs;
 	else
-		set_edges(loop, &edges);
+		set_wait_cbs(loop, &cbs);
 }
