@@ -8,11 +8,12 @@
 #ifndef RINGWAKE_REGISTRY_H
 #define RINGWAKE_REGISTRY_H
 
-#include <errno.h>
+#include "keep_errno.h"
+
 #include <pthread.h>
+#include <ringwake/ringwake.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -32,9 +33,7 @@ struct registry {
 
 static inline struct registry *registry_make(struct registry *inherited, pid_t process, size_t size)
 {
-	int saved = errno;
-	struct registry *registry = (struct registry *)calloc(1, size);
-	errno = saved;
+	struct registry *registry = (struct registry *)calloc_keeping_errno(1, size);
 	if (registry == NULL)
 		return NULL;
 	pthread_mutex_init(&registry->lock, NULL);

@@ -66,9 +66,7 @@ static int open_all(struct ringwake_ev *attached)
 int ringwake_ev_attach(
 	struct ringwake_ev **out, struct ev_loop *loop, const struct ringwake_params *params)
 {
-	int saved = errno;
-	struct ringwake_ev *attached = calloc(1, sizeof *attached);
-	errno = saved;
+	struct ringwake_ev *attached = calloc_keeping_errno(1, sizeof *attached);
 	if (attached == NULL)
 		return -ENOMEM;
 	attached->loop = loop;

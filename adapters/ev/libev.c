@@ -6,8 +6,6 @@
  */
 #include "libev.h"
 
-#include <dlfcn.h>
-
 /* Here the name is libev's own. */
 #undef ev_set_loop_release_cb
 
@@ -19,22 +17,7 @@ struct ringwake_ev_libev ringwake_ev_libev = {
 	.set_loop_release_cb = ev_set_loop_release_cb,
 };
 
-#define FIND(member)                                                                               \
-	do {                                                                                       \
-		void *found = dlsym(libev, "ev_" #member);                                         \
-		if (found)                                                                         \
-			*(void **)&ringwake_ev_libev.member = found;                               \
-	} while (0)
-
 __attribute__((constructor)) static void find_libev(void)
 {
-	void *libev = dlopen("libev.so.4", RTLD_LAZY | RTLD_NOLOAD);
-	if (libev == NULL)
-		return; /* it is a part of the program */
-	FIND(async_start);
-	FIND(async_stop);
-	FIND(async_send);
-	FIND(loop_destroy);
-	FIND(set_loop_release_cb);
-	dlclose(libev);
+	find_functions_in("libev.so.4", ringwake_ev_functions);
 }

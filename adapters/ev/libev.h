@@ -6,6 +6,8 @@
 #ifndef RINGWAKE_EV_LIBEV_H
 #define RINGWAKE_EV_LIBEV_H
 
+#include "functions.h"
+
 #include <ringwake/ev.h>
 
 struct ringwake_ev_libev {
@@ -18,5 +20,8 @@ struct ringwake_ev_libev {
 };
 
 extern struct ringwake_ev_libev ringwake_ev_libev;
+
+/* functions.c. The functions of the table, to be found by name. */
+extern const struct library_function ringwake_ev_functions[];
 
 #endif

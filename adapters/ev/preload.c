@@ -10,10 +10,9 @@
  */
 #include "copies.h"
 #include "libev.h"
-#include "preload/stats.h"
+#include "preload/preload.h"
 #include "slots.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -43,23 +42,9 @@ struct ringwake_ev_libev ringwake_ev_libev;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static _Atomic int shortage; /* Relaxed: for people. */
 
-static void find_function(void *function, const char *name)
-{
-	void *found = dlsym(RTLD_NEXT, name);
-	if (found == NULL) {
-		fprintf(stderr, "ringwake-ev: this program's libev has no %s\n", name);
-		abort();
-	}
-	*(void **)function = found;
-}
-
 static void find_libev(void)
 {
-	find_function(&ringwake_ev_libev.async_start, "ev_async_start");
-	find_function(&ringwake_ev_libev.async_stop, "ev_async_stop");
-	find_function(&ringwake_ev_libev.async_send, "ev_async_send");
-	find_function(&ringwake_ev_libev.loop_destroy, "ev_loop_destroy");
-	find_function(&ringwake_ev_libev.set_loop_release_cb, "ev_set_loop_release_cb");
+	ringwake_preload_find(ringwake_ev_functions);
 }
 
 static void report_plain(unsigned long plain)
@@ -74,6 +59,7 @@ static void report_plain(unsigned long plain)
 
 const struct ringwake_preload ringwake_preload = {
 	.program = "ringwake-ev",
+	.library = "libev",
 	.variable = "RINGWAKE_EV_STATS",
 	.report_plain = report_plain,
 };
@@ -128,9 +114,7 @@ static void open_libev(struct ev_loop *loop)
 
 static struct preloaded *attach(struct ev_loop *loop)
 {
-	int saved = errno;
-	struct preloaded *preloaded = calloc(1, sizeof *preloaded);
-	errno = saved;
+	struct preloaded *preloaded = calloc_keeping_errno(1, sizeof *preloaded);
 	int error = -ENOMEM;
 	if (preloaded) {
 		open_libev(loop);

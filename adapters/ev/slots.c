@@ -10,7 +10,6 @@
  */
 #include "slots.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 /* libev counts the watchers of a loop from 1. */
@@ -27,7 +26,7 @@ static struct ringwake_ev_slot *block_of(int block)
 	struct ringwake_ev_slot *found = atomic_load_explicit(&blocks[block], memory_order_acquire);
 	if (found)
 		return found;
-	struct ringwake_ev_slot *fresh = calloc((size_t)1 << block, sizeof *fresh);
+	struct ringwake_ev_slot *fresh = calloc_keeping_errno((size_t)1 << block, sizeof *fresh);
 	if (fresh == NULL)
 		return NULL;
 	/* Release: pairs with the acquire of those that find the block. */
@@ -48,9 +47,7 @@ static struct ringwake_ev_slot *make(void)
 	/* Relaxed: only that each number is given out once. */
 	int number = atomic_fetch_add_explicit(&count, 1, memory_order_relaxed) + 1;
 	int block = block_number(number);
-	int saved = errno;
 	struct ringwake_ev_slot *first = block_of(block);
-	errno = saved;
 	if (first == NULL)
 		return NULL;
 	struct ringwake_ev_slot *slot = &first[number - (1 << block)];

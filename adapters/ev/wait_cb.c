@@ -69,9 +69,7 @@ static struct ringwake_ev_wait_cbs take_wait_cbs(struct ev_loop *loop)
 /* If there is no memory for it, attaching will not know them. */
 static void keep_wait_cbs(struct ev_loop *loop, const struct ringwake_ev_wait_cbs *cbs)
 {
-	int saved = errno;
-	struct kept *kept = calloc(1, sizeof *kept);
-	errno = saved;
+	struct kept *kept = calloc_keeping_errno(1, sizeof *kept);
 	if (kept == NULL)
 		return;
 	struct registry *registry = lock_kept();

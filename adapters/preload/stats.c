@@ -7,7 +7,7 @@
  * If the environment asks for it, a process that had a loop writes a line to standard error when it
  * ends. A forked child counts its own loops only.
  */
-#include "stats.h"
+#include "preload.h"
 
 #include <stdatomic.h>
 #include <stdio.h>

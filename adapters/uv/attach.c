@@ -55,9 +55,7 @@ int ringwake_uv_attach(
 {
 	if (ringwake_uv_find(loop))
 		return UV_EBUSY;
-	int saved = errno;
-	struct ringwake_uv *attached = calloc(1, sizeof *attached);
-	errno = saved;
+	struct ringwake_uv *attached = calloc_keeping_errno(1, sizeof *attached);
 	if (attached == NULL)
 		return UV_ENOMEM;
 	attached->loop = loop;

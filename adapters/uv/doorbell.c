@@ -9,7 +9,6 @@
 #include "binding.h"
 #include "libuv_private.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 static void on_readable(uv_poll_t *handle, int status, int events)
@@ -29,10 +28,7 @@ static uv_poll_t *get_watch_memory(struct ringwake_uv *attached, uv_poll_t **wat
 {
 	if (attached->knows_libuv)
 		return &attached->watch_memory[watch == &attached->completions];
-	int saved = errno;
-	uv_poll_t *memory = malloc(sizeof *memory);
-	errno = saved;
-	return memory;
+	return calloc_keeping_errno(1, sizeof(uv_poll_t));
 }
 
 static void put_watch_memory(struct ringwake_uv *attached, uv_poll_t *memory)

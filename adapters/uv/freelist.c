@@ -9,7 +9,6 @@
 #include "binding.h"
 #include "loops.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 #define PIECE 64
@@ -39,9 +38,7 @@ static void take_shared(struct ringwake_uv *attached)
 
 static void grow(struct ringwake_uv *attached)
 {
-	int saved = errno;
-	struct ringwake_uv_async_state *piece = calloc(PIECE, sizeof *piece);
-	errno = saved;
+	struct ringwake_uv_async_state *piece = calloc_keeping_errno(PIECE, sizeof *piece);
 	for (unsigned i = 0; piece && i < PIECE; i++)
 		append(attached, &piece[i]);
 }

@@ -6,6 +6,8 @@
 #ifndef RINGWAKE_UV_LIBUV_H
 #define RINGWAKE_UV_LIBUV_H
 
+#include "functions.h"
+
 #include <stdbool.h>
 #include <uv.h>
 
@@ -18,5 +20,8 @@ struct ringwake_uv_libuv {
 };
 
 extern struct ringwake_uv_libuv ringwake_uv_libuv;
+
+/* functions.c. The functions of the table, to be found by name. */
+extern const struct library_function ringwake_uv_functions[];
 
 #endif

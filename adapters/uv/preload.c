@@ -8,9 +8,8 @@
 #include "binding.h"
 #include "libuv.h"
 #include "libuv_private.h"
-#include "preload/stats.h"
+#include "preload/preload.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,23 +26,9 @@ struct ringwake_uv_libuv ringwake_uv_libuv;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static void find_function(void *function, const char *name)
-{
-	void *found = dlsym(RTLD_NEXT, name);
-	if (found == NULL) {
-		fprintf(stderr, "ringwake-uv: this program's libuv has no %s\n", name);
-		abort();
-	}
-	*(void **)function = found;
-}
-
 static void find_libuv(void)
 {
-	find_function(&ringwake_uv_libuv.async_init, "uv_async_init");
-	find_function(&ringwake_uv_libuv.async_send, "uv_async_send");
-	find_function(&ringwake_uv_libuv.close, "uv_close");
-	find_function(&ringwake_uv_libuv.loop_close, "uv_loop_close");
-	find_function(&ringwake_uv_libuv.loop_fork, "uv_loop_fork");
+	ringwake_preload_find(ringwake_uv_functions);
 }
 
 static void report_plain(unsigned long plain)
@@ -57,6 +42,7 @@ static void report_plain(unsigned long plain)
 
 const struct ringwake_preload ringwake_preload = {
 	.program = "ringwake-uv",
+	.library = "libuv",
 	.variable = "RINGWAKE_UV_STATS",
 	.report_plain = report_plain,
 };
