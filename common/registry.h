@@ -14,8 +14,6 @@
 #include <ringwake/ringwake.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <sys/types.h>
-#include <unistd.h>
 
 /* The first member of what is listed. */
 struct registry_entry {
@@ -25,13 +23,14 @@ struct registry_entry {
 
 /* The first member of what an adapter shares between its loops. */
 struct registry {
-	pid_t process;
+	int64_t process; /* ringwake_process_number() */
 	pthread_mutex_t lock;
 	struct registry *inherited; /* the parent process's; nothing frees it */
 	struct registry_entry *list;
 };
 
-static inline struct registry *registry_make(struct registry *inherited, pid_t process, size_t size)
+static inline struct registry *registry_make(
+	struct registry *inherited, int64_t process, size_t size)
 {
 	struct registry *registry = (struct registry *)calloc_keeping_errno(1, size);
 	if (registry == NULL)
@@ -47,7 +46,9 @@ static inline struct registry *registry_make(struct registry *inherited, pid_t p
 /* size is that of what the registry is the first member of. NULL if there is no memory for it. */
 static inline struct registry *registry_lock(_Atomic(struct registry *) *current, size_t size)
 {
-	pid_t process = getpid();
+	int64_t process = ringwake_process_number();
+	if (process < 0)
+		return NULL;
 	/* Acquire, here and below: pairs with the release of the thread that made it. */
 	struct registry *registry = atomic_load_explicit(current, memory_order_acquire);
 	while (registry == NULL || registry->process != process) {

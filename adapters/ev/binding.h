@@ -40,7 +40,7 @@ struct ringwake_ev {
 	ev_cleanup cleanup;
 
 	unsigned delivered_in;       /* the ev_iteration() of the last delivery */
-	pid_t noticed_in;            /* the forked child whose loop was woken to be reopened */
+	int64_t noticed_in;          /* the forked child whose loop was woken to be reopened */
 	_Atomic unsigned missed;     /* asyncs were sent that could not reach the target */
 	ringwake_ev_async *last;     /* of the started asyncs, in libev's order */
 	ringwake_ev_async *noted;    /* those whose messages have arrived */

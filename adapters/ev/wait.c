@@ -15,16 +15,15 @@
  */
 #include "binding.h"
 
-#include <unistd.h>
-
 #define DEFAULT_BATCH 256 /* of ringwake_open() */
 
 /* A child whose loop was not told runs on, and its asyncs are sent through libev (async.c). */
 static void notice_fork(struct ringwake_ev *attached)
 {
-	if (attached->noticed_in == getpid())
+	int64_t process = ringwake_process_number();
+	if (attached->noticed_in == process)
 		return;
-	attached->noticed_in = getpid();
+	attached->noticed_in = process;
 	ringwake_ev_wake_by_libev(attached);
 }
 

@@ -12,26 +12,27 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 struct entry {
 	struct entry *next;
 	_Atomic(const void *) loop;
 	_Atomic(struct ringwake *) target; /* NULL: the entry is free */
-	pid_t process;
+	int64_t process;                   /* that opened the target */
 };
 
 static _Atomic(struct entry *) newest;
 
 /* Relaxed, throughout: figures for people. */
 static struct {
-	_Atomic pid_t process;
+	_Atomic int64_t process; /* that the figures are of */
 	_Atomic unsigned long loops, callbacks, doorbells, plain;
 } total;
 
 static void start_anew_in_child(void)
 {
-	pid_t process = getpid();
+	int64_t process = ringwake_process_number();
+	if (process < 0)
+		return; /* no memory: neither this process nor a parent has opened a target */
 	if (atomic_exchange_explicit(&total.process, process, memory_order_relaxed) == process)
 		return;
 	atomic_store_explicit(&total.loops, 0, memory_order_relaxed);
@@ -52,7 +53,7 @@ static void take_out(struct entry *entry)
 		atomic_exchange_explicit(&entry->target, NULL, memory_order_acquire);
 	if (target == NULL)
 		return;
-	if (entry->process == getpid()) {
+	if (entry->process == ringwake_process_number()) {
 		struct ringwake_stats stats;
 		ringwake_get_stats(target, &stats, sizeof stats);
 		start_anew_in_child();
@@ -70,7 +71,7 @@ static bool put_in(struct entry *entry, const void *loop, struct ringwake *targe
 	if (!atomic_compare_exchange_strong_explicit(
 		    &entry->loop, &none, loop, memory_order_acquire, memory_order_relaxed))
 		return false;
-	entry->process = getpid();
+	entry->process = ringwake_process_number();
 	/* Release: pairs with the acquire in take_out. */
 	atomic_store_explicit(&entry->target, ringwake_ref(target), memory_order_release);
 	return true;

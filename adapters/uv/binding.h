@@ -54,7 +54,7 @@ struct ringwake_uv {
 	struct ringwake_uv_async_state *free_states, *last_free_state; /* freelist.c */
 	struct job *jobs;           /* that are outstanding, if not knows_libuv */
 	struct ringwake_pool *pool; /* that runs the loop's work; NULL: none yet */
-	pid_t workers_process;      /* whose shared workers it uses; 0: none */
+	int64_t workers_process;    /* whose shared workers it uses; 0: none */
 };
 
 /* loops.c. Loop thread. The loop's target, or NULL. */

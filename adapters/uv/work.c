@@ -12,7 +12,6 @@
 #include <limits.h>
 #include <ringwake/pool.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #define DEFAULT_WORKERS 4
 
@@ -22,6 +21,7 @@ struct job {
 	uv_work_t *request;
 	uv_work_cb work_cb;
 	uv_after_work_cb after_work_cb;
+	int64_t process;          /* that submitted it */
 	struct job *next, **link; /* in the loop's list, if libuv's layout is not known */
 };
 
@@ -76,7 +76,7 @@ static void leave_workers(unsigned users)
 void ringwake_uv_leave_workers(struct ringwake_uv *attached)
 {
 	/* The parent's workers are not this process's to close. */
-	if (attached->workers_process == getpid())
+	if (attached->workers_process == ringwake_process_number())
 		leave_workers(1);
 	attached->workers_process = 0;
 	attached->pool = NULL;
@@ -170,6 +170,7 @@ int ringwake_uv_queue_work(struct ringwake_uv *attached, uv_work_t *request, uv_
 	job->request = request;
 	job->work_cb = work_cb;
 	job->after_work_cb = after_work_cb;
+	job->process = ringwake_process_number();
 	request->type = UV_WORK;
 	request->loop = attached->loop;
 	ringwake_uv_hold(attached);
@@ -206,7 +207,7 @@ int ringwake_uv_cancel(uv_req_t *request)
 		return UV_EBUSY;
 	if (request->type != UV_WORK || !find_job((uv_work_t *)request, &job))
 		return uv_cancel(request);
-	if (job == NULL || job->work.target != job->attached->target)
+	if (job == NULL || job->process != ringwake_process_number())
 		return UV_EBUSY; /* it has ended, or is the parent's of a forked child */
 	return ringwake_pool_cancel(job->attached->pool, &job->work);
 }
