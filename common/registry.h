@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A process's list of things by loop, under a lock. The lock is a process's own: a forked child,
- * which may find its parent's lock held by a thread that the child does not have, makes another. So
- * nothing is held across fork(), and handlers of pthread_atfork() may call any function of the
- * loop's library or of the adapter, in any order.
+ * A list of entries by loop, under a lock. Each process has a list and a lock of its own: in a
+ * forked child the parent's lock may be held by a thread that the child does not have, so the child
+ * makes another. No lock is held across fork(), and handlers of pthread_atfork() may call any
+ * function of the loop's library or of the adapter, in any order.
  */
 #ifndef RINGWAKE_REGISTRY_H
 #define RINGWAKE_REGISTRY_H
@@ -15,17 +15,17 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-/* The first member of what is listed. */
+/* The first member of each structure in the list. */
 struct registry_entry {
 	struct registry_entry *next;
 	const void *loop;
 };
 
-/* The first member of what an adapter shares between its loops. */
+/* The first member of the structure that the loops of an adapter share. */
 struct registry {
 	int64_t process; /* ringwake_process_number() */
 	pthread_mutex_t lock;
-	struct registry *inherited; /* the parent process's; nothing frees it */
+	struct registry *inherited; /* the parent's; never freed */
 	struct registry_entry *list;
 };
 
@@ -43,13 +43,13 @@ static inline struct registry *registry_make(
 	return registry;
 }
 
-/* size is that of what the registry is the first member of. NULL if there is no memory for it. */
+/* size is the size of the structure that begins with the registry. NULL if there is no memory. */
 static inline struct registry *registry_lock(_Atomic(struct registry *) *current, size_t size)
 {
 	int64_t process = ringwake_process_number();
 	if (process < 0)
 		return NULL;
-	/* Acquire, here and below: pairs with the release of the thread that made it. */
+	/* Acquire, here and below: pairs with the release of the thread that made the registry. */
 	struct registry *registry = atomic_load_explicit(current, memory_order_acquire);
 	while (registry == NULL || registry->process != process) {
 		struct registry *fresh = registry_make(registry, process, size);

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A watcher that any thread signals. libev knows it only by the events that it is fed; the signal
- * is a ringwake_event, so a wake costs what the signalled watchers cost, however many there are.
+ * A watcher that any thread sends to. libev knows it only when it is fed. A send goes to a
+ * ringwake_event, so the cost of a wake depends on the watchers that were sent, not on how many
+ * exist.
  *
- * The event is closed while the watcher is stopped, so stop leaves nothing behind in the target.
- * Senders reach it through the doorbell member, which is published when the event is initialised,
- * at the first start and again in a forked child. In between the event changes only by its state,
- * however often the watcher is stopped and started: senders may run all the while.
+ * The event is closed while the watcher is stopped, so a stopped watcher has no message in the
+ * target. Senders find the event through the member doorbell, which is published when the event is
+ * initialised: at the first start, and again in a forked child. Otherwise only the event's state
+ * changes, however often the watcher is stopped and started, and threads may send meanwhile.
  *
  * In a forked child a sender that still finds the parent's target goes through libev: it has marked
- * the watcher as sent, and signals the waker, which libev does not lose.
+ * the watcher as sent, and sends the waker, which libev does not lose.
  */
 #include "binding.h"
 
@@ -24,17 +25,17 @@ static ringwake_ev_async *async_of(struct ringwake_event *event)
 
 static struct ringwake_ev_doorbell *doorbell_of(const ringwake_ev_async *async)
 {
-	/* Acquire: pairs with the release in bind, so the event is seen initialised. */
+	/* Acquire: pairs with the release in bind, so this thread sees the event initialised. */
 	return atomic_load_explicit(&async->doorbell, memory_order_acquire);
 }
 
 static bool is_sent(const ringwake_ev_async *async)
 {
-	/* Relaxed: the message, or the waker, has made it visible. */
+	/* Relaxed: the message, or the waker, orders it. */
 	return atomic_load_explicit(&async->sent, memory_order_relaxed) != 0;
 }
 
-/* A send that an earlier callback has coalesced left its message behind. */
+/* The message may belong to a send that an earlier callback has handled. */
 static void on_event(struct ringwake_event *event)
 {
 	ringwake_ev_async *async = async_of(event);
@@ -65,7 +66,7 @@ void ringwake_ev_async_start(struct ringwake_ev *attached, ringwake_ev_async *as
 {
 	if (ev_is_active(async) || attached->detaching)
 		return;
-	/* Relaxed: as in libev, sends before the start are forgotten. */
+	/* Relaxed: as in libev, a start forgets earlier sends. */
 	atomic_store_explicit(&async->sent, 0, memory_order_relaxed);
 	async->link = NULL;
 	if (doorbell_of(async) != attached->doorbell ||
@@ -80,7 +81,7 @@ void ringwake_ev_async_start(struct ringwake_ev *attached, ringwake_ev_async *as
 void ringwake_ev_async_stop(ringwake_ev_async *async)
 {
 	if (!ev_is_active(async) && !ev_is_pending(async))
-		return; /* and its loop may be gone */
+		return; /* its loop may be destroyed */
 	struct ringwake_ev_doorbell *doorbell = doorbell_of(async);
 	if (doorbell == NULL)
 		return;
@@ -107,7 +108,7 @@ int ringwake_ev_async_send(ringwake_ev_async *async)
 	atomic_store_explicit(&async->sent, 1, memory_order_release);
 	if (doorbell == NULL)
 		return -ECANCELED;
-	/* The event is not touched: the loop may be about to bind it to the child's target. */
+	/* Do not touch the event in a child: the loop may be binding it to the child's target. */
 	int result = -EOWNERDEAD;
 	if (!ringwake_is_inherited(doorbell->target))
 		result = ringwake_event_send(&async->event);
@@ -125,7 +126,7 @@ void ringwake_ev_move_asyncs(struct ringwake_ev *attached)
 {
 	for (ringwake_ev_async *i = attached->last; i; i = i->previous)
 		bind(attached, i);
-	/* Relaxed: read by this thread. */
+	/* Relaxed: this thread reads it. */
 	atomic_store_explicit(&attached->missed, 1, memory_order_relaxed);
 }
 
@@ -145,7 +146,7 @@ void ringwake_ev_stop_asyncs(struct ringwake_ev *attached)
 		ringwake_ev_async *last = attached->last;
 		ringwake_ev_async_stop(last);
 		if (attached->last == last)
-			return; /* it was initialised again while it was started */
+			return; /* the program has initialised it again while it was started */
 	}
 }
 

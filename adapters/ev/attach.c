@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A target behind a libev loop: attach, detach, and when the loop is destroyed. */
+/* Attach, detach, and what happens when the loop is destroyed. */
 #include "binding.h"
 
 #include <errno.h>
@@ -90,7 +90,7 @@ int ringwake_ev_attach(
 	}
 	ev_cleanup_init(&attached->cleanup, on_cleanup);
 	attached->cleanup.data = attached;
-	ev_cleanup_start(loop, &attached->cleanup); /* never keeps a loop alive */
+	ev_cleanup_start(loop, &attached->cleanup); /* does not keep the loop alive */
 	ringwake_ev_take_wait_cbs(attached);
 	*out = attached;
 	return 0;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The functions that <ringwake/ev-compat.h> puts in the place of libev's. */
 #include "binding.h"
 #include "libev.h"
 
@@ -7,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Here the name is libev's own. */
+/* In this file the name is libev's own. */
 #undef ev_loop_destroy
 
 int ringwake_ev_of_loop(struct ringwake_ev **out, struct ev_loop *loop)
@@ -50,9 +51,9 @@ void ringwake_ev_compat_send(struct ev_loop *loop, ringwake_ev_async *async)
 }
 
 /*
- * libev calls ev_invoke_pending(), or what the program has put in its place, only for a loop with
- * cleanup watchers. Ours are for programs that call ev_loop_destroy() of libev's own. A loop that
- * is made later may get the memory of this one.
+ * libev invokes pending watchers when it destroys a loop only if the loop has cleanup watchers. The
+ * adapter's are for programs that call libev's own ev_loop_destroy(), so they are stopped here. The
+ * adapter must forget the loop: a later loop may get its memory.
  */
 void ringwake_ev_compat_loop_destroy(struct ev_loop *loop)
 {

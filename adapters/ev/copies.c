@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Some programs and modules, Perl's EV is one, are compiled with libev's source and have no symbol
- * of it. What every libev has that knows ev_async is this text, for perror().
+ * Some programs and modules, such as Perl's EV, contain libev's source and do not export its
+ * symbols. Every libev that has ev_async contains this text, which it passes to perror().
  */
 #include "copies.h"
 

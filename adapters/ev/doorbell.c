@@ -2,18 +2,19 @@
 /*
  * The descriptors that end the loop's wait: the doorbell's, and one that is always readable.
  *
- * Their watchers have the priority of libev's own watcher for asyncs, EV_MAXPRI, so that libev sees
- * that something of a high priority is pending before it looks at ev_idle watchers.
+ * Their watchers have the priority of libev's own watcher for asyncs, EV_MAXPRI. So libev finds a
+ * pending watcher of a high priority before it decides whether to run ev_idle watchers.
  *
- * On EVBACKEND_IOURING a watcher may be stopped only when it has fired, or when libev is about to
- * set up its ring anew. Otherwise libev asks for the removal of a poll with a request that still
- * holds what its slot was used for before; kernels that know more of such requests than libev does
- * refuse it, and if another request comes after it, libev aborts. So on detach the doorbell is made
- * to fire: what is left of the attachment goes in the next iteration of the loop, or with the loop.
- * A loop on that backend must not poll without blocking for long, either: libev sets its timerfd
- * each time, and does not ask the kernel for completions beyond the 64 that its queue holds. There
- * a busy loop watches a descriptor that is always readable, and a loop that never blocks does not
- * reach the edges of the wait, so the prepare watcher is always started.
+ * On EVBACKEND_IOURING a watcher may be stopped only after it has fired, or when libev is about to
+ * set up its ring again. Otherwise libev submits a request to remove a poll in a slot that still
+ * holds parts of an earlier request. Kernels that know more members of such requests than libev
+ * refuse it, and if another request follows, libev aborts. So detach makes the doorbell fire, and
+ * the memory is freed in the next iteration of the loop, or with the loop.
+ *
+ * A loop on that backend also must not poll for long without blocking: libev sets its timerfd each
+ * time, and does not ask the kernel for completions beyond the 64 that its queue holds. So a busy
+ * loop watches a descriptor that is always readable. A loop that never blocks does not call the
+ * functions of wait.c, so the prepare watcher is always started.
  */
 #include "binding.h"
 
@@ -106,8 +107,8 @@ static void on_keep_awake(struct ev_loop *loop, ev_io *io, int revents)
 		free_if_unwatched(attached);
 }
 
-/* Its descriptor is one of its own, since the target closes its number while libev may still be
- * watching. */
+/* The doorbell has a duplicate of the target's descriptor: the target closes its own while libev
+ * may still watch the descriptor. */
 static int open_doorbell(struct ringwake_ev *attached, struct ringwake *target)
 {
 	struct ringwake_ev_doorbell *doorbell = calloc(1, sizeof *doorbell);
@@ -157,8 +158,8 @@ int ringwake_ev_open_doorbells(struct ringwake_ev *attached)
 	return error;
 }
 
-/* The target is closed: nobody else rings it, and nobody takes the ring off it again. */
-static void ring(const struct ringwake_ev_doorbell *doorbell)
+/* Makes the doorbell of a closed target fire. No sender does, and the loop does not consume it. */
+static void fire(const struct ringwake_ev_doorbell *doorbell)
 {
 	if (ringwake_get_path(doorbell->target) == RINGWAKE_PATH_EVENTFD) {
 		int saved = errno;
@@ -175,9 +176,9 @@ static void ring(const struct ringwake_ev_doorbell *doorbell)
 
 void ringwake_ev_close_doorbells(struct ringwake_ev *attached, bool is_inherited)
 {
-	/* In a forked child the ring is the parent's, and libev sets up its own anew. */
+	/* In a forked child the ring is the parent's, and libev sets up another. */
 	if (ringwake_ev_is_on_io_uring(attached) && !is_inherited) {
-		ring(attached->doorbell);
+		fire(attached->doorbell);
 		return;
 	}
 	stop_io(attached, &attached->doorbell->io);
@@ -197,10 +198,10 @@ void ringwake_ev_free(struct ringwake_ev *attached)
 }
 
 /*
- * A doorbell of the parent process's. If libev does not rebuild its kernel state, the child's epoll
- * may report it once more: libev then takes it off, for which the descriptor must be open.
+ * Stops the parent's doorbell. If libev does not rebuild its kernel state, the child's epoll may
+ * still report the descriptor. libev then removes it from epoll, for which it must be open.
  */
-static void let_go(struct ringwake_ev_doorbell *doorbell, bool is_rebuilding)
+static void stop_inherited(struct ringwake_ev_doorbell *doorbell, bool is_rebuilding)
 {
 	struct ringwake_ev *attached = doorbell->attached;
 	if (is_rebuilding || !ringwake_ev_is_on_io_uring(attached))
@@ -218,7 +219,7 @@ int ringwake_ev_change_doorbell(
 	struct ringwake_ev_doorbell *inherited = attached->doorbell;
 	int error = open_doorbell(attached, target);
 	if (error == 0)
-		let_go(inherited, is_rebuilding);
+		stop_inherited(inherited, is_rebuilding);
 	errno = saved;
 	return error;
 }

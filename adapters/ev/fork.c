@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A forked child, from ev_loop_fork() on. It lets go of its copies of the parent's ring and opens a
- * target of its own. Sends that the parent's loop had not noted when it forked are noted by the
- * child's loop as well, as libev has it; messages and work in the parent's hands stay there.
+ * A loop in a forked child, after ev_loop_fork(). It closes its copy of the parent's target and
+ * opens one of its own. The child's loop, too, handles the sends that the parent's loop had not
+ * noted at the fork, as libev does. Messages and work remain the parent's.
  *
- * libev calls fork watchers only if it was told of the fork before the iteration began. A child
- * that was forked in a prepare callback is noticed before its first wait (wait.c).
+ * libev calls fork watchers only if the program called ev_loop_fork() before the iteration began.
+ * If a prepare callback forks, the child's loop finds out before its first wait (wait.c).
  */
 #include "binding.h"
 
@@ -17,7 +17,7 @@ static int reopen(struct ringwake_ev *attached, bool is_rebuilding)
 		return error;
 	error = ringwake_ev_change_doorbell(attached, target, is_rebuilding);
 	if (error < 0) {
-		/* The parent's target keeps refusing. */
+		/* The parent's target keeps refusing sends. */
 		ringwake_close(target);
 		return error;
 	}
@@ -28,7 +28,7 @@ static int reopen(struct ringwake_ev *attached, bool is_rebuilding)
 int ringwake_ev_fork(struct ringwake_ev *attached, bool is_rebuilding)
 {
 	ringwake_ev_forget_work(attached);
-	/* If it fails, the loop runs on, and asyncs are sent through libev. */
+	/* If it fails, the loop still runs, and asyncs are sent through libev. */
 	int error = reopen(attached, is_rebuilding);
 	if (error < 0)
 		return error;

@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The helper watchers.
+ * The helper watchers, through which the loop calls the adapter.
  *
- *   waker     an ev_async, with which libev itself wakes the loop: for a forked child, for a
- *             doorbell that the kernel refuses, and for messages that are there before the wait
- *   before    in a loop that is busy, tells libev of messages before it prepares the wait, which
- *             saves the waker's two system calls
- *   feeder    feeds what the delivered messages stand for, in libev's order
+ *   waker    an ev_async with which libev itself wakes the loop: in a forked child, if the kernel
+ *            refuses the doorbell, and if messages have arrived before the wait
+ *   prepare  in a busy loop, finds such messages before libev prepares the wait, which saves the
+ *            waker's two system calls
+ *   feeder   feeds the asyncs and the work of the messages that were delivered, in libev's order
  *
- * All that deliver have the priority of libev's own watcher for asyncs, EV_MAXPRI, so that libev
- * sees that something of a high priority is pending before it looks at ev_idle watchers.
+ * waker and feeder have the priority EV_MAXPRI, as the watchers of doorbell.c have.
  */
 #include "binding.h"
 #include "libev.h"
 
-/* After so many waits in a row that had to end at once, the loop counts as busy. Not earlier: a
+/* The loop counts as busy after this many successive waits that had to end at once. Not earlier: a
  * program that counts pending watchers sees the prepare watcher. */
 #define BUSY_WAITS 16
 
@@ -45,7 +44,7 @@ static void on_wake(struct ev_loop *loop, ev_async *waker, int revents)
 	ringwake_ev_deliver(attached);
 }
 
-/* libev also says so when it has rebuilt its kernel state without a fork. */
+/* libev also calls it after it has rebuilt its kernel state without a fork. */
 static void on_fork(struct ev_loop *loop, ev_fork *watcher, int revents)
 {
 	struct ringwake_ev *attached = watcher->data;
@@ -54,7 +53,8 @@ static void on_fork(struct ev_loop *loop, ev_fork *watcher, int revents)
 	if (!ringwake_is_inherited(attached->target))
 		return;
 	ringwake_ev_fork(attached, true);
-	ringwake_ev_wake_by_libev(attached); /* notes what was missed, after the fork watchers */
+	/* After the fork watchers, on_wake notes the sends that were missed. */
+	ringwake_ev_wake_by_libev(attached);
 }
 
 static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int revents)

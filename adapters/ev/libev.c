@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libev's own functions, also in a program with a preloaded library that takes their place: there
- * the names lead to the preloaded library, which would take the adapter's watchers for the
- * program's.
+ * The table of libev's own functions. In a program under ringwake-ev the names lead to the
+ * preloaded library, which would take the adapter's watchers for the program's. So they are looked
+ * up in libev.
  */
 #include "libev.h"
 
-/* Here the name is libev's own. */
+/* In this file the name is libev's own. */
 #undef ev_set_loop_release_cb
 
 struct ringwake_ev_libev ringwake_ev_libev = {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The functions of libev that a preloaded library takes the place of. The adapter calls them
- * through this table, so that in the preloaded library it reaches libev itself.
+ * The functions of libev that libringwake-ev-preload.so replaces. The adapter calls them through
+ * this table, so that in the preloaded library it calls libev itself.
  */
 #ifndef RINGWAKE_EV_LIBEV_H
 #define RINGWAKE_EV_LIBEV_H

@@ -4,7 +4,7 @@
 
 static _Atomic(struct registry *) loops;
 
-/* How often the list has changed: what a thread has found before is true until then. */
+/* The number of changes of the list. What a thread has found is valid until the next change. */
 static _Atomic unsigned long changes;
 
 static struct registry *lock_loops(void)
@@ -29,7 +29,7 @@ static struct ringwake_ev *find(const struct ev_loop *loop)
 	return (struct ringwake_ev *)found;
 }
 
-/* The edges of each wait of a loop ask, so what this thread found last is remembered. */
+/* Each wait of a loop calls it twice, so each thread remembers what it found last. */
 struct ringwake_ev *ringwake_ev_find(const struct ev_loop *loop)
 {
 	static _Thread_local struct {
@@ -42,7 +42,7 @@ struct ringwake_ev *ringwake_ev_find(const struct ev_loop *loop)
 	if (last.loop == loop && last.changes == now)
 		return last.attached;
 	struct ringwake_ev *found = find(loop);
-	last.loop = found ? loop : NULL; /* there may be no memory for the list */
+	last.loop = found ? loop : NULL; /* NULL may mean that there was no memory for the list */
 	last.attached = found;
 	last.changes = now;
 	return found;

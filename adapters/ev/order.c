@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The order of asyncs. libev keeps them in an array: a start appends, and a stop puts the last one
- * in the place of the one that is stopped. It feeds those that were sent from the last to the
- * first, and calls what was fed last first; so asyncs of one priority run in the order of the
- * array. Here they are in a list, the active member is the place in it, and a stop does the same.
+ * The order of asyncs. libev keeps them in an array: a start appends one, and a stop moves the last
+ * one to the place of the stopped one. libev feeds those that were sent from the last to the first,
+ * and calls first what was fed last. So asyncs of one priority run in the order of the array. The
+ * adapter keeps them in a list in that order, and the member active is the place in it.
  *
- * Asyncs whose messages have arrived are in a second list, sorted before they are fed: a wake costs
- * what the signalled asyncs cost, however many there are.
+ * A second list has the asyncs whose messages have arrived. It is sorted before they are fed. So
+ * the cost of a wake depends on the asyncs that were sent, not on how many exist.
  */
 #include "binding.h"
 
@@ -24,7 +24,7 @@ void ringwake_ev_append(struct ringwake_ev *attached, ringwake_ev_async *async)
 	ringwake_ev_activate((ev_watcher *)async, last ? last->active + 1 : 1);
 }
 
-/* In the list, or at its end, as the next pointers say. */
+/* Links an async whose members previous and next are set. */
 static void join(struct ringwake_ev *attached, ringwake_ev_async *async)
 {
 	if (async->previous)
@@ -73,7 +73,7 @@ void ringwake_ev_note(struct ringwake_ev *attached, ringwake_ev_async *async)
 	ev_feed_event(attached->loop, &attached->feeder, EV_CUSTOM);
 }
 
-/* Lists by next_noted alone, from the last of the order to the first. */
+/* The lists are linked by next_noted only, from the last of the order to the first. */
 static ringwake_ev_async *merge(ringwake_ev_async *one, ringwake_ev_async *other)
 {
 	ringwake_ev_async *merged;
@@ -90,7 +90,7 @@ static ringwake_ev_async *merge(ringwake_ev_async *one, ringwake_ev_async *other
 
 static ringwake_ev_async *sort(ringwake_ev_async *list)
 {
-	/* sorted[i] has 2^i asyncs, or none. */
+	/* sorted[i] is a list of 2^i asyncs, or empty. */
 	ringwake_ev_async *sorted[sizeof(unsigned) * 8];
 	unsigned used = 0;
 	while (list) {
@@ -119,7 +119,7 @@ void ringwake_ev_feed_asyncs(struct ringwake_ev *attached)
 	while (async) {
 		ringwake_ev_async *next = async->next_noted;
 		async->link = NULL;
-		/* Acquire: pairs with the release of each send that it coalesces. */
+		/* Acquire: pairs with the release of each send that the callback handles. */
 		atomic_exchange_explicit(&async->sent, 0, memory_order_acquire);
 		if (attached->feed)
 			attached->feed(attached, async);

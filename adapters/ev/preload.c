@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libringwake-ev-preload.so: takes the place of the functions by which a program starts, stops and
- * sends its ev_asyncs. libev itself calls none of them. A loop is attached when the first ev_async
- * of it is started. If that fails, the watcher is libev's own.
+ * libringwake-ev-preload.so replaces the functions by which a program starts, stops and sends its
+ * ev_asyncs. libev itself calls none of them. A loop is attached when its first ev_async is
+ * started. If that fails, libev itself starts the watcher.
  *
- * The member "sent", which ev_async_pending() reads, decides: a send sets it and then signals the
- * watcher's slot; a signal feeds the watcher only if it can clear it. So a watcher may be signalled
- * twice, or in place of another one, and its callback still runs only if the watcher was sent.
+ * The member "sent", which ev_async_pending() reads, decides whether a callback runs. A send sets
+ * it and then sends the watcher's slot. When the slot's message arrives, the loop feeds the watcher
+ * only if it can clear "sent". So a slot may be sent twice, or for another watcher that had it
+ * before, and the callback still runs only if the watcher was sent.
  */
 #include "copies.h"
 #include "libev.h"
@@ -21,7 +22,7 @@
 
 #include <ringwake/ev-compat.h>
 
-/* Here the names are libev's own. */
+/* In this file the names are libev's own. */
 #undef ev_async
 #undef ev_async_init
 #undef ev_async_send
@@ -30,17 +31,17 @@
 #undef ev_loop_destroy
 #undef ev_set_loop_release_cb
 
-/* What the preloaded library keeps of a loop, as long as the loop has its target. */
+/* The preloaded library's state of a loop, while the loop is attached. */
 struct preloaded {
 	struct ringwake_ev_home slots;
 	struct ringwake_ev *attached;
-	struct ringwake *counted; /* the target that the figures know */
+	struct ringwake *counted; /* the target that stats.c knows */
 };
 
 struct ringwake_ev_libev ringwake_ev_libev;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static _Atomic int shortage; /* Relaxed: for people. */
+static _Atomic int shortage; /* Relaxed: it is only printed. */
 
 static void find_libev(void)
 {
@@ -92,18 +93,18 @@ static void count_anew(struct preloaded *preloaded)
 		count(preloaded);
 }
 
-/* In place of the watcher that the adapter knows. */
+/* Feeds the program's watcher instead of the async that the adapter knows. */
 static void feed(struct ringwake_ev *attached, ringwake_ev_async *async)
 {
 	struct ringwake_ev_slot *slot = slot_with(async);
 	struct preloaded *preloaded = attached->preloaded;
 	count_anew(preloaded);
-	/* Acquire: pairs with the exchange of each send that this callback answers. */
+	/* Acquire: pairs with the exchange of each send that this callback handles. */
 	if (atomic_exchange_explicit(sent_of(slot->watcher), 0, memory_order_acquire))
 		ev_feed_event(attached->loop, slot->watcher, EV_ASYNC);
 }
 
-/* libev has what it needs before a descriptor is taken for the target. */
+/* Has libev open its own descriptors first, so the target does not take them. */
 static void open_libev(struct ev_loop *loop)
 {
 	ev_async async;
@@ -151,14 +152,14 @@ void ev_async_start(struct ev_loop *loop, ev_async *watcher)
 		ringwake_ev_libev.async_start(loop, watcher);
 		return;
 	}
-	/* Relaxed: a send that comes before it is none of this start's, as in libev. */
+	/* Relaxed: as in libev, a start forgets earlier sends. */
 	atomic_store_explicit(sent_of(watcher), 0, memory_order_relaxed);
 	slot->watcher = watcher;
 	ev_set_priority(&slot->async, ev_priority(watcher));
 	ringwake_ev_async_start(preloaded->attached, &slot->async);
 	ev_set_priority(watcher, ev_priority(&slot->async));
-	/* Sequentially consistent, as the two accesses of a send are: a send that still finds the
-	 * watcher stopped, or in another slot, is seen here. */
+	/* Sequentially consistent: pairs with the two accesses of ev_async_send. If a send still
+	 * finds the watcher stopped, or in another slot, this thread sees the send. */
 	atomic_store_explicit(active_of(watcher), slot->active, memory_order_seq_cst);
 	if (atomic_load_explicit(sent_of(watcher), memory_order_seq_cst))
 		ringwake_ev_async_send(&slot->async);
@@ -174,7 +175,7 @@ void ev_async_stop(struct ev_loop *loop, ev_async *watcher)
 	}
 	ev_clear_pending(loop, watcher);
 	if (slot->watcher != watcher)
-		return; /* its loop is gone */
+		return; /* its loop is destroyed */
 	ringwake_ev_async_stop(&slot->async);
 	ringwake_ev_slot_put(slot);
 	/* Relaxed: a send that finds the slot finds a closed event. */
@@ -195,7 +196,7 @@ void ev_async_send(struct ev_loop *loop, ev_async *watcher)
 			break;
 		if (ringwake_ev_async_send(&slot->async) != -ECANCELED)
 			return;
-		before = active; /* if it was stopped, it may have been started since */
+		before = active; /* it was stopped; it may have been started again */
 	}
 	if (ringwake_ev_slot_of(active) == NULL)
 		ringwake_ev_libev.async_send(loop, watcher);

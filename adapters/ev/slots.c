@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Slots are never freed, so a sender with the number of a watcher that has just been stopped finds
- * a slot: a closed event, or that of another watcher, whose callback runs only if the watcher
- * itself was sent. Blocks of slots double in size and never move.
+ * Slots are never freed. So a sender that has the number of a watcher that was just stopped finds a
+ * slot: with a closed event, or of another watcher, whose callback runs only if that watcher was
+ * sent. Blocks of slots double in size and never move.
  *
- * A loop has its slots to itself. Those of a loop that is gone wait in a common list, from which
- * the next loop that needs one takes all: so nothing is taken off the middle of a list that
+ * Each loop has slots of its own. A destroyed loop leaves its slots in a common list. The next loop
+ * that needs a slot takes the whole list, so no thread removes a single member of a list that
  * several threads change.
  */
 #include "slots.h"
@@ -22,14 +22,14 @@ static _Atomic(struct ringwake_ev_slot *) common;
 
 static struct ringwake_ev_slot *block_of(int block)
 {
-	/* Acquire: pairs with the release below. */
+	/* Acquire, also in the exchange below: pairs with the release there. */
 	struct ringwake_ev_slot *found = atomic_load_explicit(&blocks[block], memory_order_acquire);
 	if (found)
 		return found;
 	struct ringwake_ev_slot *fresh = calloc_keeping_errno((size_t)1 << block, sizeof *fresh);
 	if (fresh == NULL)
 		return NULL;
-	/* Release: pairs with the acquire of those that find the block. */
+	/* Release: pairs with the acquire of threads that find the block. */
 	if (atomic_compare_exchange_strong_explicit(
 		    &blocks[block], &found, fresh, memory_order_release, memory_order_acquire))
 		return fresh;
@@ -44,7 +44,7 @@ static int block_number(int number)
 
 static struct ringwake_ev_slot *make(void)
 {
-	/* Relaxed: only that each number is given out once. */
+	/* Relaxed: nothing else is published through this number. */
 	int number = atomic_fetch_add_explicit(&count, 1, memory_order_relaxed) + 1;
 	int block = block_number(number);
 	struct ringwake_ev_slot *first = block_of(block);
@@ -106,10 +106,10 @@ void ringwake_ev_slots_leave(struct ringwake_ev_home *home)
 		return;
 	for (struct ringwake_ev_slot *i = home->all; i; i = i->next) {
 		i->watcher = NULL;
-		ringwake_ev_async_set(&i->async); /* senders that come too late are refused */
+		ringwake_ev_async_set(&i->async); /* refuse sends that come too late */
 		last = i;
 	}
-	/* Relaxed: the exchange below asks again. */
+	/* Relaxed: the exchange below checks the value. */
 	last->next = atomic_load_explicit(&common, memory_order_relaxed);
 	/* Release: pairs with the acquire in add_common. */
 	while (!atomic_compare_exchange_weak_explicit(

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The edges of the loop's wait. ev_run() stays as it is; libev calls two functions around each
- * wait of the loop, immediately before it may block and immediately after:
+ * What the adapter does before and after the loop's wait. libev calls two functions in ev_run(),
+ * one immediately before the loop may block and one immediately after:
  *
- *   before  arm; if messages are there already, have the wait end at once
+ *   before  arm; if messages have already arrived, have the wait end at once
  *   after   disarm
  *
- * No callback runs between the first and the wait. So the target is armed whenever the loop blocks,
- * however deep ev_run() is nested, wherever the loop was attached or the process forked, and
- * whatever the application does with pending watchers.
+ * No callback runs between the first function and the wait. So the target is armed whenever the
+ * loop blocks. It does not matter how deep ev_run() is nested, where the loop was attached or the
+ * process forked, or what the application does with pending watchers.
  *
- * Messages' callbacks run where libev notes its own asyncs: from a watcher of priority EV_MAXPRI
- * that the wait has found ready. Events of asyncs and of completed work are fed after them.
+ * The callbacks of messages run where libev handles its own asyncs: in a watcher of priority
+ * EV_MAXPRI that the wait has found ready. Asyncs and completed work are fed after them.
  */
 #include "binding.h"
 
-#define DEFAULT_BATCH 256 /* of ringwake_open() */
+#define DEFAULT_BATCH 256 /* as in ringwake_open() */
 
-/* A child whose loop was not told runs on, and its asyncs are sent through libev (async.c). */
+/* In a forked child that has not called ev_loop_fork(), asyncs are sent through libev (async.c). */
 static void notice_fork(struct ringwake_ev *attached)
 {
 	int64_t process = ringwake_process_number();
@@ -42,8 +42,8 @@ void ringwake_ev_before_wait(struct ev_loop *loop)
 		attached->wait_cbs.release(loop);
 }
 
-/* libev looks at errno after it. The application's lock is taken first: another thread may have
- * detached meanwhile. */
+/* libev reads errno after this function. The application's callback takes a lock first: until then
+ * another thread may detach the loop. */
 void ringwake_ev_after_wait(struct ev_loop *loop)
 {
 	struct ringwake_ev *attached = ringwake_ev_find(loop);
@@ -54,7 +54,7 @@ void ringwake_ev_after_wait(struct ev_loop *loop)
 		ringwake_disarm(attached->target);
 }
 
-/* libev notes all asyncs that were sent at once, so that their priorities decide. */
+/* libev handles all asyncs that were sent in one iteration, so that their priorities decide. */
 static unsigned most_messages(const struct ringwake_ev *attached)
 {
 	unsigned batch = attached->params.batch ? attached->params.batch : DEFAULT_BATCH;
@@ -62,8 +62,8 @@ static unsigned most_messages(const struct ringwake_ev *attached)
 	return asyncs > batch ? asyncs : batch;
 }
 
-/* Two deliveries in one iteration would run the later messages' watchers before the earlier ones',
- * since libev calls what was fed last first. */
+/* libev calls first what was fed last. So a second delivery in one iteration would run the watchers
+ * of later messages before those of earlier ones. */
 void ringwake_ev_deliver(struct ringwake_ev *attached)
 {
 	unsigned iteration = ev_iteration(attached->loop);

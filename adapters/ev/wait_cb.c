@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libev calls one function before a loop's wait and one after it, and does not say which. The
- * application's, if it has set any, are kept here until the loop is attached or destroyed.
+ * The callbacks that the application has set by ev_set_loop_release_cb(). libev has no function
+ * that returns them, so they are kept here until the loop is attached or destroyed.
  */
 #include "binding.h"
 #include "libev.h"
@@ -66,7 +66,7 @@ static struct ringwake_ev_wait_cbs take_wait_cbs(struct ev_loop *loop)
 	return cbs;
 }
 
-/* If there is no memory for it, attaching will not know them. */
+/* If there is no memory, attach will not know the callbacks. */
 static void keep_wait_cbs(struct ev_loop *loop, const struct ringwake_ev_wait_cbs *cbs)
 {
 	struct kept *kept = calloc_keeping_errno(1, sizeof *kept);
@@ -82,7 +82,7 @@ static void keep_wait_cbs(struct ev_loop *loop, const struct ringwake_ev_wait_cb
 	registry_add(registry, &kept->entry);
 	registry_unlock(registry);
 	ev_cleanup_init(&kept->cleanup, on_cleanup);
-	ev_cleanup_start(loop, &kept->cleanup); /* never keeps a loop alive */
+	ev_cleanup_start(loop, &kept->cleanup); /* does not keep the loop alive */
 }
 
 static void set_wait_cbs(struct ev_loop *loop, const struct ringwake_ev_wait_cbs *cbs)

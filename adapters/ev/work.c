@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Work whose completion is an event of the loop: the pool's message feeds it to the work's watcher,
- * so the callback runs with the watcher's priority.
+ * Work whose completion is an event of the loop. The pool's message feeds the work as a watcher, so
+ * the callback runs with the watcher's priority.
  */
 #include "binding.h"
 
@@ -45,7 +45,7 @@ static void done(struct ringwake_work *pooled, int status)
 	struct ringwake_ev *attached = work->attached;
 	work->status = status;
 	if (attached->outstanding == 0) {
-		work->active = 0; /* forgotten: the loop is being destroyed */
+		work->active = 0; /* the loop is being destroyed */
 		return;
 	}
 	work->next = attached->completed;
@@ -53,7 +53,7 @@ static void done(struct ringwake_work *pooled, int status)
 	ev_feed_event(attached->loop, &attached->feeder, EV_CUSTOM);
 }
 
-/* libev calls what was fed last first. */
+/* libev calls first what was fed last, so the newest work is fed first. */
 void ringwake_ev_feed_work(struct ringwake_ev *attached)
 {
 	while (attached->completed) {

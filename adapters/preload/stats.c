@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Each open loop has an entry with a reference to its target. The entry is taken out by an
- * exchange: by the loop's thread when the loop is closed, or by the thread that ends the process.
- * So no lock is held, and no target is read that is gone. Entries are used again, and never freed.
+ * Figures for --stats. Each open loop has an entry that holds a reference to its target. An
+ * exchange takes the target out: in the loop's thread when the loop is closed, or in the thread
+ * that ends the process. So no lock is needed, and no freed target is read. Entries are reused and
+ * never freed.
  *
- * If the environment asks for it, a process that had a loop writes a line to standard error when it
- * ends. A forked child counts its own loops only.
+ * If the environment asks for it, a process that had a loop prints a line to standard error when it
+ * ends. A forked child counts only its own loops.
  */
 #include "preload.h"
 
@@ -22,7 +23,7 @@ struct entry {
 
 static _Atomic(struct entry *) newest;
 
-/* Relaxed, throughout: figures for people. */
+/* Relaxed throughout: the figures are only printed. */
 static struct {
 	_Atomic int64_t process; /* that the figures are of */
 	_Atomic unsigned long loops, callbacks, doorbells, plain;
@@ -85,8 +86,8 @@ static struct entry *first(void)
 
 void ringwake_preload_stats_open(const void *loop, struct ringwake *target)
 {
-	ringwake_preload_stats_close(
-		loop); /* one at this address that was never closed, or the parent's */
+	/* The parent's loop, or a loop at this address that was never closed. */
+	ringwake_preload_stats_close(loop);
 	for (struct entry *i = first(); i; i = i->next)
 		if (put_in(i, loop, target))
 			return;
@@ -95,7 +96,7 @@ void ringwake_preload_stats_open(const void *loop, struct ringwake *target)
 		return;
 	put_in(fresh, loop, target);
 	fresh->next = first();
-	/* Release: the entry is complete when others find it. */
+	/* Release: pairs with the acquire in first. Other threads find a complete entry. */
 	while (!atomic_compare_exchange_weak_explicit(
 		&newest, &fresh->next, fresh, memory_order_release, memory_order_relaxed))
 		;
@@ -104,7 +105,7 @@ void ringwake_preload_stats_open(const void *loop, struct ringwake *target)
 void ringwake_preload_stats_close(const void *loop)
 {
 	for (struct entry *i = first(); i; i = i->next) {
-		/* Relaxed: only the loop's thread has put it there. */
+		/* Relaxed: the loop's thread has stored it. */
 		if (atomic_load_explicit(&i->loop, memory_order_relaxed) != loop)
 			continue;
 		take_out(i);

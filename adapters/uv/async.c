@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A handle that any thread signals. What libuv knows is a uv_async_t that is not signalled through
- * libuv: it is what keeps the loop alive and what uv_walk(), uv_ref() and the rest see. The signal
- * itself is a ringwake_event, so a wake costs what the signalled handles cost, however many there
- * are.
+ * A handle that any thread sends to. libuv knows it as a uv_async_t, which keeps the loop alive and
+ * which uv_walk(), uv_ref() and similar functions use. A send does not go through libuv: it sends a
+ * ringwake_event. So the cost of a wake depends on the handles that were sent, not on how many
+ * exist.
  *
- * The handles stay in the list that libuv goes through at each wake of its own, so uv_async_send()
- * of libuv's own, called by source that was compiled without the compat header, reaches them.
+ * The handles stay in the list that libuv searches when it wakes the loop itself. So libuv's own
+ * uv_async_send() reaches them, too: source that was compiled without the compat header calls it.
  */
 #include "async.h"
 #include "libuv.h"
@@ -15,7 +15,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 
-/* A handle may have been closed by uv_close(), and nothing has noticed yet. */
+/* The application may have closed the handle by libuv's own uv_close(). */
 static void call(struct ringwake_uv_async_state *state)
 {
 	if (state->cb && !uv_is_closing((uv_handle_t *)state->handle))
@@ -36,8 +36,9 @@ void ringwake_uv_call_async(struct ringwake_uv_async_state *state)
 		call(state);
 }
 
-/* What libuv calls if its own uv_async_send() was called. Also the marks of the two kinds of
- * handle.
+/*
+ * libuv calls these two functions after its own uv_async_send(). They also identify the two kinds
+ * of handle: one with a state of its own, and one that was taken over.
  */
 static void on_libuv(uv_async_t *handle)
 {
@@ -59,7 +60,7 @@ static void on_libuv_taken(uv_async_t *handle)
 	ringwake_uv_leave(attached);
 }
 
-/* Where the layout is not known, a handle's mark may be elsewhere. */
+/* If libuv's layout is not known, the callback of a handle cannot be read. */
 static struct ringwake_uv_async_state *search_state(const uv_async_t *handle)
 {
 	struct ringwake_uv *attached = ringwake_uv_find(handle->loop);
@@ -71,7 +72,6 @@ static struct ringwake_uv_async_state *search_state(const uv_async_t *handle)
 	return found;
 }
 
-/* Loop thread. The signal of a handle that is open or closing, or NULL. */
 struct ringwake_uv_async_state *ringwake_uv_async_state_of(uv_handle_t *handle)
 {
 	if (handle->type != UV_ASYNC)
@@ -85,7 +85,7 @@ struct ringwake_uv_async_state *ringwake_uv_async_state_of(uv_handle_t *handle)
 	return search_state(async);
 }
 
-/* A signal of the free list keeps its target in memory, for a send that comes too late. */
+/* A state of the free list holds a reference to its target, for a send that comes too late. */
 static void bind_event(struct ringwake_uv *attached, struct ringwake_uv_async_state *state)
 {
 	struct ringwake *before =
@@ -115,7 +115,6 @@ static void open_async(
 	attached->handles++;
 }
 
-/* The handle is closed, or is about to be: nothing of it is left. */
 void ringwake_uv_forget_async(struct ringwake_uv_async_state *state)
 {
 	ringwake_uv_forget_due(state);
@@ -127,7 +126,7 @@ void ringwake_uv_forget_async(struct ringwake_uv_async_state *state)
 		ringwake_uv_set_async_slot(state->handle, NULL);
 		ringwake_uv_async_state_put(state);
 	} else {
-		/* Relaxed: a send that comes later finds it; one beside it finds a closed event. */
+		/* Relaxed: a later send reads the mark; a concurrent send finds a closed event. */
 		atomic_store_explicit(&state->marks, GONE, memory_order_relaxed);
 	}
 }
@@ -155,15 +154,15 @@ void ringwake_uv_take_async(
 
 int ringwake_uv_async_send(ringwake_uv_async_t *async)
 {
-	/* Relaxed: as in ringwake_uv_forget_async. */
+	/* Relaxed: pairs with the store in ringwake_uv_forget_async. */
 	if (atomic_load_explicit(&async->state.marks, memory_order_relaxed) & GONE)
 		return UV_ECANCELED;
 	ringwake_uv_mark_if_in_callback(&async->state);
 	return ringwake_event_send(&async->state.event);
 }
 
-/* A forked child whose loop was not told goes on as one of plain libuv would, on its parent's
- * descriptors. */
+/* A forked child that has not called uv_loop_fork() uses its parent's descriptors, as it does with
+ * libuv alone. */
 static int send_in_child(struct ringwake_uv_async_state *state)
 {
 	/* Release: pairs with the acquire in take_missed. */
@@ -176,7 +175,7 @@ int ringwake_uv_send_plain(uv_async_t *handle)
 	if (ringwake_uv_async_cb_of(handle) != on_libuv_taken)
 		return ringwake_uv_libuv.async_send(handle);
 	struct ringwake_uv_async_state *state = ringwake_uv_async_slot(handle);
-	/* libuv never refuses a send; to a handle that is closing or closed it does nothing. */
+	/* libuv never refuses a send. A send to a closing or closed handle does nothing. */
 	if (state == NULL)
 		return 0;
 	ringwake_uv_mark_if_in_callback(state);
@@ -195,11 +194,12 @@ static bool take_missed(struct ringwake_uv_async_state *state)
 void ringwake_uv_deliver_missed(struct ringwake_uv *attached)
 {
 	struct ringwake_uv_async_state *state = attached->asyncs;
-	/* A callback may close handles, whose signals are in the list until later, or open some. */
+	/* A callback may open handles, and close handles: these stay in the list until later. */
 	while (state && !attached->detached) {
 		struct ringwake_uv_async_state *next = state->next;
+		/* A send by ringwake_uv_async_send() is refused instead. */
 		if (state->closing == 0 && take_missed(state))
-			call_plain(state); /* only sends of libuv's name miss */
+			call_plain(state);
 		state = next;
 	}
 }
@@ -208,7 +208,7 @@ static void move_async(struct ringwake_uv *attached, struct ringwake_uv_async_st
 {
 	bool is_sent = take_missed(state);
 	bind_event(attached, state);
-	/* A closing that waits for a message has lost it: it is sent again. */
+	/* A closing handle that waits for its message would wait for ever: send it again. */
 	if (state->awaits_message || (is_sent && state->closing == 0))
 		ringwake_event_send(&state->event);
 	if (state->closing > 0)
@@ -217,7 +217,7 @@ static void move_async(struct ringwake_uv *attached, struct ringwake_uv_async_st
 
 void ringwake_uv_move_asyncs(struct ringwake_uv *attached)
 {
-	ringwake_uv_forget_all_due(attached); /* they are the parent's */
+	ringwake_uv_forget_all_due(attached); /* these sends are the parent's */
 	for (struct ringwake_uv_async_state *i = attached->asyncs; i; i = i->next)
 		move_async(attached, i);
 }

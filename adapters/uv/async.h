@@ -5,10 +5,10 @@
 
 #include "binding.h"
 
-/* Marks of a signal. */
-#define MISSED 1u /* a send could not reach the target, in a forked child */
-#define GONE   2u /* the handle is closed, and the target may be gone */
-#define LATER  4u /* a callback of the loop's has sent it: it is for the next iteration */
+/* The marks of a state. */
+#define MISSED 1u /* a send in a forked child could not reach the target */
+#define GONE   2u /* the handle is closed, and the target may be freed */
+#define LATER  4u /* a callback of the loop has sent it: it is due in the next iteration */
 
 static inline struct ringwake_uv_async_state *ringwake_uv_async_state_with(
 	struct ringwake_event *event)
@@ -16,25 +16,25 @@ static inline struct ringwake_uv_async_state *ringwake_uv_async_state_with(
 	return (struct ringwake_uv_async_state *)event; /* its first member */
 }
 
-/* async.c. Loop thread. The signal of a handle that is open or closing, or NULL. */
+/* async.c. Loop thread. The state of a handle that is open or closing, or NULL. */
 struct ringwake_uv_async_state *ringwake_uv_async_state_of(uv_handle_t *handle);
 
-/* Loop thread. The callback of a handle, if it is not closing. */
+/* Loop thread. Runs the handle's callback, unless the handle is closing. */
 void ringwake_uv_call_async(struct ringwake_uv_async_state *state);
 
-/* Loop thread. The handle is closed, or is about to be: nothing of it is left. */
+/* Loop thread. The loop no longer knows the handle, which is closed or about to be. */
 void ringwake_uv_forget_async(struct ringwake_uv_async_state *state);
 
-/* close.c. Loop thread. As ringwake_event_close_async(): 1 if the handle waits for its message. */
+/* close.c. Loop thread. Closes the event. Returns 1 if the handle must wait for its message. */
 int ringwake_uv_close_event(struct ringwake_uv_async_state *state);
 
-/* due.c. The event's callback. */
+/* due.c. Loop thread. The callback of each event. */
 void ringwake_uv_on_event(struct ringwake_event *event);
 
-/* Any thread, before a send. */
+/* Any thread. Call it before a send. */
 void ringwake_uv_mark_if_in_callback(struct ringwake_uv_async_state *state);
 
-/* Loop thread. */
+/* Loop thread. The handle, or each handle, is not due any more. */
 void ringwake_uv_forget_due(struct ringwake_uv_async_state *state);
 void ringwake_uv_forget_all_due(struct ringwake_uv *attached);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A target behind a libuv loop: attach, detach, and when the memory goes. */
+/* Attach, detach, and when the memory is freed. */
 #include "binding.h"
 #include "libuv_private.h"
 
@@ -73,12 +73,13 @@ int ringwake_uv_attach(
 		ringwake_uv_leave(attached);
 		return error;
 	}
-	ringwake_arm(attached->target); /* this iteration may be past its prepare handles */
+	ringwake_arm(attached->target); /* the prepare phase of this iteration may be over */
 	*out = attached;
 	return 0;
 }
 
-/* By uv_loop_close(), which must not be called on an attached loop. The memory is there. */
+/* The application has called uv_loop_close() on an attached loop, against the rules. The loop's
+ * memory is still valid. */
 static bool loop_is_closed(const struct ringwake_uv *attached)
 {
 	return uv_backend_fd(attached->loop) < 0 ||
@@ -105,7 +106,8 @@ bool ringwake_uv_has_others(const struct ringwake_uv *attached)
 	return others.found;
 }
 
-/* With public functions alone, the helpers need an iteration to go. Nothing else may run in it. */
+/* With libuv's public functions only, the helpers need one iteration to close. No callback of the
+ * application may run in it. */
 static void let_helpers_go(struct ringwake_uv *attached, bool has_others)
 {
 	if (attached->lingering > 0 && attached->depth == 1 && !has_others)
@@ -117,8 +119,8 @@ static void leave_loop(struct ringwake_uv *attached)
 	bool has_others = !attached->knows_libuv && ringwake_uv_has_others(attached);
 	bool is_inherited = ringwake_is_inherited(attached->target);
 	ringwake_uv_close_helpers(attached);
-	/* In a forked child whose loop was not told, the parent's epoll must go on to watch: libuv
-	 * cannot take a closed descriptor off it. */
+	/* A forked child that has not called uv_loop_fork() shares the parent's epoll, which must
+	 * keep watching. libuv cannot remove a descriptor that is closed. */
 	if (is_inherited)
 		ringwake_uv_close_target(attached);
 	ringwake_uv_close_watches(attached);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The end of a handle: by ringwake_uv_close(), or by libuv's own uv_close(). */
+/* Handles that ringwake_uv_close() closes, or libuv's own uv_close(). */
 #include "assertion.h"
 #include "async.h"
 #include "libuv.h"
 #include "libuv_private.h"
 
-/* The handle is closed when libuv has let go of it and its message has arrived. */
+/* The handle is closed when libuv has closed it and its message has arrived. */
 static void closed_by_one(struct ringwake_uv_async_state *state)
 {
 	if (--state->closing > 0)
@@ -35,7 +35,7 @@ int ringwake_uv_close_event(struct ringwake_uv_async_state *state)
 	return ringwake_event_close_async(&state->event, on_message_gone);
 }
 
-/* uv_walk() shows helpers to an application that closes all it is shown. */
+/* uv_walk() may show the helpers to an application that closes every handle. */
 static bool is_shown_helper(const uv_handle_t *handle)
 {
 	const struct ringwake_uv *attached = ringwake_uv_find(handle->loop);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The functions of libuv that <ringwake/uv-compat.h> and the preloaded library replace. */
+/* The functions that <ringwake/uv-compat.h> and the preloaded library put in the place of libuv's.
+ */
 #include "binding.h"
 #include "libuv.h"
 #include "libuv_private.h"
@@ -9,7 +10,7 @@
 
 #include <ringwake/uv-compat.h>
 
-/* Here the names are libuv's own. */
+/* In this file the names are libuv's own. */
 #undef uv_async_init
 #undef uv_async_send
 #undef uv_close
@@ -37,7 +38,7 @@ int ringwake_uv_compat_attach(struct ringwake_uv **out, uv_loop_t *loop)
 	if (*out == NULL && ringwake_uv_layout_holds(loop))
 		error = ringwake_uv_attach(out, loop, NULL);
 	if (error < 0)
-		return is_shortage(error) ? 0 : error; /* libuv itself may have all it needs */
+		return is_shortage(error) ? 0 : error; /* libuv itself may have what it needs */
 	if (*out && !(*out)->knows_libuv)
 		*out = NULL;
 	return 0;
@@ -75,13 +76,13 @@ int ringwake_uv_compat_queue_work(
 		return error;
 	if (attached)
 		error = ringwake_uv_queue_work(attached, request, work_cb, after_work_cb);
-	/* A forked child whose loop was not told has libuv's workers. */
+	/* In a forked child that has not called uv_loop_fork(), libuv's workers run it. */
 	if (attached == NULL || error == -EOWNERDEAD)
 		return uv_queue_work(loop, request, work_cb, after_work_cb);
 	return error;
 }
 
-/* The handle of libuv's own workers is never closed: the loop takes it along. */
+/* libuv never closes the handle of its own workers: it ends with the loop. */
 static void close_hidden_handle(struct ringwake_uv *attached)
 {
 	struct ringwake_uv_async_state *i = attached->asyncs;
@@ -129,7 +130,7 @@ int ringwake_uv_compat_loop_fork(uv_loop_t *loop)
 	int error = ringwake_uv_libuv.loop_fork(loop);
 	if (error == 0 && attached)
 		error = ringwake_uv_fork(attached);
-	return is_shortage(error) ? 0 : error; /* the loop then goes on through libuv itself */
+	return is_shortage(error) ? 0 : error; /* libuv itself then wakes the loop */
 }
 
 int ringwake_uv_compat_run(uv_loop_t *loop, uv_run_mode mode)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The descriptors that end the loop's wait in epoll. They are watched edge-triggered, which spares
- * the kernel a second look at a ring that was emptied. An iteration takes as many completions as
- * the queue holds, so what it leaves has come since, and is reported again.
+ * The descriptors that end the loop's wait in epoll. They are watched edge-triggered, so the kernel
+ * does not check again a ring that the loop has emptied. An iteration takes as many completions as
+ * the queue can hold. A completion that it leaves has arrived later, and epoll reports it again.
  *
- * With public functions of libuv alone, descriptors are watched level-triggered.
+ * With libuv's public functions only, the descriptors are watched level-triggered.
  */
 #include "binding.h"
 #include "libuv_private.h"
@@ -16,14 +16,15 @@ static void on_readable(uv_poll_t *handle, int status, int events)
 	struct ringwake_uv *attached = handle->data;
 	(void)status;
 	if (attached->knows_libuv && events & UV_READABLE)
-		ringwake_uv_unfeed(handle); /* one call is enough */
+		ringwake_uv_unfeed(handle); /* libuv must not call again for what wait.c has fed */
 	ringwake_uv_enter(attached);
 	ringwake_disarm(attached->target);
 	ringwake_uv_deliver(attached);
 	ringwake_uv_leave(attached);
 }
 
-/* With public functions alone a closed watch may still be there when the next one is opened. */
+/* With libuv's public functions only, a closed watch may still be in use when the next one is
+ * opened. */
 static uv_poll_t *get_watch_memory(struct ringwake_uv *attached, uv_poll_t **watch)
 {
 	if (attached->knows_libuv)

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* What a callback of the loop's own signals: it is for the next iteration, as under libuv. */
+/*
+ * Handles that a callback of the loop itself sends. Their callbacks run in the next iteration, as
+ * under libuv. The dispatch that runs the sending callback may find the message, but then only
+ * notes it.
+ */
 #include "async.h"
 
 #include <stdatomic.h>
 
-/* The loop whose callbacks this thread is running. */
+/* The loop whose callbacks this thread runs. */
 static _Thread_local struct ringwake_uv *calling;
 
-/*
- * What a callback of the loop's own signals, itself perhaps, is for the next iteration, as under
- * libuv. The dispatch that runs the callback may find the message, but then it is only noted.
- */
 void ringwake_uv_mark_if_in_callback(struct ringwake_uv_async_state *state)
 {
-	/* Relaxed: the same thread looks at it. */
+	/* Relaxed, here and below: only this thread sets and reads the mark. */
 	if (calling && calling == state->attached)
 		atomic_fetch_or_explicit(&state->marks, LATER, memory_order_relaxed);
 }
@@ -21,7 +21,6 @@ void ringwake_uv_mark_if_in_callback(struct ringwake_uv_async_state *state)
 static void note_due(struct ringwake_uv_async_state *state)
 {
 	struct ringwake_uv *attached = state->attached;
-	/* Relaxed: as in mark_if_in_callback. */
 	atomic_fetch_and_explicit(&state->marks, ~LATER, memory_order_relaxed);
 	if (state->is_due)
 		return;
@@ -38,7 +37,6 @@ static void note_due(struct ringwake_uv_async_state *state)
 void ringwake_uv_on_event(struct ringwake_event *event)
 {
 	struct ringwake_uv_async_state *state = ringwake_uv_async_state_with(event);
-	/* Relaxed: as above. */
 	if (atomic_load_explicit(&state->marks, memory_order_relaxed) & LATER)
 		note_due(state);
 	else
@@ -55,7 +53,6 @@ static void take_due(struct ringwake_uv *attached, struct ringwake_uv_async_stat
 	state->is_due = false;
 }
 
-/* The handle is closed before the next iteration. */
 void ringwake_uv_forget_due(struct ringwake_uv_async_state *state)
 {
 	struct ringwake_uv *attached = state->attached;

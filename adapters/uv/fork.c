@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The loop in a forked child: what would wake it, or be woken by it, is made anew. */
+/* A loop in a forked child: it gets a target, a ring and workers of its own. */
 #include "binding.h"
 
-/* Work and requests are the parent's. Closings that wait for a message are the child's too. */
+/* Work and requests are the parent's only. A closing handle waits for its message in both. */
 static void drop_holds_of_parent(struct ringwake_uv *attached)
 {
 	unsigned kept = 0;
@@ -33,7 +33,8 @@ static int reopen(struct ringwake_uv *attached)
 	ringwake_uv_close_watches(attached);
 	int error = open_anew(attached);
 	if (error < 0) {
-		/* The parent's target refuses sends. Nothing may wait on the parent's ring. */
+		/* The parent's target refuses sends, and the loop does not wait on the parent's
+		 * ring. */
 		attached->target = target;
 		attached->ring = ring;
 		attached->has_ring = had_ring;
@@ -47,7 +48,7 @@ static int reopen(struct ringwake_uv *attached)
 	return 0;
 }
 
-/* uv_loop_fork() has made another epoll. */
+/* This process has not forked, but uv_loop_fork() has made another epoll. */
 static int follow_loop(struct ringwake_uv *attached)
 {
 	attached->epoll_fd = uv_backend_fd(attached->loop);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Signals of handles that have no room for one: those of source or programs that know only
- * uv_async_t. A loop keeps what it has used, and leaves it to other loops when it is detached. The
- * memory is never given back to the system, the one that was free longest is used first, and a free
- * state still has a reference to its target. So a thread that sends to a handle just as it is
- * closed finds a closed event there.
+ * States for handles that have no room for one: those of source or programs that know only
+ * uv_async_t. A loop keeps the states that it has used, and leaves them to other loops at detach.
+ * The memory is never freed, the state that has been free for longest is used first, and a free
+ * state still holds a reference to its target. So a thread that sends to a handle while the loop
+ * closes it finds a closed event.
  */
 #include "binding.h"
 #include "loops.h"

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The helper handles, by which the loop calls the adapter. The prepare and check handles are the
- * last to run, so the arming comes after the application's own prepare callbacks.
+ * The helper handles, through which the loop calls the adapter. The prepare and check handles are
+ * the last of their kind to run, so the target is armed after the application's own prepare
+ * callbacks.
  *
- * With public functions of libuv alone, uv_walk() shows the helpers, and a helper is gone only
- * after uv_close() and one more iteration.
+ * With libuv's public functions only, uv_walk() shows the helpers, and libuv uses a helper until
+ * one iteration after uv_close().
  */
 #include "binding.h"
 #include "libuv.h"
@@ -14,7 +15,7 @@
 
 static void on_idle(uv_idle_t *handle)
 {
-	(void)handle; /* being active is all it is for */
+	(void)handle; /* an active idle handle is enough: the loop does not block */
 }
 
 void ringwake_uv_keep_awake(struct ringwake_uv *attached)
@@ -78,7 +79,7 @@ bool ringwake_uv_remove_helper(struct ringwake_uv *attached, void *helper, uv_cl
 		return true;
 	}
 	attached->lingering++;
-	/* If the application has closed it, nothing of ours will hear that it is gone. */
+	/* If the application has closed the helper, libuv does not call gone. */
 	if (!uv_is_closing(helper))
 		ringwake_uv_libuv.close(helper, gone);
 	return false;

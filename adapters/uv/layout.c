@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Whether ringwake knows the private layout of the process's libuv. */
+/* Answers whether ringwake knows the private layout of the process's libuv. */
 #include "binding.h"
 #include "libuv.h"
 

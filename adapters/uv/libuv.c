@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libuv's own functions, also in a program that is run by ringwake-uv: there the names lead to the
- * preloaded library, which would take this library's handles for the program's.
+ * The table of libuv's own functions. In a program under ringwake-uv the names lead to the
+ * preloaded library, which would take this library's handles for the program's. So they are looked
+ * up in libuv.
  */
 #include "libuv.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The functions of libuv that libringwake-uv-preload.so takes the place of. The adapter calls them
- * through this table, so that in the preloaded library it reaches libuv itself.
+ * The functions of libuv that libringwake-uv-preload.so replaces. The adapter calls them through
+ * this table, so that in the preloaded library it calls libuv itself.
  */
 #ifndef RINGWAKE_UV_LIBUV_H
 #define RINGWAKE_UV_LIBUV_H

@@ -9,14 +9,14 @@
 /* UV_LOOP_BLOCK_SIGNAL sets this flag of the loop. */
 #define LOOP_BLOCK_SIGPROF 1ul
 
-/* A test or a user asks for libuv's public functions only. */
+/* A test or a user wants libuv's public functions only. */
 static bool is_refused(void)
 {
 	const char *text = secure_getenv("RINGWAKE_UV_PUBLIC");
 	return text != NULL && strcmp(text, "1") == 0;
 }
 
-/* A program that was compiled with other headers than its libuv's has other sizes. */
+/* The sizes differ if the adapter was compiled with the headers of another libuv. */
 static bool sizes_hold(void)
 {
 	return uv_loop_size() == sizeof(uv_loop_t) &&
@@ -28,7 +28,7 @@ static bool sizes_hold(void)
 		uv_req_size(UV_WORK) == sizeof(uv_work_t);
 }
 
-/* A member that is the head of a queue, or is in one, is pointed to by both its neighbours. */
+/* Both neighbours of a queue's head, or of a member in a queue, point to it. */
 static bool is_queue(const void *member)
 {
 	void *const *place = member;
@@ -46,7 +46,7 @@ static bool queues_hold(const uv_loop_t *loop)
 		is_queue(&loop->child_watcher.handle_queue);
 }
 
-/* The loop's own handles. One of them lies before the slot and one behind it. */
+/* The loop's own handles. One of them lies before the slot, the other behind it. */
 static bool own_handles_hold(const uv_loop_t *loop)
 {
 	const uv_signal_t *child = &loop->child_watcher;
@@ -56,12 +56,12 @@ static bool own_handles_hold(const uv_loop_t *loop)
 		!((child->flags | workers->flags) & RINGWAKE_UV_HANDLE_CLOSING);
 }
 
-/* What is the same for all loops of a process is asked once. */
+/* What is the same for all loops of a process is checked once. */
 static bool libuv_holds(void)
 {
 	enum { UNKNOWN, HOLDS, DIFFERS };
 	static _Atomic int known;
-	/* Relaxed: threads that meet here find the same. */
+	/* Relaxed: all threads find the same result. */
 	int result = atomic_load_explicit(&known, memory_order_relaxed);
 	if (result == UNKNOWN) {
 		result = !is_refused() && sizes_hold() ? HOLDS : DIFFERS;
@@ -82,7 +82,8 @@ bool ringwake_uv_layout_holds(const uv_loop_t *loop)
 		loop->async_io_watcher.fd >= 0;
 }
 
-/* Started last: prepare and check handles are first in their lists, watchers are last. */
+/* A handle that was just started: a prepare or check handle is the first of its list, a watcher the
+ * last. */
 bool ringwake_uv_edges_hold(
 	const uv_loop_t *loop, const uv_prepare_t *prepare, const uv_check_t *check)
 {
@@ -119,7 +120,7 @@ bool ringwake_uv_loop_in_use(const uv_loop_t *loop)
 
 bool ringwake_uv_loop_wants_epoll(const uv_loop_t *loop)
 {
-	/* The first member of what libuv keeps to itself. */
+	/* The first member of libuv's internal fields. */
 	const unsigned *options = loop->internal_fields;
 	return loop->flags & LOOP_BLOCK_SIGPROF || *options & UV_METRICS_IDLE_TIME;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * All that the adapter touches of libuv besides its public functions and fields. No other file of
- * the adapter names a private member. The layout is that of libuv 1.44 to 1.53; each attach
- * verifies it by ringwake_uv_layout_holds(). Where it does not hold, nothing is written by these
- * functions, and what they read is not relied on.
+ * All private members of libuv that the adapter uses. No other file of the adapter names one. The
+ * layout is that of libuv 1.44 to 1.53; each attach verifies it by ringwake_uv_layout_holds(). If
+ * it does not hold, the adapter writes nothing through these functions and does not rely on what
+ * they read.
  *
  * libuv's queues are two pointers, next and previous: an array up to 1.45, a structure since 1.46.
  */
@@ -18,32 +18,32 @@
 #include <uv.h>
 
 /*
- * True if what can be seen of an initialised loop is what this file relies on. It reads the loop
- * and changes nothing. False also if the environment has RINGWAKE_UV_PUBLIC=1.
+ * True if an initialised loop looks as this file expects. It only reads the loop. False also if the
+ * environment has RINGWAKE_UV_PUBLIC=1.
  */
 bool ringwake_uv_layout_holds(const uv_loop_t *loop);
 
-/* The part of that which is about the loop's slot, below. It is quicker. */
+/* The part of that check that the loop's slot, below, needs. It is faster. */
 bool ringwake_uv_slot_holds(const uv_loop_t *loop);
 
-/* The same for helper handles of ours that were started just now. */
+/* The same for helper handles that were just started. */
 bool ringwake_uv_edges_hold(
 	const uv_loop_t *loop, const uv_prepare_t *prepare, const uv_check_t *check);
 bool ringwake_uv_poll_holds(const uv_loop_t *loop, const uv_poll_t *poll, int fd);
 
-/* What uv_loop_close() looks at before it closes the loop: requests, and handles that are shown. */
+/* True if uv_loop_close() would refuse: the loop has requests, or handles that uv_walk() shows. */
 bool ringwake_uv_loop_in_use(const uv_loop_t *loop);
 
 /* The loop was configured with UV_LOOP_BLOCK_SIGNAL or UV_METRICS_IDLE_TIME. */
 bool ringwake_uv_loop_wants_epoll(const uv_loop_t *loop);
 
 /*
- * libuv tells epoll of watchers that were started only when it is about to wait. This function does
- * it earlier. False if libuv has to do it itself.
+ * libuv passes started watchers to epoll only when it is about to wait. This function does so
+ * earlier. False if libuv must do it itself.
  */
 bool ringwake_uv_flush_watchers(uv_loop_t *loop);
 
-/* A queue's head or a member's place in a queue, as the two pointers that it consists of. */
+/* The head of a queue, or the place of a member in a queue: two pointers. */
 #define RINGWAKE_UV_QUEUE(member) ((void **)(void *)&(member))
 
 static inline void ringwake_uv_unlink(void **place)
@@ -73,8 +73,8 @@ static inline bool ringwake_uv_holds_only(void **head, void **place)
 }
 
 /*
- * A pointer of ours in the loop. libuv does not use async_unused, and uv_loop_init() clears it, so
- * a loop in memory of a loop that was never closed is not taken for that loop.
+ * The adapter's pointer in the loop. libuv does not use async_unused, and uv_loop_init() clears it.
+ * So a new loop in the memory of a loop that was never closed is not mistaken for that loop.
  */
 static inline void *ringwake_uv_loop_slot(const uv_loop_t *loop)
 {
@@ -103,7 +103,7 @@ static inline uv_handle_t *ringwake_uv_next_closing(const uv_handle_t *handle)
 	return handle->next_closing;
 }
 
-/* uv_walk() and uv_loop_close() pass over a handle that has this flag. */
+/* uv_walk() and uv_loop_close() ignore a handle that has this flag. */
 #define RINGWAKE_UV_HANDLE_INTERNAL 0x10u
 
 static inline void ringwake_uv_hide(void *handle)
@@ -119,15 +119,15 @@ static inline bool ringwake_uv_handle_is_closing(const uv_async_t *handle)
 	return handle->flags & RINGWAKE_UV_HANDLE_CLOSING;
 }
 
-/* Takes a stopped handle off the loop. uv_close() would need another iteration of the loop. */
+/* Removes a stopped handle from the loop. uv_close() would need another iteration of the loop. */
 static inline void ringwake_uv_forget(void *handle)
 {
 	ringwake_uv_unlink(RINGWAKE_UV_QUEUE(((uv_handle_t *)handle)->handle_queue));
 }
 
 /*
- * libuv hands the bits of a watcher to epoll as they are. It lets go of a descriptor only when no
- * bit that it knows is left, so clear the edge-triggered bit before uv_poll_stop().
+ * libuv passes the bits of a watcher to epoll unchanged. It removes a descriptor only if no other
+ * bit is left, so clear the edge-triggered bit before uv_poll_stop().
  */
 static inline void ringwake_uv_set_edge_triggered(uv_poll_t *handle, bool on)
 {
@@ -138,8 +138,9 @@ static inline void ringwake_uv_set_edge_triggered(uv_poll_t *handle, bool on)
 }
 
 /*
- * Has libuv call the callback of the handle after the next poll, as if it were writable, in the
- * rounds in which it calls callbacks of writes. From a prepare callback on, libuv does not block.
+ * Has libuv call the handle's callback after the next poll, as if the handle were writable, in the
+ * rounds in which it calls callbacks of writes. If a prepare callback calls it, libuv does not
+ * block.
  */
 static inline void ringwake_uv_feed(uv_loop_t *loop, uv_poll_t *handle)
 {
@@ -174,7 +175,7 @@ static inline bool ringwake_uv_owns_edges(uv_loop_t *loop, uv_prepare_t *prepare
 			RINGWAKE_UV_QUEUE(loop->check_handles), RINGWAKE_UV_QUEUE(check->queue));
 }
 
-/* An async handle's callback, which also tells our handles from others. */
+/* The callback of an async handle. It also identifies the handles of the adapter. */
 static inline uv_async_cb ringwake_uv_async_cb_of(const uv_async_t *handle)
 {
 	return handle->async_cb;
@@ -185,16 +186,16 @@ static inline void ringwake_uv_set_async_cb(uv_async_t *handle, uv_async_cb cb)
 	handle->async_cb = cb;
 }
 
-/* libuv goes through its list of asyncs at each wake of its own, and passes over this handle. */
+/* libuv no longer finds this handle when it searches for the async handles that were sent. */
 static inline void ringwake_uv_unlist_async(uv_async_t *handle)
 {
 	ringwake_uv_unlink(RINGWAKE_UV_QUEUE(handle->queue));
 }
 
 /*
- * A pointer of ours in an async handle: a part of the union u that libuv does not use for asyncs.
- * Relaxed: senders get the handle by some means that orders its initialisation. A sender that reads
- * the pointer while the handle is closed gets one of two values, and both are valid.
+ * The adapter's pointer in an async handle: a part of the union u that libuv does not use there.
+ * Relaxed: a sender gets the handle in a way that orders its initialisation. A sender that reads
+ * the pointer while the loop closes the handle gets one of two values, and both are valid.
  */
 #define RINGWAKE_UV_ASYNC_SLOT 1
 
@@ -211,9 +212,9 @@ static inline void ringwake_uv_set_async_slot(uv_async_t *handle, void *value)
 }
 
 /*
- * A request of uv_queue_work() that is ours: the function that libuv's worker would call is a mark,
- * and the reserved space of the request points to our job. It is in no queue, so uv_cancel() of
- * libuv's own takes it for work that has begun.
+ * A request of uv_queue_work() that ringwake runs: the function that libuv's worker would call is a
+ * mark, and the reserved space of the request points to the job. The request is in no queue, so
+ * libuv's own uv_cancel() treats it as work that has begun.
  */
 static inline void ringwake_uv_mark_request(
 	uv_work_t *request, void (*mark)(struct uv__work *), void *job)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which loop has which target. The loop itself says so: a member that libuv does not use points to
- * the attachment, so there is no list, and no lock. Only where that member is not ours, with a
- * layout that is not known or beside another copy of this library, is the loop in a list.
+ * Which loop has which target. A member of the loop that libuv does not use points to it, so a
+ * search needs no list and no lock. The loop is in a list only if that member cannot be used:
+ * libuv's layout is not known, or another copy of this library uses the member.
  */
 #include "loops.h"
 #include "binding.h"
@@ -12,8 +12,8 @@
 
 static _Atomic(struct registry *) current;
 
-/* Its address is this copy of the library's: a program and a preloaded library may have one each.
- */
+/* Its address identifies this copy of the library. A program and a preloaded library may each
+ * contain one. */
 static const char library;
 
 struct ringwake_uv_shared *ringwake_uv_lock(void)
@@ -28,7 +28,7 @@ void ringwake_uv_unlock(struct ringwake_uv_shared *shared)
 	registry_unlock(&shared->registry);
 }
 
-/* A loop that was never closed may have left memory to this one, but not its epoll. */
+/* A loop may lie in the memory of a loop that was never closed, but it has another epoll. */
 static bool is_of(const struct ringwake_uv *attached, const uv_loop_t *loop)
 {
 	return attached->loop == loop && attached->epoll_fd == uv_backend_fd(loop);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libringwake-uv-preload.so: takes the place of the functions through which a program, and libuv's
- * own workers, wake a loop. libuv calls them through its PLT like everybody else. A loop is
- * attached when libuv makes the handle of its workers, the last step of uv_loop_init(). If that
- * cannot be, the loop stays as libuv made it.
+ * libringwake-uv-preload.so replaces the functions through which a program, and libuv's own
+ * workers, wake a loop. libuv itself calls them through its PLT, too. A loop is attached when libuv
+ * opens the handle of its workers, which is the last step of uv_loop_init(). If that fails, the
+ * loop stays as libuv made it.
  */
 #include "binding.h"
 #include "libuv.h"
@@ -47,7 +47,7 @@ const struct ringwake_preload ringwake_preload = {
 	.report_plain = report_plain,
 };
 
-/* libuv has what it needs before a descriptor is taken for the target. */
+/* Called after libuv has opened its own descriptors, so the target does not take them. */
 static struct ringwake_uv *attach_new_loop(uv_loop_t *loop)
 {
 	struct ringwake_uv *attached;

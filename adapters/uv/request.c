@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The application's own requests on the loop's ring, and whose completions are whose. */
+/* The application's requests on the loop's ring, and their completions. */
 #include "assertion.h"
 #include "binding.h"
 
-/* The most completions that are taken in one turn: callbacks may cause more and more of them. */
+/* The most completions that one iteration takes. Without a limit, callbacks that cause more
+ * completions would starve the loop. */
 #define LIMIT 256
-_Static_assert(LIMIT >= 2 * RINGWAKE_UV_RING_ENTRIES, "what epoll has reported is taken in a turn");
+_Static_assert(
+	LIMIT >= 2 * RINGWAKE_UV_RING_ENTRIES, "one iteration takes what epoll has reported");
 
 void ringwake_uv_request_start(struct ringwake_uv *attached, struct io_uring_sqe *sqe,
 	ringwake_uv_request_t *request, ringwake_uv_request_cb cb)
@@ -21,9 +23,9 @@ unsigned ringwake_uv_complete(struct ringwake_uv *attached)
 {
 	unsigned called = 0;
 	if (ringwake_is_inherited(attached->target))
-		return 0; /* the queue is the parent's */
+		return 0; /* the ring is the parent's */
 	struct io_uring_cqe *waiting;
-	/* A callback may detach, or fork and find itself in a child that has no ring. */
+	/* A callback may detach, or fork, and the child may have no ring. */
 	for (unsigned taken = 0; taken < LIMIT && attached->has_ring; taken++) {
 		if (io_uring_peek_cqe(&attached->ring, &waiting) != 0)
 			break;

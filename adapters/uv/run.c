@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The loop asleep on its ring. uv_run() does all the work; only its wait is taken from it: the last
- * of the prepare callbacks, just before libuv would enter epoll, sleeps in io_uring_enter instead,
- * and then has libuv poll without sleeping. libuv's epoll is a one-shot poll request on the ring;
- * readiness that is left over ends the next sleep at once, which a multishot one would not do.
+ * A loop that blocks on its ring. uv_run() does all the work but the wait. The last of the prepare
+ * callbacks, just before libuv would enter epoll, blocks in io_uring_enter() instead. Then libuv
+ * polls without blocking. A one-shot poll request on the ring watches libuv's epoll. If an
+ * iteration leaves events in epoll, the next request completes at once; a multishot request would
+ * not.
  *
- * Where libuv would go round through phases in which there is nothing to do, the sleep is just
- * begun anew: a wake by messages alone makes one system call.
+ * If an iteration would run only phases without callbacks, the adapter blocks again instead. So a
+ * wake by messages alone makes one system call.
  *
- * What cannot be known here is left to libuv: the turn then waits in epoll as one of uv_run() does.
+ * If the adapter cannot know what libuv would do, the iteration waits in epoll, as under uv_run().
  */
 #include "binding.h"
 #include "libuv_private.h"
@@ -19,7 +20,7 @@
 #define MILLISECOND INT64_C(1000000)
 #define SECOND      INT64_C(1000000000)
 
-/* Of linux/io_uring.h since 6.15. Older headers do not name them. */
+/* From linux/io_uring.h of Linux 6.15. Older headers do not have them. */
 #define FEATURE_NO_IOWAIT (1U << 17)
 #define ENTER_NO_IOWAIT   (1U << 7)
 
@@ -28,7 +29,7 @@ static void on_epoll(ringwake_uv_request_t *request, int result, unsigned flags)
 	struct ringwake_uv *attached = request->attached;
 	(void)flags;
 	attached->epoll_poll_pending = false;
-	/* An error: it ended with the thread that submitted it, and is due again. */
+	/* An error: the thread that submitted the request has ended. Submit it again. */
 	attached->epoll_is_ready = result >= 0;
 }
 
@@ -52,8 +53,8 @@ static bool poll_epoll(struct ringwake_uv *attached)
 }
 
 /*
- * Blocks for timeout nanoseconds, or without limit if that is negative. It submits first, because
- * liburing's calls that do both count an idle loop as one that waits for I/O.
+ * Blocks for timeout nanoseconds; negative: without limit. It submits in a call of its own, because
+ * for liburing's calls that do both the kernel counts an idle loop as waiting for I/O.
  */
 static int block_on(struct io_uring *ring, int64_t timeout)
 {
@@ -76,17 +77,17 @@ static bool is_failure(int result)
 	return result < 0 && result != -ETIME && result != -EINTR && result != -EBADR;
 }
 
-/* Blocks, armed, and finds out whether a message or a wake was the reason that it ended. */
+/* Blocks with the target armed. Sets *woken if a message or a wake has arrived. */
 static int block_armed(struct ringwake_uv *attached, int64_t timeout, bool *woken)
 {
 	int result = block_on(&attached->ring, timeout);
 	if (ringwake_uv_is_forbidden(result))
-		attached->has_doorbell_on_ring = false; /* uv_run() can do without it */
+		attached->has_doorbell_on_ring = false; /* the loop waits in epoll from now on */
 	*woken = !is_failure(result) && !ringwake_arm(attached->target);
 	return is_failure(result) ? result : 0;
 }
 
-/* Waits on the ring as long as libuv would in epoll. False if libuv has to do it itself. */
+/* Waits on the ring for as long as libuv would in epoll. False if libuv must wait itself. */
 static bool wait_once(struct ringwake_uv *attached, bool *woken)
 {
 	uv_loop_t *loop = attached->loop;
@@ -110,7 +111,7 @@ static bool wait_once(struct ringwake_uv *attached, bool *woken)
 	return true;
 }
 
-/* libuv would go round through phases in which there is nothing to do. */
+/* True if libuv would run only phases without callbacks. */
 static bool may_wait_again(struct ringwake_uv *attached, bool has_something)
 {
 	if (attached->epoll_is_ready || !attached->has_doorbell_on_ring ||
@@ -124,7 +125,8 @@ static bool may_wait_again(struct ringwake_uv *attached, bool has_something)
 	return uv_backend_timeout(attached->loop) != 0;
 }
 
-/* What was due as the iteration began may have run; libuv knows whether it sleeps then. */
+/* In UV_RUN_ONCE, a timer that was due may have run already. Only libuv knows whether to block
+ * then. */
 static bool is_uncertain(const struct ringwake_uv *attached)
 {
 	return attached->mode == UV_RUN_ONCE && uv_now(attached->loop) >= attached->first_due;
@@ -132,13 +134,13 @@ static bool is_uncertain(const struct ringwake_uv *attached)
 
 bool ringwake_uv_wait_on_ring(struct ringwake_uv *attached)
 {
-	/* A callback may have forked: the ring is the parent's. */
+	/* A callback may have forked: then the ring is the parent's. */
 	if (!attached->has_doorbell_on_ring || is_uncertain(attached) ||
 		ringwake_is_inherited(attached->target))
 		return false;
 	if (uv_is_active((uv_handle_t *)attached->doorbell))
-		ringwake_uv_unwatch(
-			attached, attached->doorbell); /* the ring must not poll itself */
+		ringwake_uv_unwatch(attached,
+			attached->doorbell); /* epoll_poll must not report the ring itself */
 	unsigned delivered = 0;
 	bool woken;
 	do {
@@ -147,8 +149,8 @@ bool ringwake_uv_wait_on_ring(struct ringwake_uv *attached)
 		delivered += ringwake_uv_deliver(attached);
 	} while (may_wait_again(attached, woken || delivered > 0));
 	/*
-	 * A descriptor that libuv no longer watches may have made epoll ready. Only libuv can tell,
-	 * and only in UV_RUN_ONCE does it matter: that must not return for nothing.
+	 * A descriptor that libuv no longer watches may have made epoll ready. Only libuv can find
+	 * out. It matters in UV_RUN_ONCE, which must not return without a callback.
 	 */
 	bool only_epoll = attached->epoll_is_ready && delivered == 1 && !woken;
 	attached->epoll_is_ready = false;
@@ -158,7 +160,7 @@ bool ringwake_uv_wait_on_ring(struct ringwake_uv *attached)
 	return true;
 }
 
-/* In libuv's milliseconds; never, if there is no timer. */
+/* In milliseconds, as uv_now(). UINT64_MAX if there is no timer. */
 static uint64_t first_due(uv_loop_t *loop)
 {
 	uv_update_time(loop);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A loop's target and ring. The ring is one that the application may use too, so completions on it
- * are either doorbells or the application's. Where the doorbell is an eventfd it is watched by
- * itself; the ring is then made only if the application asks for it.
+ * A loop's target and ring. The application may use the ring, too, so a completion on it is either
+ * a doorbell or the application's. If the doorbell is an eventfd, the loop watches the eventfd, and
+ * a ring is set up only if the application asks for it.
  */
 #include "binding.h"
 
@@ -24,7 +24,7 @@ static void close_ring(struct ringwake_uv *attached)
 	attached->has_doorbell_on_ring = false;
 }
 
-/* Then no system call of io_uring may be made. */
+/* If true, the adapter must make no system call of io_uring. */
 static bool is_told_eventfd(const struct ringwake_params *params)
 {
 	if (params->path != RINGWAKE_PATH_AUTO)

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The edges of the loop's wait. In each iteration of a loop whose uv_run() stays as it is:
+ * What the adapter does before and after the loop's wait. In each iteration of uv_run():
  *
- *   prepare  arm; if messages are there already, have libuv report them after the poll
+ *   prepare  arm; if messages have already arrived, have libuv report them after the poll
  *   poll     the doorbell's descriptor ends the wait; run callbacks
- *   check    disarm, and arm for a program that now leaves uv_run() and waits for libuv's epoll by
- *            itself; if messages are there already, an idle handle keeps the loop from blocking
+ *   check    disarm; then arm again, for a program that leaves uv_run() now and waits for libuv's
+ *            epoll itself; if messages have already arrived, an idle handle keeps the loop from
+ *            blocking
  *
- * So callbacks run where those of a uv_async_t do. After the poll libuv runs callbacks of writes
- * and those that they cause, in several rounds; a callback in another phase would come too late for
- * them, and a peer's answer could be read before a write is reported.
+ * So callbacks run in the same phase as those of a uv_async_t. After the poll libuv runs callbacks
+ * of writes, and those that they cause, in several rounds. A callback in another phase would come
+ * too late for these rounds: the program could read a peer's answer before libuv reports the write.
  *
- * With public functions of libuv alone, messages that are there before or after the poll run in the
- * prepare and check phases.
+ * With libuv's public functions only, messages that arrive outside the poll run in the prepare and
+ * check phases.
  */
 #include "binding.h"
 #include "libuv_private.h"
@@ -23,7 +24,8 @@ unsigned ringwake_uv_deliver(struct ringwake_uv *attached)
 	return attached->detached ? count : count + ringwake_uv_dispatch(attached);
 }
 
-/* From here on a send rings the doorbell; or there is something to do, and the loop stays awake. */
+/* If it returns true, a send from now on uses the doorbell. If not, callbacks are due, and the loop
+ * must not block. */
 static bool arm(struct ringwake_uv *attached)
 {
 	bool armed = attached->due == NULL && ringwake_arm(attached->target);
@@ -34,7 +36,7 @@ static bool arm(struct ringwake_uv *attached)
 	return armed;
 }
 
-/* Submits what the application has prepared. False if the kernel refuses it for the moment. */
+/* Submits what the application has prepared. False if the kernel refuses it temporarily. */
 static bool submit(struct ringwake_uv *attached)
 {
 	if (!attached->has_ring || io_uring_sq_ready(&attached->ring) == 0 ||
@@ -46,7 +48,7 @@ static bool submit(struct ringwake_uv *attached)
 
 static void wait_in_epoll(struct ringwake_uv *attached)
 {
-	/* In a forked child the doorbell and the epoll are the parent's. */
+	/* A forked child must not touch the parent's doorbell and epoll. */
 	if (attached->doorbell && !uv_is_active((uv_handle_t *)attached->doorbell) &&
 		!ringwake_is_inherited(attached->target))
 		ringwake_uv_watch(attached, attached->doorbell);

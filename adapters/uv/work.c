@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * uv_queue_work() on ringwake's pool. All loops of the process share its workers, as they share
- * libuv's; they start with the first work and end when the last loop that used them is detached.
- * A forked child has none of its parent's: its first work starts some of its own.
+ * uv_queue_work() on ringwake's pool. All loops of the process share the workers, as they share
+ * libuv's. The first work starts them; they end when the last loop that used them is detached. A
+ * forked child does not have its parent's workers: its first work starts workers of its own.
  */
 #include "binding.h"
 #include "libuv_private.h"
@@ -22,7 +22,7 @@ struct job {
 	uv_work_cb work_cb;
 	uv_after_work_cb after_work_cb;
 	int64_t process;          /* that submitted it */
-	struct job *next, **link; /* in the loop's list, if libuv's layout is not known */
+	struct job *next, **link; /* in the loop's list, if not knows_libuv */
 };
 
 static unsigned workers_wanted(void)
@@ -39,7 +39,7 @@ static unsigned workers_wanted(void)
 static int join_workers(struct ringwake_uv *attached)
 {
 	if (ringwake_is_inherited(attached->target))
-		return -EOWNERDEAD; /* no completion would reach the parent's target */
+		return -EOWNERDEAD; /* a completion cannot reach the parent's target */
 	int error = 0;
 	struct ringwake_uv_shared *shared = ringwake_uv_lock();
 	if (shared == NULL)
@@ -56,7 +56,7 @@ static int join_workers(struct ringwake_uv *attached)
 	return error;
 }
 
-/* The last one closes the workers. */
+/* The last user closes the workers. */
 static void leave_workers(unsigned users)
 {
 	struct ringwake_pool *unused = NULL;
@@ -75,7 +75,7 @@ static void leave_workers(unsigned users)
 
 void ringwake_uv_leave_workers(struct ringwake_uv *attached)
 {
-	/* The parent's workers are not this process's to close. */
+	/* A forked child must not close its parent's workers. */
 	if (attached->workers_process == ringwake_process_number())
 		leave_workers(1);
 	attached->workers_process = 0;
@@ -91,10 +91,10 @@ int ringwake_uv_use_pool(struct ringwake_uv *attached, struct ringwake_pool *poo
 	return 0;
 }
 
-/* The type of a request that has ended, if libuv's layout is not known. uv_cancel() refuses it. */
+/* The type of a request that has ended, if not knows_libuv. uv_cancel() refuses it. */
 #define ENDED UV_REQ_TYPE_MAX
 
-/* Never called: it marks the requests that are ringwake's own. */
+/* Never called. It marks the requests that ringwake runs. */
 static void mark(struct uv__work *work)
 {
 	(void)work;
@@ -110,7 +110,7 @@ static void run(struct ringwake_work *work)
 	is_working = false;
 }
 
-/* As libuv does when the process ends, unless work itself ends it: runs what is queued. */
+/* Runs the work that is queued when the process ends, as libuv does; not if work calls exit(). */
 __attribute__((destructor)) static void finish_work(void)
 {
 	if (!is_working)
@@ -181,7 +181,7 @@ int ringwake_uv_queue_work(struct ringwake_uv *attached, uv_work_t *request, uv_
 	return error;
 }
 
-/* True if the request is ours; *job is NULL if it has ended. */
+/* True if ringwake runs the request. *job is NULL if the request has ended. */
 static bool find_job(const uv_work_t *request, struct job **job)
 {
 	struct ringwake_uv *attached = ringwake_uv_find(request->loop);
@@ -208,6 +208,6 @@ int ringwake_uv_cancel(uv_req_t *request)
 	if (request->type != UV_WORK || !find_job((uv_work_t *)request, &job))
 		return uv_cancel(request);
 	if (job == NULL || job->process != ringwake_process_number())
-		return UV_EBUSY; /* it has ended, or is the parent's of a forked child */
+		return UV_EBUSY; /* it has ended, or is the parent's */
 	return ringwake_pool_cancel(job->attached->pool, &job->work);
 }
