@@ -40,7 +40,7 @@ static void on_event(struct ringwake_event *event)
 {
 	ringwake_ev_async *async = async_of(event);
 	if (is_sent(async))
-		ringwake_ev_note(doorbell_of(async)->attached, async);
+		ringwake_ev_note(doorbell_of(async)->binding, async);
 }
 
 void ringwake_ev_async_set(ringwake_ev_async *async)
@@ -55,27 +55,27 @@ void ringwake_ev_async_init(ringwake_ev_async *async, ringwake_ev_async_cb cb)
 	ringwake_ev_async_set(async);
 }
 
-static void bind(struct ringwake_ev *attached, ringwake_ev_async *async)
+static void bind(struct ringwake_ev *binding, ringwake_ev_async *async)
 {
-	ringwake_event_init(&async->event, attached->target, on_event);
+	ringwake_event_init(&async->event, binding->target, on_event);
 	/* Release: pairs with the acquire in doorbell_of. */
-	atomic_store_explicit(&async->doorbell, attached->doorbell, memory_order_release);
+	atomic_store_explicit(&async->doorbell, binding->doorbell, memory_order_release);
 }
 
-void ringwake_ev_async_start(struct ringwake_ev *attached, ringwake_ev_async *async)
+void ringwake_ev_async_start(struct ringwake_ev *binding, ringwake_ev_async *async)
 {
-	if (ev_is_active(async) || attached->detaching)
+	if (ev_is_active(async) || binding->detaching)
 		return;
 	/* Relaxed: as in libev, a start forgets earlier sends. */
 	atomic_store_explicit(&async->sent, 0, memory_order_relaxed);
 	async->link = NULL;
-	if (doorbell_of(async) != attached->doorbell ||
-		ringwake_event_target(&async->event) != attached->target)
-		bind(attached, async);
+	if (doorbell_of(async) != binding->doorbell ||
+		ringwake_event_target(&async->event) != binding->target)
+		bind(binding, async);
 	else
 		ringwake_event_reopen(&async->event);
-	ringwake_ev_append(attached, async);
-	ev_ref(attached->loop);
+	ringwake_ev_append(binding, async);
+	ev_ref(binding->loop);
 }
 
 void ringwake_ev_async_stop(ringwake_ev_async *async)
@@ -85,20 +85,20 @@ void ringwake_ev_async_stop(ringwake_ev_async *async)
 	struct ringwake_ev_doorbell *doorbell = doorbell_of(async);
 	if (doorbell == NULL)
 		return;
-	struct ringwake_ev *attached = doorbell->attached;
-	ev_clear_pending(attached->loop, async);
+	struct ringwake_ev *binding = doorbell->binding;
+	ev_clear_pending(binding->loop, async);
 	if (!ev_is_active(async))
 		return;
 	ringwake_event_close(&async->event);
-	ringwake_ev_remove(attached, async);
-	ev_unref(attached->loop);
+	ringwake_ev_remove(binding, async);
+	ev_unref(binding->loop);
 }
 
-static void send_in_child(struct ringwake_ev *attached)
+static void send_in_child(struct ringwake_ev *binding)
 {
 	/* Release: pairs with the acquire in note_missed. */
-	atomic_store_explicit(&attached->missed, 1, memory_order_release);
-	ringwake_ev_wake_by_libev(attached);
+	atomic_store_explicit(&binding->missed, 1, memory_order_release);
+	ringwake_ev_wake_by_libev(binding);
 }
 
 int ringwake_ev_async_send(ringwake_ev_async *async)
@@ -113,7 +113,7 @@ int ringwake_ev_async_send(ringwake_ev_async *async)
 	if (!ringwake_is_inherited(doorbell->target))
 		result = ringwake_event_send(&async->event);
 	if (result == -EOWNERDEAD)
-		send_in_child(doorbell->attached);
+		send_in_child(doorbell->binding);
 	return result;
 }
 
@@ -122,39 +122,39 @@ bool ringwake_ev_async_pending(const ringwake_ev_async *async)
 	return is_sent(async);
 }
 
-void ringwake_ev_move_asyncs(struct ringwake_ev *attached)
+void ringwake_ev_move_asyncs(struct ringwake_ev *binding)
 {
-	for (ringwake_ev_async *i = attached->last; i; i = i->previous)
-		bind(attached, i);
+	for (ringwake_ev_async *i = binding->last; i; i = i->previous)
+		bind(binding, i);
 	/* Relaxed: this thread reads it. */
-	atomic_store_explicit(&attached->missed, 1, memory_order_relaxed);
+	atomic_store_explicit(&binding->missed, 1, memory_order_relaxed);
 }
 
-void ringwake_ev_note_missed(struct ringwake_ev *attached)
+void ringwake_ev_note_missed(struct ringwake_ev *binding)
 {
 	/* Acquire: pairs with the release in send_in_child. */
-	if (atomic_exchange_explicit(&attached->missed, 0, memory_order_acquire) == 0)
+	if (atomic_exchange_explicit(&binding->missed, 0, memory_order_acquire) == 0)
 		return;
-	for (ringwake_ev_async *i = attached->last; i; i = i->previous)
+	for (ringwake_ev_async *i = binding->last; i; i = i->previous)
 		if (is_sent(i))
-			ringwake_ev_note(attached, i);
+			ringwake_ev_note(binding, i);
 }
 
-void ringwake_ev_stop_asyncs(struct ringwake_ev *attached)
+void ringwake_ev_stop_asyncs(struct ringwake_ev *binding)
 {
-	while (attached->last) {
-		ringwake_ev_async *last = attached->last;
+	while (binding->last) {
+		ringwake_ev_async *last = binding->last;
 		ringwake_ev_async_stop(last);
-		if (attached->last == last)
+		if (binding->last == last)
 			return; /* the program has initialised it again while it was started */
 	}
 }
 
-void ringwake_ev_abandon_asyncs(struct ringwake_ev *attached)
+void ringwake_ev_abandon_asyncs(struct ringwake_ev *binding)
 {
-	while (attached->last) {
-		ringwake_ev_async *last = attached->last;
-		attached->last = last->previous;
+	while (binding->last) {
+		ringwake_ev_async *last = binding->last;
+		binding->last = last->previous;
 		last->previous = NULL;
 		ringwake_event_close(&last->event);
 		last->active = 0;

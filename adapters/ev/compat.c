@@ -13,23 +13,23 @@
 
 int ringwake_ev_of_loop(struct ringwake_ev **out, struct ev_loop *loop)
 {
-	struct ringwake_ev *attached = ringwake_ev_find(loop);
-	if (attached == NULL)
+	struct ringwake_ev *binding = ringwake_ev_find(loop);
+	if (binding == NULL)
 		return ringwake_ev_attach(out, loop, NULL);
-	*out = attached;
+	*out = binding;
 	return 0;
 }
 
 static struct ringwake_ev *attach_or_abort(struct ev_loop *loop)
 {
-	struct ringwake_ev *attached;
-	int error = ringwake_ev_of_loop(&attached, loop);
+	struct ringwake_ev *binding;
+	int error = ringwake_ev_of_loop(&binding, loop);
 	if (error < 0) {
 		fprintf(stderr, "ringwake: no wake target for a libev loop: %s\n",
 			strerror(-error));
 		abort();
 	}
-	return attached;
+	return binding;
 }
 
 void ringwake_ev_compat_start(struct ev_loop *loop, ringwake_ev_async *async)
@@ -60,8 +60,8 @@ void ringwake_ev_compat_loop_destroy(struct ev_loop *loop)
 	ringwake_ev_stop_cleanup(loop);
 	ringwake_ev_stop_cleanup_of_wait_cbs(loop);
 	ringwake_ev_libev.loop_destroy(loop);
-	struct ringwake_ev *attached = ringwake_ev_find(loop);
-	if (attached)
-		ringwake_ev_leave_destroyed(attached);
+	struct ringwake_ev *binding = ringwake_ev_find(loop);
+	if (binding)
+		ringwake_ev_leave_destroyed(binding);
 	ringwake_ev_forget_wait_cbs(loop);
 }

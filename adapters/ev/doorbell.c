@@ -26,28 +26,28 @@
 #include <sys/eventfd.h>
 
 /* None of the helpers keeps the loop alive. */
-static void start_io(struct ringwake_ev *attached, ev_io *io)
+static void start_io(struct ringwake_ev *binding, ev_io *io)
 {
 	if (ev_is_active(io))
 		return;
-	ev_io_start(attached->loop, io);
-	ev_unref(attached->loop);
+	ev_io_start(binding->loop, io);
+	ev_unref(binding->loop);
 }
 
-static void stop_io(struct ringwake_ev *attached, ev_io *io)
+static void stop_io(struct ringwake_ev *binding, ev_io *io)
 {
 	if (!ev_is_active(io))
 		return;
-	ev_ref(attached->loop);
-	ev_io_stop(attached->loop, io);
+	ev_ref(binding->loop);
+	ev_io_stop(binding->loop, io);
 }
 
-static bool is_watched(const struct ringwake_ev *attached)
+static bool is_watched(const struct ringwake_ev *binding)
 {
-	const struct ringwake_ev_doorbell *i = attached->doorbell;
+	const struct ringwake_ev_doorbell *i = binding->doorbell;
 	while (i && !ev_is_active(&i->io))
 		i = i->older;
-	return i || ev_is_active(&attached->keep_awake);
+	return i || ev_is_active(&binding->keep_awake);
 }
 
 static void free_doorbell(struct ringwake_ev_doorbell *doorbell)
@@ -58,58 +58,58 @@ static void free_doorbell(struct ringwake_ev_doorbell *doorbell)
 	free(doorbell);
 }
 
-static void free_memory(struct ringwake_ev *attached)
+static void free_memory(struct ringwake_ev *binding)
 {
 	int saved = errno;
-	while (attached->doorbell) {
-		struct ringwake_ev_doorbell *older = attached->doorbell->older;
-		free_doorbell(attached->doorbell);
-		attached->doorbell = older;
+	while (binding->doorbell) {
+		struct ringwake_ev_doorbell *older = binding->doorbell->older;
+		free_doorbell(binding->doorbell);
+		binding->doorbell = older;
 	}
-	if (attached->keep_awake.fd >= 0)
-		close(attached->keep_awake.fd);
-	free(attached);
+	if (binding->keep_awake.fd >= 0)
+		close(binding->keep_awake.fd);
+	free(binding);
 	errno = saved;
 }
 
-static void free_if_unwatched(struct ringwake_ev *attached)
+static void free_if_unwatched(struct ringwake_ev *binding)
 {
-	if (is_watched(attached))
+	if (is_watched(binding))
 		return;
-	ev_cleanup_stop(attached->loop, &attached->cleanup);
-	free_memory(attached);
+	ev_cleanup_stop(binding->loop, &binding->cleanup);
+	free_memory(binding);
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *io, int revents)
 {
 	struct ringwake_ev_doorbell *doorbell = (struct ringwake_ev_doorbell *)io;
-	struct ringwake_ev *attached = doorbell->attached;
+	struct ringwake_ev *binding = doorbell->binding;
 	(void)loop;
 	(void)revents;
-	if (attached->target && doorbell == attached->doorbell) {
-		ringwake_ev_deliver(attached);
+	if (binding->target && doorbell == binding->doorbell) {
+		ringwake_ev_deliver(binding);
 		return;
 	}
-	stop_io(attached, io);
-	if (attached->target == NULL)
-		free_if_unwatched(attached);
+	stop_io(binding, io);
+	if (binding->target == NULL)
+		free_if_unwatched(binding);
 }
 
 static void on_keep_awake(struct ev_loop *loop, ev_io *io, int revents)
 {
-	struct ringwake_ev *attached = io->data;
+	struct ringwake_ev *binding = io->data;
 	(void)loop;
 	(void)revents;
-	stop_io(attached, io);
-	if (attached->target)
-		ringwake_ev_deliver(attached);
+	stop_io(binding, io);
+	if (binding->target)
+		ringwake_ev_deliver(binding);
 	else
-		free_if_unwatched(attached);
+		free_if_unwatched(binding);
 }
 
 /* The doorbell has a duplicate of the target's descriptor: the target closes its own while libev
  * may still watch the descriptor. */
-static int open_doorbell(struct ringwake_ev *attached, struct ringwake *target)
+static int open_doorbell(struct ringwake_ev *binding, struct ringwake *target)
 {
 	struct ringwake_ev_doorbell *doorbell = calloc(1, sizeof *doorbell);
 	if (doorbell == NULL)
@@ -120,39 +120,39 @@ static int open_doorbell(struct ringwake_ev *attached, struct ringwake *target)
 		free(doorbell);
 		return error;
 	}
-	doorbell->attached = attached;
+	doorbell->binding = binding;
 	doorbell->target = ringwake_ref(target);
-	doorbell->older = attached->doorbell;
+	doorbell->older = binding->doorbell;
 	ev_io_init(&doorbell->io, on_readable, fd, EV_READ);
 	ev_set_priority(&doorbell->io, EV_MAXPRI);
-	start_io(attached, &doorbell->io);
-	attached->doorbell = doorbell;
-	attached->target = target;
+	start_io(binding, &doorbell->io);
+	binding->doorbell = doorbell;
+	binding->target = target;
 	return 0;
 }
 
-static int open_keep_awake(struct ringwake_ev *attached)
+static int open_keep_awake(struct ringwake_ev *binding)
 {
 	int fd = -1;
-	if (ringwake_ev_is_on_io_uring(attached)) {
+	if (ringwake_ev_is_on_io_uring(binding)) {
 		fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
 		if (fd < 0)
 			return -errno;
 	}
-	ev_io_init(&attached->keep_awake, on_keep_awake, fd, EV_READ);
-	ev_set_priority(&attached->keep_awake, EV_MAXPRI);
-	attached->keep_awake.data = attached;
+	ev_io_init(&binding->keep_awake, on_keep_awake, fd, EV_READ);
+	ev_set_priority(&binding->keep_awake, EV_MAXPRI);
+	binding->keep_awake.data = binding;
 	return 0;
 }
 
-int ringwake_ev_open_doorbells(struct ringwake_ev *attached)
+int ringwake_ev_open_doorbells(struct ringwake_ev *binding)
 {
 	int saved = errno;
-	int error = open_keep_awake(attached);
+	int error = open_keep_awake(binding);
 	if (error == 0) {
-		error = open_doorbell(attached, attached->target);
-		if (error < 0 && attached->keep_awake.fd >= 0)
-			close(attached->keep_awake.fd);
+		error = open_doorbell(binding, binding->target);
+		if (error < 0 && binding->keep_awake.fd >= 0)
+			close(binding->keep_awake.fd);
 	}
 	errno = saved;
 	return error;
@@ -174,27 +174,27 @@ static void fire(const struct ringwake_ev_doorbell *doorbell)
 	io_uring_register_sync_msg_ring(&sqe);
 }
 
-void ringwake_ev_close_doorbells(struct ringwake_ev *attached, bool is_inherited)
+void ringwake_ev_close_doorbells(struct ringwake_ev *binding, bool is_inherited)
 {
 	/* In a forked child the ring is the parent's, and libev sets up another. */
-	if (ringwake_ev_is_on_io_uring(attached) && !is_inherited) {
-		fire(attached->doorbell);
+	if (ringwake_ev_is_on_io_uring(binding) && !is_inherited) {
+		fire(binding->doorbell);
 		return;
 	}
-	stop_io(attached, &attached->doorbell->io);
-	stop_io(attached, &attached->keep_awake);
-	free_if_unwatched(attached);
+	stop_io(binding, &binding->doorbell->io);
+	stop_io(binding, &binding->keep_awake);
+	free_if_unwatched(binding);
 }
 
-void ringwake_ev_free(struct ringwake_ev *attached)
+void ringwake_ev_free(struct ringwake_ev *binding)
 {
-	if (attached->loop) {
-		for (struct ringwake_ev_doorbell *i = attached->doorbell; i; i = i->older)
-			stop_io(attached, &i->io);
-		stop_io(attached, &attached->keep_awake);
-		ev_cleanup_stop(attached->loop, &attached->cleanup);
+	if (binding->loop) {
+		for (struct ringwake_ev_doorbell *i = binding->doorbell; i; i = i->older)
+			stop_io(binding, &i->io);
+		stop_io(binding, &binding->keep_awake);
+		ev_cleanup_stop(binding->loop, &binding->cleanup);
 	}
-	free_memory(attached);
+	free_memory(binding);
 }
 
 /*
@@ -203,9 +203,9 @@ void ringwake_ev_free(struct ringwake_ev *attached)
  */
 static void stop_inherited(struct ringwake_ev_doorbell *doorbell, bool is_rebuilding)
 {
-	struct ringwake_ev *attached = doorbell->attached;
-	if (is_rebuilding || !ringwake_ev_is_on_io_uring(attached))
-		stop_io(attached, &doorbell->io);
+	struct ringwake_ev *binding = doorbell->binding;
+	if (is_rebuilding || !ringwake_ev_is_on_io_uring(binding))
+		stop_io(binding, &doorbell->io);
 	if (is_rebuilding) {
 		close(doorbell->io.fd);
 		doorbell->io.fd = -1;
@@ -213,18 +213,18 @@ static void stop_inherited(struct ringwake_ev_doorbell *doorbell, bool is_rebuil
 }
 
 int ringwake_ev_change_doorbell(
-	struct ringwake_ev *attached, struct ringwake *target, bool is_rebuilding)
+	struct ringwake_ev *binding, struct ringwake *target, bool is_rebuilding)
 {
 	int saved = errno;
-	struct ringwake_ev_doorbell *inherited = attached->doorbell;
-	int error = open_doorbell(attached, target);
+	struct ringwake_ev_doorbell *inherited = binding->doorbell;
+	int error = open_doorbell(binding, target);
 	if (error == 0)
 		stop_inherited(inherited, is_rebuilding);
 	errno = saved;
 	return error;
 }
 
-void ringwake_ev_start_keep_awake(struct ringwake_ev *attached)
+void ringwake_ev_start_keep_awake(struct ringwake_ev *binding)
 {
-	start_io(attached, &attached->keep_awake);
+	start_io(binding, &binding->keep_awake);
 }

@@ -9,13 +9,13 @@
  */
 #include "binding.h"
 
-static int reopen(struct ringwake_ev *attached, bool is_rebuilding)
+static int reopen(struct ringwake_ev *binding, bool is_rebuilding)
 {
-	struct ringwake *target, *inherited = attached->target;
-	int error = ringwake_open(&target, NULL, &attached->params);
+	struct ringwake *target, *inherited = binding->target;
+	int error = ringwake_open(&target, NULL, &binding->params);
 	if (error < 0)
 		return error;
-	error = ringwake_ev_change_doorbell(attached, target, is_rebuilding);
+	error = ringwake_ev_change_doorbell(binding, target, is_rebuilding);
 	if (error < 0) {
 		/* The parent's target keeps refusing sends. */
 		ringwake_close(target);
@@ -25,13 +25,13 @@ static int reopen(struct ringwake_ev *attached, bool is_rebuilding)
 	return 0;
 }
 
-int ringwake_ev_fork(struct ringwake_ev *attached, bool is_rebuilding)
+int ringwake_ev_fork(struct ringwake_ev *binding, bool is_rebuilding)
 {
-	ringwake_ev_forget_work(attached);
+	ringwake_ev_forget_work(binding);
 	/* If it fails, the loop still runs, and asyncs are sent through libev. */
-	int error = reopen(attached, is_rebuilding);
+	int error = reopen(binding, is_rebuilding);
 	if (error < 0)
 		return error;
-	ringwake_ev_move_asyncs(attached);
+	ringwake_ev_move_asyncs(binding);
 	return 0;
 }

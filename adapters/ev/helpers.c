@@ -17,120 +17,120 @@
  * program that counts pending watchers sees the prepare watcher. */
 #define BUSY_WAITS 16
 
-static void start_prepare(struct ringwake_ev *attached)
+static void start_prepare(struct ringwake_ev *binding)
 {
-	if (ev_is_active(&attached->prepare))
+	if (ev_is_active(&binding->prepare))
 		return;
-	ev_prepare_start(attached->loop, &attached->prepare);
-	ev_unref(attached->loop);
+	ev_prepare_start(binding->loop, &binding->prepare);
+	ev_unref(binding->loop);
 }
 
-static void stop_prepare(struct ringwake_ev *attached)
+static void stop_prepare(struct ringwake_ev *binding)
 {
-	if (!ev_is_active(&attached->prepare))
+	if (!ev_is_active(&binding->prepare))
 		return;
-	ev_ref(attached->loop);
-	ev_prepare_stop(attached->loop, &attached->prepare);
+	ev_ref(binding->loop);
+	ev_prepare_stop(binding->loop, &binding->prepare);
 }
 
 static void on_wake(struct ev_loop *loop, ev_async *waker, int revents)
 {
-	struct ringwake_ev *attached = waker->data;
+	struct ringwake_ev *binding = waker->data;
 	(void)loop;
 	(void)revents;
-	if (ringwake_is_inherited(attached->target))
-		ringwake_ev_fork(attached, false);
-	ringwake_ev_note_missed(attached);
-	ringwake_ev_deliver(attached);
+	if (ringwake_is_inherited(binding->target))
+		ringwake_ev_fork(binding, false);
+	ringwake_ev_note_missed(binding);
+	ringwake_ev_deliver(binding);
 }
 
 /* libev also calls it after it has rebuilt its kernel state without a fork. */
 static void on_fork(struct ev_loop *loop, ev_fork *watcher, int revents)
 {
-	struct ringwake_ev *attached = watcher->data;
+	struct ringwake_ev *binding = watcher->data;
 	(void)loop;
 	(void)revents;
-	if (!ringwake_is_inherited(attached->target))
+	if (!ringwake_is_inherited(binding->target))
 		return;
-	ringwake_ev_fork(attached, true);
+	ringwake_ev_fork(binding, true);
 	/* After the fork watchers, on_wake notes the sends that were missed. */
-	ringwake_ev_wake_by_libev(attached);
+	ringwake_ev_wake_by_libev(binding);
 }
 
 static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int revents)
 {
-	struct ringwake_ev *attached = watcher->data;
+	struct ringwake_ev *binding = watcher->data;
 	(void)loop;
 	(void)revents;
-	if (ringwake_is_inherited(attached->target))
+	if (ringwake_is_inherited(binding->target))
 		return;
-	if (!ringwake_arm(attached->target)) {
-		if (ringwake_ev_is_on_io_uring(attached))
-			ringwake_ev_start_keep_awake(attached);
+	if (!ringwake_arm(binding->target)) {
+		if (ringwake_ev_is_on_io_uring(binding))
+			ringwake_ev_start_keep_awake(binding);
 		else
-			ringwake_ev_wake_by_libev(attached);
-	} else if (!ringwake_ev_is_on_io_uring(attached)) {
-		stop_prepare(attached);
-		attached->busy_waits = 0;
+			ringwake_ev_wake_by_libev(binding);
+	} else if (!ringwake_ev_is_on_io_uring(binding)) {
+		stop_prepare(binding);
+		binding->busy_waits = 0;
 	}
 }
 
 static void on_feed(struct ev_loop *loop, ev_watcher *watcher, int revents)
 {
-	struct ringwake_ev *attached = watcher->data;
+	struct ringwake_ev *binding = watcher->data;
 	(void)loop;
 	(void)revents;
-	ringwake_ev_feed_asyncs(attached);
-	ringwake_ev_feed_work(attached);
+	ringwake_ev_feed_asyncs(binding);
+	ringwake_ev_feed_work(binding);
 }
 
 int ringwake_ev_wake_by_libev(void *data)
 {
-	struct ringwake_ev *attached = data;
-	ringwake_ev_libev.async_send(attached->loop, &attached->waker);
+	struct ringwake_ev *binding = data;
+	ringwake_ev_libev.async_send(binding->loop, &binding->waker);
 	return 0;
 }
 
-void ringwake_ev_keep_awake(struct ringwake_ev *attached)
+void ringwake_ev_keep_awake(struct ringwake_ev *binding)
 {
-	if (++attached->busy_waits == BUSY_WAITS)
-		start_prepare(attached);
-	if (!ev_is_active(&attached->keep_awake))
-		ringwake_ev_wake_by_libev(attached);
+	if (++binding->busy_waits == BUSY_WAITS)
+		start_prepare(binding);
+	if (!ev_is_active(&binding->keep_awake))
+		ringwake_ev_wake_by_libev(binding);
 }
 
-int ringwake_ev_open_helpers(struct ringwake_ev *attached)
+int ringwake_ev_open_helpers(struct ringwake_ev *binding)
 {
-	int error = ringwake_ev_open_doorbells(attached);
+	int error = ringwake_ev_open_doorbells(binding);
 	if (error < 0)
 		return error;
-	ev_async_init(&attached->waker, on_wake);
-	ev_prepare_init(&attached->prepare, on_prepare);
-	ev_init(&attached->feeder, on_feed);
-	ev_fork_init(&attached->fork, on_fork);
-	ev_set_priority(&attached->waker, EV_MAXPRI);
-	ev_set_priority(&attached->prepare, EV_MINPRI);
-	ev_set_priority(&attached->feeder, EV_MAXPRI);
-	attached->waker.data = attached;
-	attached->prepare.data = attached;
-	attached->feeder.data = attached;
-	attached->fork.data = attached;
-	ringwake_ev_libev.async_start(attached->loop, &attached->waker);
-	ev_unref(attached->loop);
-	ev_fork_start(attached->loop, &attached->fork);
-	ev_unref(attached->loop);
-	if (ringwake_ev_is_on_io_uring(attached))
-		start_prepare(attached);
+	ev_async_init(&binding->waker, on_wake);
+	ev_prepare_init(&binding->prepare, on_prepare);
+	ev_init(&binding->feeder, on_feed);
+	ev_fork_init(&binding->fork, on_fork);
+	ev_set_priority(&binding->waker, EV_MAXPRI);
+	ev_set_priority(&binding->prepare, EV_MINPRI);
+	ev_set_priority(&binding->feeder, EV_MAXPRI);
+	binding->waker.data = binding;
+	binding->prepare.data = binding;
+	binding->feeder.data = binding;
+	binding->fork.data = binding;
+	ringwake_ev_libev.async_start(binding->loop, &binding->waker);
+	ev_unref(binding->loop);
+	ev_fork_start(binding->loop, &binding->fork);
+	ev_unref(binding->loop);
+	if (ringwake_ev_is_on_io_uring(binding))
+		start_prepare(binding);
 	return 0;
 }
 
-void ringwake_ev_stop_helpers(struct ringwake_ev *attached)
+void ringwake_ev_stop_helpers(struct ringwake_ev *binding)
 {
-	struct ev_loop *loop = attached->loop;
+	struct ev_loop *loop = binding->loop;
 	ev_ref(loop);
-	ringwake_ev_libev.async_stop(loop, &attached->waker);
+	ringwake_ev_libev.async_stop(loop, &binding->waker);
 	ev_ref(loop);
-	ev_fork_stop(loop, &attached->fork);
-	stop_prepare(attached);
-	ev_clear_pending(loop, &attached->feeder);
+	ev_fork_stop(loop, &binding->fork);
+	stop_prepare(binding);
+	ev_clear_pending(loop, &binding->feeder);
 }

@@ -34,38 +34,38 @@ struct ringwake_ev *ringwake_ev_find(const struct ev_loop *loop)
 {
 	static _Thread_local struct {
 		const struct ev_loop *loop;
-		struct ringwake_ev *attached;
+		struct ringwake_ev *binding;
 		unsigned long changes;
 	} last;
 	/* Acquire: pairs with the release in unlock_changed. */
 	unsigned long now = atomic_load_explicit(&changes, memory_order_acquire);
 	if (last.loop == loop && last.changes == now)
-		return last.attached;
+		return last.binding;
 	struct ringwake_ev *found = find(loop);
 	last.loop = found ? loop : NULL; /* NULL may mean that there was no memory for the list */
-	last.attached = found;
+	last.binding = found;
 	last.changes = now;
 	return found;
 }
 
-int ringwake_ev_enlist(struct ringwake_ev *attached)
+int ringwake_ev_enlist(struct ringwake_ev *binding)
 {
 	struct registry *registry = lock_loops();
 	if (registry == NULL)
 		return -ENOMEM;
-	bool is_first = registry_find(registry, attached->loop) == NULL;
-	attached->entry.loop = attached->loop;
+	bool is_first = registry_find(registry, binding->loop) == NULL;
+	binding->entry.loop = binding->loop;
 	if (is_first)
-		registry_add(registry, &attached->entry);
+		registry_add(registry, &binding->entry);
 	unlock_changed(registry);
 	return is_first ? 0 : -EBUSY;
 }
 
-void ringwake_ev_delist(struct ringwake_ev *attached)
+void ringwake_ev_delist(struct ringwake_ev *binding)
 {
 	struct registry *registry = lock_loops();
 	if (registry == NULL)
 		return;
-	registry_remove(registry, &attached->entry);
+	registry_remove(registry, &binding->entry);
 	unlock_changed(registry);
 }

@@ -13,26 +13,26 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
-void ringwake_ev_append(struct ringwake_ev *attached, ringwake_ev_async *async)
+void ringwake_ev_append(struct ringwake_ev *binding, ringwake_ev_async *async)
 {
-	ringwake_ev_async *last = attached->last;
+	ringwake_ev_async *last = binding->last;
 	async->previous = last;
 	async->next = NULL;
 	if (last)
 		last->next = async;
-	attached->last = async;
+	binding->last = async;
 	ringwake_ev_activate((ev_watcher *)async, last ? last->active + 1 : 1);
 }
 
 /* Links an async whose members previous and next are set. */
-static void join(struct ringwake_ev *attached, ringwake_ev_async *async)
+static void join(struct ringwake_ev *binding, ringwake_ev_async *async)
 {
 	if (async->previous)
 		async->previous->next = async;
 	if (async->next)
 		async->next->previous = async;
 	else
-		attached->last = async;
+		binding->last = async;
 }
 
 static void unnote(ringwake_ev_async *async)
@@ -45,32 +45,32 @@ static void unnote(ringwake_ev_async *async)
 	async->link = NULL;
 }
 
-void ringwake_ev_remove(struct ringwake_ev *attached, ringwake_ev_async *async)
+void ringwake_ev_remove(struct ringwake_ev *binding, ringwake_ev_async *async)
 {
 	unnote(async);
-	ringwake_ev_async *last = attached->last;
-	attached->last = last->previous;
+	ringwake_ev_async *last = binding->last;
+	binding->last = last->previous;
 	if (last->previous)
 		last->previous->next = NULL;
 	if (last != async) {
 		last->previous = async->previous;
 		last->next = async->next;
 		last->active = async->active;
-		join(attached, last);
+		join(binding, last);
 	}
 	async->active = 0;
 }
 
-void ringwake_ev_note(struct ringwake_ev *attached, ringwake_ev_async *async)
+void ringwake_ev_note(struct ringwake_ev *binding, ringwake_ev_async *async)
 {
 	if (async->link)
 		return;
-	async->next_noted = attached->noted;
-	async->link = &attached->noted;
+	async->next_noted = binding->noted;
+	async->link = &binding->noted;
 	if (async->next_noted)
 		async->next_noted->link = &async->next_noted;
-	attached->noted = async;
-	ev_feed_event(attached->loop, &attached->feeder, EV_CUSTOM);
+	binding->noted = async;
+	ev_feed_event(binding->loop, &binding->feeder, EV_CUSTOM);
 }
 
 /* The lists are linked by next_noted only, from the last of the order to the first. */
@@ -112,19 +112,19 @@ static ringwake_ev_async *sort(ringwake_ev_async *list)
 	return all;
 }
 
-void ringwake_ev_feed_asyncs(struct ringwake_ev *attached)
+void ringwake_ev_feed_asyncs(struct ringwake_ev *binding)
 {
-	ringwake_ev_async *async = sort(attached->noted);
-	attached->noted = NULL;
+	ringwake_ev_async *async = sort(binding->noted);
+	binding->noted = NULL;
 	while (async) {
 		ringwake_ev_async *next = async->next_noted;
 		async->link = NULL;
 		/* Acquire: pairs with the release of each send that the callback handles. */
 		atomic_exchange_explicit(&async->sent, 0, memory_order_acquire);
-		if (attached->feed)
-			attached->feed(attached, async);
+		if (binding->feed)
+			binding->feed(binding, async);
 		else
-			ev_feed_event(attached->loop, async, EV_ASYNC);
+			ev_feed_event(binding->loop, async, EV_ASYNC);
 		async = next;
 	}
 }

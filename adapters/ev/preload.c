@@ -34,7 +34,7 @@
 /* The preloaded library's state of a loop, while the loop is attached. */
 struct preloaded {
 	struct ringwake_ev_home slots;
-	struct ringwake_ev *attached;
+	struct ringwake_ev *binding;
 	struct ringwake *counted; /* the target that stats.c knows */
 };
 
@@ -82,26 +82,26 @@ static struct ringwake_ev_slot *slot_with(ringwake_ev_async *async)
 
 static void count(struct preloaded *preloaded)
 {
-	preloaded->counted = preloaded->attached->target;
-	ringwake_preload_stats_open(preloaded->attached->loop, preloaded->counted);
+	preloaded->counted = preloaded->binding->target;
+	ringwake_preload_stats_open(preloaded->binding->loop, preloaded->counted);
 }
 
 /* In a forked child, once its loop has a target of its own. */
 static void count_anew(struct preloaded *preloaded)
 {
-	if (preloaded->counted != preloaded->attached->target)
+	if (preloaded->counted != preloaded->binding->target)
 		count(preloaded);
 }
 
 /* Feeds the program's watcher instead of the async that the adapter knows. */
-static void feed(struct ringwake_ev *attached, ringwake_ev_async *async)
+static void feed(struct ringwake_ev *binding, ringwake_ev_async *async)
 {
 	struct ringwake_ev_slot *slot = slot_with(async);
-	struct preloaded *preloaded = attached->preloaded;
+	struct preloaded *preloaded = binding->preloaded;
 	count_anew(preloaded);
 	/* Acquire: pairs with the exchange of each send that this callback handles. */
 	if (atomic_exchange_explicit(sent_of(slot->watcher), 0, memory_order_acquire))
-		ev_feed_event(attached->loop, slot->watcher, EV_ASYNC);
+		ev_feed_event(binding->loop, slot->watcher, EV_ASYNC);
 }
 
 /* Has libev open its own descriptors first, so the target does not take them. */
@@ -119,23 +119,23 @@ static struct preloaded *attach(struct ev_loop *loop)
 	int error = -ENOMEM;
 	if (preloaded) {
 		open_libev(loop);
-		error = ringwake_ev_attach(&preloaded->attached, loop, NULL);
+		error = ringwake_ev_attach(&preloaded->binding, loop, NULL);
 	}
 	if (error < 0) {
 		free(preloaded);
 		atomic_store_explicit(&shortage, -error, memory_order_relaxed);
 		return NULL;
 	}
-	preloaded->attached->preloaded = preloaded;
-	preloaded->attached->feed = feed;
+	preloaded->binding->preloaded = preloaded;
+	preloaded->binding->feed = feed;
 	count(preloaded);
 	return preloaded;
 }
 
 static struct preloaded *preloaded_of(struct ev_loop *loop)
 {
-	struct ringwake_ev *attached = ringwake_ev_find(loop);
-	return attached ? attached->preloaded : NULL;
+	struct ringwake_ev *binding = ringwake_ev_find(loop);
+	return binding ? binding->preloaded : NULL;
 }
 
 void ev_async_start(struct ev_loop *loop, ev_async *watcher)
@@ -156,7 +156,7 @@ void ev_async_start(struct ev_loop *loop, ev_async *watcher)
 	atomic_store_explicit(sent_of(watcher), 0, memory_order_relaxed);
 	slot->watcher = watcher;
 	ev_set_priority(&slot->async, ev_priority(watcher));
-	ringwake_ev_async_start(preloaded->attached, &slot->async);
+	ringwake_ev_async_start(preloaded->binding, &slot->async);
 	ev_set_priority(watcher, ev_priority(&slot->async));
 	/* Sequentially consistent: pairs with the two accesses of ev_async_send. If a send still
 	 * finds the watcher stopped, or in another slot, this thread sees the send. */

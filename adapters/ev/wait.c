@@ -18,58 +18,58 @@
 #define DEFAULT_BATCH 256 /* as in ringwake_open() */
 
 /* In a forked child that has not called ev_loop_fork(), asyncs are sent through libev (async.c). */
-static void notice_fork(struct ringwake_ev *attached)
+static void notice_fork(struct ringwake_ev *binding)
 {
 	int64_t process = ringwake_process_number();
-	if (attached->noticed_in == process)
+	if (binding->noticed_in == process)
 		return;
-	attached->noticed_in = process;
-	ringwake_ev_wake_by_libev(attached);
+	binding->noticed_in = process;
+	ringwake_ev_wake_by_libev(binding);
 }
 
 void ringwake_ev_before_wait(struct ev_loop *loop)
 {
-	struct ringwake_ev *attached = ringwake_ev_find(loop);
-	if (attached == NULL)
+	struct ringwake_ev *binding = ringwake_ev_find(loop);
+	if (binding == NULL)
 		return;
-	if (ringwake_is_inherited(attached->target))
-		notice_fork(attached);
-	else if (ringwake_arm(attached->target))
-		attached->busy_waits = 0;
+	if (ringwake_is_inherited(binding->target))
+		notice_fork(binding);
+	else if (ringwake_arm(binding->target))
+		binding->busy_waits = 0;
 	else
-		ringwake_ev_keep_awake(attached);
-	if (attached->wait_cbs.release)
-		attached->wait_cbs.release(loop);
+		ringwake_ev_keep_awake(binding);
+	if (binding->wait_cbs.release)
+		binding->wait_cbs.release(loop);
 }
 
 /* libev reads errno after this function. The application's callback takes a lock first: until then
  * another thread may detach the loop. */
 void ringwake_ev_after_wait(struct ev_loop *loop)
 {
-	struct ringwake_ev *attached = ringwake_ev_find(loop);
-	if (attached && attached->wait_cbs.acquire)
-		attached->wait_cbs.acquire(loop);
-	attached = ringwake_ev_find(loop);
-	if (attached && !ringwake_is_inherited(attached->target))
-		ringwake_disarm(attached->target);
+	struct ringwake_ev *binding = ringwake_ev_find(loop);
+	if (binding && binding->wait_cbs.acquire)
+		binding->wait_cbs.acquire(loop);
+	binding = ringwake_ev_find(loop);
+	if (binding && !ringwake_is_inherited(binding->target))
+		ringwake_disarm(binding->target);
 }
 
 /* libev handles all asyncs that were sent in one iteration, so that their priorities decide. */
-static unsigned most_messages(const struct ringwake_ev *attached)
+static unsigned most_messages(const struct ringwake_ev *binding)
 {
-	unsigned batch = attached->params.batch ? attached->params.batch : DEFAULT_BATCH;
-	unsigned asyncs = attached->last ? (unsigned)attached->last->active : 0;
+	unsigned batch = binding->params.batch ? binding->params.batch : DEFAULT_BATCH;
+	unsigned asyncs = binding->last ? (unsigned)binding->last->active : 0;
 	return asyncs > batch ? asyncs : batch;
 }
 
 /* libev calls first what was fed last. So a second delivery in one iteration would run the watchers
  * of later messages before those of earlier ones. */
-void ringwake_ev_deliver(struct ringwake_ev *attached)
+void ringwake_ev_deliver(struct ringwake_ev *binding)
 {
-	unsigned iteration = ev_iteration(attached->loop);
-	if (attached->delivered_in == iteration || ringwake_is_inherited(attached->target))
+	unsigned iteration = ev_iteration(binding->loop);
+	if (binding->delivered_in == iteration || ringwake_is_inherited(binding->target))
 		return;
-	attached->delivered_in = iteration;
-	ringwake_disarm(attached->target);
-	ringwake_dispatch(attached->target, most_messages(attached)); /* may detach */
+	binding->delivered_in = iteration;
+	ringwake_disarm(binding->target);
+	ringwake_dispatch(binding->target, most_messages(binding)); /* may detach */
 }

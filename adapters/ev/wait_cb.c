@@ -93,25 +93,25 @@ static void set_wait_cbs(struct ev_loop *loop, const struct ringwake_ev_wait_cbs
 	ringwake_ev_libev.set_loop_release_cb(loop, cbs->release, cbs->acquire);
 }
 
-void ringwake_ev_take_wait_cbs(struct ringwake_ev *attached)
+void ringwake_ev_take_wait_cbs(struct ringwake_ev *binding)
 {
-	attached->wait_cbs = take_wait_cbs(attached->loop);
+	binding->wait_cbs = take_wait_cbs(binding->loop);
 	ringwake_ev_libev.set_loop_release_cb(
-		attached->loop, ringwake_ev_before_wait, ringwake_ev_after_wait);
+		binding->loop, ringwake_ev_before_wait, ringwake_ev_after_wait);
 }
 
-void ringwake_ev_give_back_wait_cbs(struct ringwake_ev *attached)
+void ringwake_ev_give_back_wait_cbs(struct ringwake_ev *binding)
 {
-	set_wait_cbs(attached->loop, &attached->wait_cbs);
+	set_wait_cbs(binding->loop, &binding->wait_cbs);
 }
 
 void ringwake_ev_set_loop_release_cb(
 	struct ev_loop *loop, ringwake_ev_wait_cb release, ringwake_ev_wait_cb acquire)
 {
 	struct ringwake_ev_wait_cbs cbs = {release, acquire};
-	struct ringwake_ev *attached = ringwake_ev_find(loop);
-	if (attached && !attached->detaching)
-		attached->wait_cbs = cbs;
+	struct ringwake_ev *binding = ringwake_ev_find(loop);
+	if (binding && !binding->detaching)
+		binding->wait_cbs = cbs;
 	else
 		set_wait_cbs(loop, &cbs);
 }

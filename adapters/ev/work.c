@@ -13,24 +13,24 @@ static ringwake_ev_work *work_of(struct ringwake_work *work)
 	return (ringwake_ev_work *)((char *)work - offsetof(ringwake_ev_work, work));
 }
 
-static void hold(struct ringwake_ev *attached)
+static void hold(struct ringwake_ev *binding)
 {
-	if (attached->outstanding++ == 0)
-		ev_ref(attached->loop);
+	if (binding->outstanding++ == 0)
+		ev_ref(binding->loop);
 }
 
-static void release(struct ringwake_ev *attached)
+static void release(struct ringwake_ev *binding)
 {
-	if (--attached->outstanding == 0)
-		ev_unref(attached->loop);
+	if (--binding->outstanding == 0)
+		ev_unref(binding->loop);
 }
 
-void ringwake_ev_forget_work(struct ringwake_ev *attached)
+void ringwake_ev_forget_work(struct ringwake_ev *binding)
 {
-	if (attached->outstanding > 0)
-		ev_unref(attached->loop);
-	attached->outstanding = 0;
-	attached->completed = NULL;
+	if (binding->outstanding > 0)
+		ev_unref(binding->loop);
+	binding->outstanding = 0;
+	binding->completed = NULL;
 }
 
 static void run(struct ringwake_work *pooled)
@@ -42,26 +42,26 @@ static void run(struct ringwake_work *pooled)
 static void done(struct ringwake_work *pooled, int status)
 {
 	ringwake_ev_work *work = work_of(pooled);
-	struct ringwake_ev *attached = work->attached;
+	struct ringwake_ev *binding = work->binding;
 	work->status = status;
-	if (attached->outstanding == 0) {
+	if (binding->outstanding == 0) {
 		work->active = 0; /* the loop is being destroyed */
 		return;
 	}
-	work->next = attached->completed;
-	attached->completed = work;
-	ev_feed_event(attached->loop, &attached->feeder, EV_CUSTOM);
+	work->next = binding->completed;
+	binding->completed = work;
+	ev_feed_event(binding->loop, &binding->feeder, EV_CUSTOM);
 }
 
 /* libev calls first what was fed last, so the newest work is fed first. */
-void ringwake_ev_feed_work(struct ringwake_ev *attached)
+void ringwake_ev_feed_work(struct ringwake_ev *binding)
 {
-	while (attached->completed) {
-		ringwake_ev_work *work = attached->completed;
-		attached->completed = work->next;
+	while (binding->completed) {
+		ringwake_ev_work *work = binding->completed;
+		binding->completed = work->next;
 		work->active = 0;
-		release(attached);
-		ev_feed_event(attached->loop, work, EV_CUSTOM);
+		release(binding);
+		ev_feed_event(binding->loop, work, EV_CUSTOM);
 	}
 }
 
@@ -74,20 +74,20 @@ void ringwake_ev_work_init(
 }
 
 int ringwake_ev_queue_work(
-	struct ringwake_ev *attached, struct ringwake_pool *pool, ringwake_ev_work *work)
+	struct ringwake_ev *binding, struct ringwake_pool *pool, ringwake_ev_work *work)
 {
 	if (ev_is_active(work) || ev_is_pending(work))
 		return -EBUSY;
-	if (attached->detaching)
+	if (binding->detaching)
 		return -ECANCELED;
-	if (ringwake_is_inherited(attached->target))
+	if (ringwake_is_inherited(binding->target))
 		return -EOWNERDEAD;
-	work->attached = attached;
-	int error = ringwake_pool_submit(pool, attached->target, &work->work, run, done);
+	work->binding = binding;
+	int error = ringwake_pool_submit(pool, binding->target, &work->work, run, done);
 	if (error < 0)
 		return error;
 	ringwake_ev_activate((ev_watcher *)work, 1);
-	hold(attached);
+	hold(binding);
 	return 0;
 }
 

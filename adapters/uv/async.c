@@ -43,10 +43,10 @@ void ringwake_uv_call_async(struct ringwake_uv_async_state *state)
 static void on_libuv(uv_async_t *handle)
 {
 	struct ringwake_uv_async_state *state = &((ringwake_uv_async_t *)handle)->state;
-	struct ringwake_uv *attached = state->attached;
-	ringwake_uv_enter(attached);
+	struct ringwake_uv *binding = state->binding;
+	ringwake_uv_enter(binding);
 	call(state);
-	ringwake_uv_leave(attached);
+	ringwake_uv_leave(binding);
 }
 
 static void on_libuv_taken(uv_async_t *handle)
@@ -54,19 +54,19 @@ static void on_libuv_taken(uv_async_t *handle)
 	struct ringwake_uv_async_state *state = ringwake_uv_async_slot(handle);
 	if (state == NULL)
 		return;
-	struct ringwake_uv *attached = state->attached;
-	ringwake_uv_enter(attached);
+	struct ringwake_uv *binding = state->binding;
+	ringwake_uv_enter(binding);
 	call_plain(state);
-	ringwake_uv_leave(attached);
+	ringwake_uv_leave(binding);
 }
 
 /* If libuv's layout is not known, the callback of a handle cannot be read. */
 static struct ringwake_uv_async_state *search_state(const uv_async_t *handle)
 {
-	struct ringwake_uv *attached = ringwake_uv_find(handle->loop);
-	if (attached == NULL || attached->knows_libuv)
+	struct ringwake_uv *binding = ringwake_uv_find(handle->loop);
+	if (binding == NULL || binding->knows_libuv)
 		return NULL;
-	struct ringwake_uv_async_state *found = attached->asyncs;
+	struct ringwake_uv_async_state *found = binding->asyncs;
 	while (found && found->handle != handle)
 		found = found->next;
 	return found;
@@ -86,33 +86,33 @@ struct ringwake_uv_async_state *ringwake_uv_async_state_of(uv_handle_t *handle)
 }
 
 /* A state of the free list holds a reference to its target, for a send that comes too late. */
-static void bind_event(struct ringwake_uv *attached, struct ringwake_uv_async_state *state)
+static void bind_event(struct ringwake_uv *binding, struct ringwake_uv_async_state *state)
 {
 	struct ringwake *before =
 		state->from_freelist ? ringwake_event_target(&state->event) : NULL;
-	ringwake_event_init(&state->event, attached->target, ringwake_uv_on_event);
+	ringwake_event_init(&state->event, binding->target, ringwake_uv_on_event);
 	if (state->from_freelist)
-		ringwake_ref(attached->target);
+		ringwake_ref(binding->target);
 	if (before)
 		ringwake_unref(before);
 }
 
 static void open_async(
-	struct ringwake_uv *attached, struct ringwake_uv_async_state *state, uv_async_t *handle)
+	struct ringwake_uv *binding, struct ringwake_uv_async_state *state, uv_async_t *handle)
 {
-	bind_event(attached, state);
-	state->attached = attached;
+	bind_event(binding, state);
+	state->binding = binding;
 	state->handle = handle;
 	state->closing = 0;
 	state->awaits_message = false;
 	state->is_due = false;
 	atomic_init(&state->marks, 0);
-	state->next = attached->asyncs;
-	state->link = &attached->asyncs;
+	state->next = binding->asyncs;
+	state->link = &binding->asyncs;
 	if (state->next)
 		state->next->link = &state->next;
-	attached->asyncs = state;
-	attached->handles++;
+	binding->asyncs = state;
+	binding->handles++;
 }
 
 void ringwake_uv_forget_async(struct ringwake_uv_async_state *state)
@@ -121,7 +121,7 @@ void ringwake_uv_forget_async(struct ringwake_uv_async_state *state)
 	*state->link = state->next;
 	if (state->next)
 		state->next->link = state->link;
-	state->attached->handles--;
+	state->binding->handles--;
 	if (state->from_freelist) {
 		ringwake_uv_set_async_slot(state->handle, NULL);
 		ringwake_uv_async_state_put(state);
@@ -132,22 +132,22 @@ void ringwake_uv_forget_async(struct ringwake_uv_async_state *state)
 }
 
 int ringwake_uv_async_init(
-	struct ringwake_uv *attached, ringwake_uv_async_t *async, ringwake_uv_async_cb cb)
+	struct ringwake_uv *binding, ringwake_uv_async_t *async, ringwake_uv_async_cb cb)
 {
-	int error = ringwake_uv_libuv.async_init(attached->loop, &async->handle, on_libuv);
+	int error = ringwake_uv_libuv.async_init(binding->loop, &async->handle, on_libuv);
 	if (error < 0)
 		return error;
 	async->state.cb = cb;
 	async->state.from_freelist = false;
-	open_async(attached, &async->state, &async->handle);
+	open_async(binding, &async->state, &async->handle);
 	return 0;
 }
 
 void ringwake_uv_take_async(
-	struct ringwake_uv *attached, struct ringwake_uv_async_state *state, uv_async_t *handle)
+	struct ringwake_uv *binding, struct ringwake_uv_async_state *state, uv_async_t *handle)
 {
 	state->plain_cb = ringwake_uv_async_cb_of(handle);
-	open_async(attached, state, handle);
+	open_async(binding, state, handle);
 	ringwake_uv_set_async_slot(handle, state);
 	ringwake_uv_set_async_cb(handle, on_libuv_taken);
 }
@@ -167,7 +167,7 @@ static int send_in_child(struct ringwake_uv_async_state *state)
 {
 	/* Release: pairs with the acquire in take_missed. */
 	atomic_fetch_or_explicit(&state->marks, MISSED, memory_order_release);
-	return ringwake_uv_wake_by_libuv(state->attached);
+	return ringwake_uv_wake_by_libuv(state->binding);
 }
 
 int ringwake_uv_send_plain(uv_async_t *handle)
@@ -191,11 +191,11 @@ static bool take_missed(struct ringwake_uv_async_state *state)
 	return atomic_fetch_and_explicit(&state->marks, ~MISSED, memory_order_acquire) & MISSED;
 }
 
-void ringwake_uv_deliver_missed(struct ringwake_uv *attached)
+void ringwake_uv_deliver_missed(struct ringwake_uv *binding)
 {
-	struct ringwake_uv_async_state *state = attached->asyncs;
+	struct ringwake_uv_async_state *state = binding->asyncs;
 	/* A callback may open handles, and close handles: these stay in the list until later. */
-	while (state && !attached->detached) {
+	while (state && !binding->detached) {
 		struct ringwake_uv_async_state *next = state->next;
 		/* A send by ringwake_uv_async_send() is refused instead. */
 		if (state->closing == 0 && take_missed(state))
@@ -204,10 +204,10 @@ void ringwake_uv_deliver_missed(struct ringwake_uv *attached)
 	}
 }
 
-static void move_async(struct ringwake_uv *attached, struct ringwake_uv_async_state *state)
+static void move_async(struct ringwake_uv *binding, struct ringwake_uv_async_state *state)
 {
 	bool is_sent = take_missed(state);
-	bind_event(attached, state);
+	bind_event(binding, state);
 	/* A closing handle that waits for its message would wait for ever: send it again. */
 	if (state->awaits_message || (is_sent && state->closing == 0))
 		ringwake_event_send(&state->event);
@@ -215,9 +215,9 @@ static void move_async(struct ringwake_uv *attached, struct ringwake_uv_async_st
 		ringwake_uv_close_event(state);
 }
 
-void ringwake_uv_move_asyncs(struct ringwake_uv *attached)
+void ringwake_uv_move_asyncs(struct ringwake_uv *binding)
 {
-	ringwake_uv_forget_all_due(attached); /* these sends are the parent's */
-	for (struct ringwake_uv_async_state *i = attached->asyncs; i; i = i->next)
-		move_async(attached, i);
+	ringwake_uv_forget_all_due(binding); /* these sends are the parent's */
+	for (struct ringwake_uv_async_state *i = binding->asyncs; i; i = i->next)
+		move_async(binding, i);
 }

@@ -36,6 +36,6 @@ void ringwake_uv_mark_if_in_callback(struct ringwake_uv_async_state *state);
 
 /* Loop thread. The handle, or each handle, is not due any more. */
 void ringwake_uv_forget_due(struct ringwake_uv_async_state *state);
-void ringwake_uv_forget_all_due(struct ringwake_uv *attached);
+void ringwake_uv_forget_all_due(struct ringwake_uv *binding);
 
 #endif

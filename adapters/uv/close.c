@@ -26,7 +26,7 @@ static void on_message_gone(struct ringwake_event *event)
 {
 	struct ringwake_uv_async_state *state = ringwake_uv_async_state_with(event);
 	state->awaits_message = false;
-	ringwake_uv_release(state->attached);
+	ringwake_uv_release(state->binding);
 	closed_by_one(state);
 }
 
@@ -38,8 +38,8 @@ int ringwake_uv_close_event(struct ringwake_uv_async_state *state)
 /* uv_walk() may show the helpers to an application that closes every handle. */
 static bool is_shown_helper(const uv_handle_t *handle)
 {
-	const struct ringwake_uv *attached = ringwake_uv_find(handle->loop);
-	return attached && !attached->knows_libuv && ringwake_uv_is_helper(attached, handle);
+	const struct ringwake_uv *binding = ringwake_uv_find(handle->loop);
+	return binding && !binding->knows_libuv && ringwake_uv_is_helper(binding, handle);
 }
 
 static void close_plain(uv_handle_t *handle, uv_close_cb cb)
@@ -61,7 +61,7 @@ void ringwake_uv_close(uv_handle_t *handle, uv_close_cb cb)
 	if (ringwake_uv_close_event(state) == 1) {
 		state->closing++;
 		state->awaits_message = true;
-		ringwake_uv_hold(state->attached);
+		ringwake_uv_hold(state->binding);
 	}
 	ringwake_uv_libuv.close(handle, on_handle_closed);
 }
@@ -78,16 +78,16 @@ static void drop_if_closed_by_libuv(struct ringwake_uv_async_state *state)
 		ringwake_uv_drop_async(state);
 }
 
-void ringwake_uv_notice_closes(struct ringwake_uv *attached)
+void ringwake_uv_notice_closes(struct ringwake_uv *binding)
 {
-	if (attached->knows_libuv) {
-		uv_handle_t *closing = ringwake_uv_first_closing(attached->loop);
+	if (binding->knows_libuv) {
+		uv_handle_t *closing = ringwake_uv_first_closing(binding->loop);
 		for (; closing; closing = ringwake_uv_next_closing(closing))
 			drop_if_closed_by_libuv(ringwake_uv_async_state_of(closing));
 		return;
 	}
 	struct ringwake_uv_async_state *next;
-	for (struct ringwake_uv_async_state *i = attached->asyncs; i; i = next) {
+	for (struct ringwake_uv_async_state *i = binding->asyncs; i; i = next) {
 		next = i->next;
 		drop_if_closed_by_libuv(i);
 	}

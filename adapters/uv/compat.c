@@ -44,21 +44,21 @@ int ringwake_uv_compat_attach(struct ringwake_uv **out, uv_loop_t *loop)
 	return 0;
 }
 
-void ringwake_uv_compat_take(struct ringwake_uv *attached, uv_async_t *handle)
+void ringwake_uv_compat_take(struct ringwake_uv *binding, uv_async_t *handle)
 {
-	struct ringwake_uv_async_state *state = ringwake_uv_async_state_get(attached);
+	struct ringwake_uv_async_state *state = ringwake_uv_async_state_get(binding);
 	if (state)
-		ringwake_uv_take_async(attached, state, handle);
+		ringwake_uv_take_async(binding, state, handle);
 }
 
 int ringwake_uv_compat_async_init(uv_loop_t *loop, uv_async_t *handle, uv_async_cb cb)
 {
-	struct ringwake_uv *attached;
-	int error = ringwake_uv_compat_attach(&attached, loop);
+	struct ringwake_uv *binding;
+	int error = ringwake_uv_compat_attach(&binding, loop);
 	if (error == 0)
 		error = ringwake_uv_libuv.async_init(loop, handle, cb);
-	if (error == 0 && attached)
-		ringwake_uv_compat_take(attached, handle);
+	if (error == 0 && binding)
+		ringwake_uv_compat_take(binding, handle);
 	return error;
 }
 
@@ -70,46 +70,46 @@ int ringwake_uv_compat_async_send(uv_async_t *handle)
 int ringwake_uv_compat_queue_work(
 	uv_loop_t *loop, uv_work_t *request, uv_work_cb work_cb, uv_after_work_cb after_work_cb)
 {
-	struct ringwake_uv *attached;
-	int error = ringwake_uv_compat_attach(&attached, loop);
+	struct ringwake_uv *binding;
+	int error = ringwake_uv_compat_attach(&binding, loop);
 	if (error < 0)
 		return error;
-	if (attached)
-		error = ringwake_uv_queue_work(attached, request, work_cb, after_work_cb);
+	if (binding)
+		error = ringwake_uv_queue_work(binding, request, work_cb, after_work_cb);
 	/* In a forked child that has not called uv_loop_fork(), libuv's workers run it. */
-	if (attached == NULL || error == -EOWNERDEAD)
+	if (binding == NULL || error == -EOWNERDEAD)
 		return uv_queue_work(loop, request, work_cb, after_work_cb);
 	return error;
 }
 
 /* libuv never closes the handle of its own workers: it ends with the loop. */
-static void close_hidden_handle(struct ringwake_uv *attached)
+static void close_hidden_handle(struct ringwake_uv *binding)
 {
-	struct ringwake_uv_async_state *i = attached->asyncs;
-	while (i && i->handle != ringwake_uv_workers_async(attached->loop))
+	struct ringwake_uv_async_state *i = binding->asyncs;
+	while (i && i->handle != ringwake_uv_workers_async(binding->loop))
 		i = i->next;
 	if (i)
 		ringwake_uv_drop_async(i);
 }
 
-bool ringwake_uv_compat_can_close(struct ringwake_uv *attached)
+bool ringwake_uv_compat_can_close(struct ringwake_uv *binding)
 {
-	if (attached->outstanding > 0 || attached->running)
+	if (binding->outstanding > 0 || binding->running)
 		return false;
-	return attached->knows_libuv ? !ringwake_uv_loop_in_use(attached->loop)
-				     : !ringwake_uv_has_others(attached);
+	return binding->knows_libuv ? !ringwake_uv_loop_in_use(binding->loop)
+				    : !ringwake_uv_has_others(binding);
 }
 
 static int give_up_target(uv_loop_t *loop)
 {
-	struct ringwake_uv *attached = ringwake_uv_find(loop);
-	if (attached == NULL)
+	struct ringwake_uv *binding = ringwake_uv_find(loop);
+	if (binding == NULL)
 		return 0;
-	if (!ringwake_uv_compat_can_close(attached))
+	if (!ringwake_uv_compat_can_close(binding))
 		return UV_EBUSY;
-	if (attached->knows_libuv)
-		close_hidden_handle(attached);
-	return ringwake_uv_detach(attached);
+	if (binding->knows_libuv)
+		close_hidden_handle(binding);
+	return ringwake_uv_detach(binding);
 }
 
 int ringwake_uv_compat_loop_close(uv_loop_t *loop)
@@ -126,16 +126,16 @@ void ringwake_uv_compat_loop_delete(uv_loop_t *loop)
 
 int ringwake_uv_compat_loop_fork(uv_loop_t *loop)
 {
-	struct ringwake_uv *attached = ringwake_uv_find(loop);
+	struct ringwake_uv *binding = ringwake_uv_find(loop);
 	int error = ringwake_uv_libuv.loop_fork(loop);
-	if (error == 0 && attached)
-		error = ringwake_uv_fork(attached);
+	if (error == 0 && binding)
+		error = ringwake_uv_fork(binding);
 	return is_shortage(error) ? 0 : error; /* libuv itself then wakes the loop */
 }
 
 int ringwake_uv_compat_run(uv_loop_t *loop, uv_run_mode mode)
 {
-	struct ringwake_uv *attached;
-	int error = ringwake_uv_compat_attach(&attached, loop);
-	return error < 0 || attached == NULL ? uv_run(loop, mode) : ringwake_uv_run(attached, mode);
+	struct ringwake_uv *binding;
+	int error = ringwake_uv_compat_attach(&binding, loop);
+	return error < 0 || binding == NULL ? uv_run(loop, mode) : ringwake_uv_run(binding, mode);
 }

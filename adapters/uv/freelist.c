@@ -13,17 +13,17 @@
 
 #define PIECE 64
 
-static void append(struct ringwake_uv *attached, struct ringwake_uv_async_state *state)
+static void append(struct ringwake_uv *binding, struct ringwake_uv_async_state *state)
 {
 	state->next = NULL;
-	if (attached->free_states)
-		attached->last_free_state->next = state;
+	if (binding->free_states)
+		binding->last_free_state->next = state;
 	else
-		attached->free_states = state;
-	attached->last_free_state = state;
+		binding->free_states = state;
+	binding->last_free_state = state;
 }
 
-static void take_shared(struct ringwake_uv *attached)
+static void take_shared(struct ringwake_uv *binding)
 {
 	struct ringwake_uv_shared *shared = ringwake_uv_lock();
 	if (shared == NULL)
@@ -31,49 +31,49 @@ static void take_shared(struct ringwake_uv *attached)
 	for (unsigned i = 0; i < PIECE && shared->free_states; i++) {
 		struct ringwake_uv_async_state *state = shared->free_states;
 		shared->free_states = state->next;
-		append(attached, state);
+		append(binding, state);
 	}
 	ringwake_uv_unlock(shared);
 }
 
-static void grow(struct ringwake_uv *attached)
+static void grow(struct ringwake_uv *binding)
 {
 	struct ringwake_uv_async_state *piece = calloc_keeping_errno(PIECE, sizeof *piece);
 	for (unsigned i = 0; piece && i < PIECE; i++)
-		append(attached, &piece[i]);
+		append(binding, &piece[i]);
 }
 
-struct ringwake_uv_async_state *ringwake_uv_async_state_get(struct ringwake_uv *attached)
+struct ringwake_uv_async_state *ringwake_uv_async_state_get(struct ringwake_uv *binding)
 {
-	if (attached->free_states == NULL)
-		take_shared(attached);
-	if (attached->free_states == NULL)
-		grow(attached);
-	struct ringwake_uv_async_state *state = attached->free_states;
+	if (binding->free_states == NULL)
+		take_shared(binding);
+	if (binding->free_states == NULL)
+		grow(binding);
+	struct ringwake_uv_async_state *state = binding->free_states;
 	if (state == NULL)
 		return NULL;
-	attached->free_states = state->next;
+	binding->free_states = state->next;
 	state->from_freelist = true;
 	return state;
 }
 
 void ringwake_uv_async_state_put(struct ringwake_uv_async_state *state)
 {
-	append(state->attached, state);
+	append(state->binding, state);
 }
 
-void ringwake_uv_async_states_leave(struct ringwake_uv *attached)
+void ringwake_uv_async_states_leave(struct ringwake_uv *binding)
 {
-	if (attached->free_states == NULL)
+	if (binding->free_states == NULL)
 		return;
 	struct ringwake_uv_shared *shared = ringwake_uv_lock();
 	if (shared == NULL)
 		return;
 	if (shared->free_states)
-		shared->last_free_state->next = attached->free_states;
+		shared->last_free_state->next = binding->free_states;
 	else
-		shared->free_states = attached->free_states;
-	shared->last_free_state = attached->last_free_state;
-	attached->free_states = NULL;
+		shared->free_states = binding->free_states;
+	shared->last_free_state = binding->last_free_state;
+	binding->free_states = NULL;
 	ringwake_uv_unlock(shared);
 }

@@ -18,9 +18,9 @@ static void on_idle(uv_idle_t *handle)
 	(void)handle; /* an active idle handle is enough: the loop does not block */
 }
 
-void ringwake_uv_keep_awake(struct ringwake_uv *attached)
+void ringwake_uv_keep_awake(struct ringwake_uv *binding)
 {
-	uv_idle_start(&attached->keep_awake, on_idle);
+	uv_idle_start(&binding->keep_awake, on_idle);
 }
 
 static void on_prepare(uv_prepare_t *handle)
@@ -35,36 +35,36 @@ static void on_check(uv_check_t *handle)
 
 static void on_wake(uv_async_t *handle)
 {
-	struct ringwake_uv *attached = handle->data;
-	ringwake_uv_enter(attached);
-	if (ringwake_is_inherited(attached->target)) {
-		ringwake_uv_deliver_missed(attached);
+	struct ringwake_uv *binding = handle->data;
+	ringwake_uv_enter(binding);
+	if (ringwake_is_inherited(binding->target)) {
+		ringwake_uv_deliver_missed(binding);
 	} else {
-		ringwake_disarm(attached->target);
-		ringwake_uv_deliver(attached);
+		ringwake_disarm(binding->target);
+		ringwake_uv_deliver(binding);
 	}
-	ringwake_uv_leave(attached);
+	ringwake_uv_leave(binding);
 }
 
 int ringwake_uv_wake_by_libuv(void *argument)
 {
-	struct ringwake_uv *attached = argument;
+	struct ringwake_uv *binding = argument;
 	int saved = errno;
-	int result = ringwake_uv_libuv.async_send(&attached->waker);
+	int result = ringwake_uv_libuv.async_send(&binding->waker);
 	errno = saved;
 	return result;
 }
 
-void ringwake_uv_add_helper(struct ringwake_uv *attached, void *helper)
+void ringwake_uv_add_helper(struct ringwake_uv *binding, void *helper)
 {
-	((uv_handle_t *)helper)->data = attached;
+	((uv_handle_t *)helper)->data = binding;
 	uv_unref(helper);
 }
 
-void ringwake_uv_helper_gone(struct ringwake_uv *attached)
+void ringwake_uv_helper_gone(struct ringwake_uv *binding)
 {
-	attached->lingering--;
-	ringwake_uv_free_if_unused(attached);
+	binding->lingering--;
+	ringwake_uv_free_if_unused(binding);
 }
 
 static void on_gone(uv_handle_t *handle)
@@ -72,80 +72,80 @@ static void on_gone(uv_handle_t *handle)
 	ringwake_uv_helper_gone(handle->data);
 }
 
-bool ringwake_uv_remove_helper(struct ringwake_uv *attached, void *helper, uv_close_cb gone)
+bool ringwake_uv_remove_helper(struct ringwake_uv *binding, void *helper, uv_close_cb gone)
 {
-	if (attached->knows_libuv) {
+	if (binding->knows_libuv) {
 		ringwake_uv_forget(helper);
 		return true;
 	}
-	attached->lingering++;
+	binding->lingering++;
 	/* If the application has closed the helper, libuv does not call gone. */
 	if (!uv_is_closing(helper))
 		ringwake_uv_libuv.close(helper, gone);
 	return false;
 }
 
-bool ringwake_uv_is_helper(const struct ringwake_uv *attached, const uv_handle_t *handle)
+bool ringwake_uv_is_helper(const struct ringwake_uv *binding, const uv_handle_t *handle)
 {
 	const void *h = handle;
-	return h == &attached->waker || h == &attached->prepare || h == &attached->check ||
-		h == &attached->keep_awake || h == attached->doorbell || h == attached->completions;
+	return h == &binding->waker || h == &binding->prepare || h == &binding->check ||
+		h == &binding->keep_awake || h == binding->doorbell || h == binding->completions;
 }
 
-static void hide_helpers(struct ringwake_uv *attached)
+static void hide_helpers(struct ringwake_uv *binding)
 {
-	ringwake_uv_hide(&attached->waker);
-	ringwake_uv_hide(&attached->prepare);
-	ringwake_uv_hide(&attached->check);
-	ringwake_uv_hide(&attached->keep_awake);
-	ringwake_uv_prepare_last(attached->loop, &attached->prepare);
-	ringwake_uv_check_last(attached->loop, &attached->check);
+	ringwake_uv_hide(&binding->waker);
+	ringwake_uv_hide(&binding->prepare);
+	ringwake_uv_hide(&binding->check);
+	ringwake_uv_hide(&binding->keep_awake);
+	ringwake_uv_prepare_last(binding->loop, &binding->prepare);
+	ringwake_uv_check_last(binding->loop, &binding->check);
 }
 
-int ringwake_uv_open_helpers(struct ringwake_uv *attached)
+int ringwake_uv_open_helpers(struct ringwake_uv *binding)
 {
-	int error = ringwake_uv_libuv.async_init(attached->loop, &attached->waker, on_wake);
+	int error = ringwake_uv_libuv.async_init(binding->loop, &binding->waker, on_wake);
 	if (error < 0)
 		return error;
 	/* These do not fail. */
-	uv_prepare_init(attached->loop, &attached->prepare);
-	uv_check_init(attached->loop, &attached->check);
-	uv_idle_init(attached->loop, &attached->keep_awake);
-	ringwake_uv_add_helper(attached, &attached->waker);
-	ringwake_uv_add_helper(attached, &attached->prepare);
-	ringwake_uv_add_helper(attached, &attached->check);
-	ringwake_uv_add_helper(attached, &attached->keep_awake);
-	uv_prepare_start(&attached->prepare, on_prepare);
-	uv_check_start(&attached->check, on_check);
-	if (attached->knows_libuv &&
-		!ringwake_uv_edges_hold(attached->loop, &attached->prepare, &attached->check))
-		attached->knows_libuv = false;
-	if (attached->knows_libuv)
-		hide_helpers(attached);
+	uv_prepare_init(binding->loop, &binding->prepare);
+	uv_check_init(binding->loop, &binding->check);
+	uv_idle_init(binding->loop, &binding->keep_awake);
+	ringwake_uv_add_helper(binding, &binding->waker);
+	ringwake_uv_add_helper(binding, &binding->prepare);
+	ringwake_uv_add_helper(binding, &binding->check);
+	ringwake_uv_add_helper(binding, &binding->keep_awake);
+	uv_prepare_start(&binding->prepare, on_prepare);
+	uv_check_start(&binding->check, on_check);
+	if (binding->knows_libuv &&
+		!ringwake_uv_edges_hold(binding->loop, &binding->prepare, &binding->check))
+		binding->knows_libuv = false;
+	if (binding->knows_libuv)
+		hide_helpers(binding);
 	return 0;
 }
 
-void ringwake_uv_close_helpers(struct ringwake_uv *attached)
+void ringwake_uv_close_helpers(struct ringwake_uv *binding)
 {
-	uv_prepare_stop(&attached->prepare);
-	uv_check_stop(&attached->check);
-	uv_idle_stop(&attached->keep_awake);
-	if (attached->knows_libuv)
-		ringwake_uv_unlist_async(&attached->waker);
-	ringwake_uv_remove_helper(attached, &attached->waker, on_gone);
-	ringwake_uv_remove_helper(attached, &attached->prepare, on_gone);
-	ringwake_uv_remove_helper(attached, &attached->check, on_gone);
-	ringwake_uv_remove_helper(attached, &attached->keep_awake, on_gone);
+	uv_prepare_stop(&binding->prepare);
+	uv_check_stop(&binding->check);
+	uv_idle_stop(&binding->keep_awake);
+	if (binding->knows_libuv)
+		ringwake_uv_unlist_async(&binding->waker);
+	ringwake_uv_remove_helper(binding, &binding->waker, on_gone);
+	ringwake_uv_remove_helper(binding, &binding->prepare, on_gone);
+	ringwake_uv_remove_helper(binding, &binding->check, on_gone);
+	ringwake_uv_remove_helper(binding, &binding->keep_awake, on_gone);
 }
 
-void ringwake_uv_hold(struct ringwake_uv *attached)
+void ringwake_uv_hold(struct ringwake_uv *binding)
 {
-	if (attached->outstanding++ == 0)
-		uv_ref((uv_handle_t *)&attached->prepare);
+	if (binding->outstanding++ == 0)
+		uv_ref((uv_handle_t *)&binding->prepare);
 }
 
-void ringwake_uv_release(struct ringwake_uv *attached)
+void ringwake_uv_release(struct ringwake_uv *binding)
 {
-	if (--attached->outstanding == 0)
-		uv_unref((uv_handle_t *)&attached->prepare);
+	if (--binding->outstanding == 0)
+		uv_unref((uv_handle_t *)&binding->prepare);
 }

@@ -3,20 +3,20 @@
 #include "binding.h"
 #include "libuv.h"
 
-bool ringwake_uv_knows_libuv(const struct ringwake_uv *attached)
+bool ringwake_uv_knows_libuv(const struct ringwake_uv *binding)
 {
-	return attached->knows_libuv;
+	return binding->knows_libuv;
 }
 
 static int check_loop(uv_loop_t *loop)
 {
 	struct ringwake_params params = {.path = RINGWAKE_PATH_EVENTFD};
-	struct ringwake_uv *attached;
-	int error = ringwake_uv_attach(&attached, loop, &params);
+	struct ringwake_uv *binding;
+	int error = ringwake_uv_attach(&binding, loop, &params);
 	if (error < 0)
 		return error;
-	bool knows_libuv = attached->knows_libuv;
-	ringwake_uv_detach(attached);
+	bool knows_libuv = binding->knows_libuv;
+	ringwake_uv_detach(binding);
 	return knows_libuv ? 0 : UV_ENOTSUP;
 }
 

@@ -29,9 +29,9 @@ void ringwake_uv_unlock(struct ringwake_uv_shared *shared)
 }
 
 /* A loop may lie in the memory of a loop that was never closed, but it has another epoll. */
-static bool is_of(const struct ringwake_uv *attached, const uv_loop_t *loop)
+static bool is_of(const struct ringwake_uv *binding, const uv_loop_t *loop)
 {
-	return attached->loop == loop && attached->epoll_fd == uv_backend_fd(loop);
+	return binding->loop == loop && binding->epoll_fd == uv_backend_fd(loop);
 }
 
 static struct ringwake_uv *listed(struct registry_entry *entry)
@@ -55,39 +55,39 @@ struct ringwake_uv *ringwake_uv_find(const uv_loop_t *loop)
 {
 	if (!ringwake_uv_slot_holds(loop))
 		return find_listed(loop);
-	struct ringwake_uv *attached = ringwake_uv_loop_slot(loop);
-	if (attached && attached->library != &library)
+	struct ringwake_uv *binding = ringwake_uv_loop_slot(loop);
+	if (binding && binding->library != &library)
 		return find_listed(loop);
-	return attached;
+	return binding;
 }
 
-int ringwake_uv_enlist(struct ringwake_uv *attached)
+int ringwake_uv_enlist(struct ringwake_uv *binding)
 {
-	attached->library = &library;
-	if (attached->knows_libuv && ringwake_uv_loop_slot(attached->loop) == NULL) {
-		ringwake_uv_set_loop_slot(attached->loop, attached);
+	binding->library = &library;
+	if (binding->knows_libuv && ringwake_uv_loop_slot(binding->loop) == NULL) {
+		ringwake_uv_set_loop_slot(binding->loop, binding);
 		return 0;
 	}
 	struct ringwake_uv_shared *shared = ringwake_uv_lock();
 	if (shared == NULL)
 		return UV_ENOMEM;
-	attached->entry.loop = attached->loop;
-	registry_add(&shared->registry, &attached->entry);
-	attached->is_listed = true;
+	binding->entry.loop = binding->loop;
+	registry_add(&shared->registry, &binding->entry);
+	binding->is_listed = true;
 	ringwake_uv_unlock(shared);
 	return 0;
 }
 
-void ringwake_uv_delist(struct ringwake_uv *attached)
+void ringwake_uv_delist(struct ringwake_uv *binding)
 {
-	if (!attached->is_listed) {
-		if (ringwake_uv_loop_slot(attached->loop) == attached)
-			ringwake_uv_set_loop_slot(attached->loop, NULL);
+	if (!binding->is_listed) {
+		if (ringwake_uv_loop_slot(binding->loop) == binding)
+			ringwake_uv_set_loop_slot(binding->loop, NULL);
 		return;
 	}
 	struct ringwake_uv_shared *shared = ringwake_uv_lock();
 	if (shared == NULL)
 		return;
-	registry_remove(&shared->registry, &attached->entry);
+	registry_remove(&shared->registry, &binding->entry);
 	ringwake_uv_unlock(shared);
 }

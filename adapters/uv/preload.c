@@ -50,14 +50,14 @@ const struct ringwake_preload ringwake_preload = {
 /* Called after libuv has opened its own descriptors, so the target does not take them. */
 static struct ringwake_uv *attach_new_loop(uv_loop_t *loop)
 {
-	struct ringwake_uv *attached;
-	if (ringwake_uv_compat_attach(&attached, loop) < 0 || attached == NULL) {
+	struct ringwake_uv *binding;
+	if (ringwake_uv_compat_attach(&binding, loop) < 0 || binding == NULL) {
 		if (!ringwake_uv_layout_holds(loop))
 			ringwake_preload_stats_plain();
 		return NULL;
 	}
-	ringwake_preload_stats_open(loop, ringwake_uv_target(attached));
-	return attached;
+	ringwake_preload_stats_open(loop, ringwake_uv_target(binding));
+	return binding;
 }
 
 int uv_async_init(uv_loop_t *loop, uv_async_t *handle, uv_async_cb cb)
@@ -66,11 +66,11 @@ int uv_async_init(uv_loop_t *loop, uv_async_t *handle, uv_async_cb cb)
 	int error = ringwake_uv_libuv.async_init(loop, handle, cb);
 	if (error < 0)
 		return error;
-	struct ringwake_uv *attached = ringwake_uv_find(loop);
-	if (attached == NULL && handle == ringwake_uv_workers_async(loop))
-		attached = attach_new_loop(loop);
-	if (attached && attached->knows_libuv)
-		ringwake_uv_compat_take(attached, handle);
+	struct ringwake_uv *binding = ringwake_uv_find(loop);
+	if (binding == NULL && handle == ringwake_uv_workers_async(loop))
+		binding = attach_new_loop(loop);
+	if (binding && binding->knows_libuv)
+		ringwake_uv_compat_take(binding, handle);
 	return 0;
 }
 
@@ -89,8 +89,8 @@ void uv_close(uv_handle_t *handle, uv_close_cb cb)
 int uv_loop_close(uv_loop_t *loop)
 {
 	pthread_once(&once, find_libuv);
-	struct ringwake_uv *attached = ringwake_uv_find(loop);
-	if (attached && ringwake_uv_compat_can_close(attached))
+	struct ringwake_uv *binding = ringwake_uv_find(loop);
+	if (binding && ringwake_uv_compat_can_close(binding))
 		ringwake_preload_stats_close(loop);
 	return ringwake_uv_compat_loop_close(loop);
 }
@@ -99,8 +99,8 @@ int uv_loop_fork(uv_loop_t *loop)
 {
 	pthread_once(&once, find_libuv);
 	int error = ringwake_uv_compat_loop_fork(loop);
-	struct ringwake_uv *attached = ringwake_uv_find(loop);
-	if (attached && !ringwake_is_inherited(attached->target))
-		ringwake_preload_stats_open(loop, ringwake_uv_target(attached));
+	struct ringwake_uv *binding = ringwake_uv_find(loop);
+	if (binding && !ringwake_is_inherited(binding->target))
+		ringwake_preload_stats_open(loop, ringwake_uv_target(binding));
 	return error;
 }

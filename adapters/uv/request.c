@@ -9,34 +9,34 @@
 _Static_assert(
 	LIMIT >= 2 * RINGWAKE_UV_RING_ENTRIES, "one iteration takes what epoll has reported");
 
-void ringwake_uv_request_start(struct ringwake_uv *attached, struct io_uring_sqe *sqe,
+void ringwake_uv_request_start(struct ringwake_uv *binding, struct io_uring_sqe *sqe,
 	ringwake_uv_request_t *request, ringwake_uv_request_cb cb)
 {
 	RINGWAKE_ASSERT(cb != NULL, "ringwake_uv_request_start() needs a callback");
 	request->cb = cb;
-	request->attached = attached;
+	request->binding = binding;
 	io_uring_sqe_set_data(sqe, request);
-	ringwake_uv_hold(attached);
+	ringwake_uv_hold(binding);
 }
 
-unsigned ringwake_uv_complete(struct ringwake_uv *attached)
+unsigned ringwake_uv_complete(struct ringwake_uv *binding)
 {
 	unsigned called = 0;
-	if (ringwake_is_inherited(attached->target))
+	if (ringwake_is_inherited(binding->target))
 		return 0; /* the ring is the parent's */
 	struct io_uring_cqe *waiting;
 	/* A callback may detach, or fork, and the child may have no ring. */
-	for (unsigned taken = 0; taken < LIMIT && attached->has_ring; taken++) {
-		if (io_uring_peek_cqe(&attached->ring, &waiting) != 0)
+	for (unsigned taken = 0; taken < LIMIT && binding->has_ring; taken++) {
+		if (io_uring_peek_cqe(&binding->ring, &waiting) != 0)
 			break;
 		struct io_uring_cqe completion = *waiting;
-		bool is_doorbell = ringwake_is_doorbell(attached->target, waiting);
-		io_uring_cqe_seen(&attached->ring, waiting);
+		bool is_doorbell = ringwake_is_doorbell(binding->target, waiting);
+		io_uring_cqe_seen(&binding->ring, waiting);
 		ringwake_uv_request_t *request = io_uring_cqe_get_data(&completion);
 		if (is_doorbell || request == NULL)
 			continue;
-		if (!(completion.flags & IORING_CQE_F_MORE) && request != &attached->epoll_poll)
-			ringwake_uv_release(attached);
+		if (!(completion.flags & IORING_CQE_F_MORE) && request != &binding->epoll_poll)
+			ringwake_uv_release(binding);
 		called++;
 		request->cb(request, completion.res, completion.flags);
 	}

@@ -26,29 +26,29 @@
 
 static void on_epoll(ringwake_uv_request_t *request, int result, unsigned flags)
 {
-	struct ringwake_uv *attached = request->attached;
+	struct ringwake_uv *binding = request->binding;
 	(void)flags;
-	attached->epoll_poll_pending = false;
+	binding->epoll_poll_pending = false;
 	/* An error: the thread that submitted the request has ended. Submit it again. */
-	attached->epoll_is_ready = result >= 0;
+	binding->epoll_is_ready = result >= 0;
 }
 
-static bool poll_epoll(struct ringwake_uv *attached)
+static bool poll_epoll(struct ringwake_uv *binding)
 {
-	if (attached->epoll_poll_pending)
+	if (binding->epoll_poll_pending)
 		return true;
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&attached->ring);
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&binding->ring);
 	if (sqe == NULL) {
-		io_uring_submit(&attached->ring);
-		sqe = io_uring_get_sqe(&attached->ring);
+		io_uring_submit(&binding->ring);
+		sqe = io_uring_get_sqe(&binding->ring);
 		if (sqe == NULL)
 			return false;
 	}
-	io_uring_prep_poll_add(sqe, uv_backend_fd(attached->loop), POLLIN);
-	io_uring_sqe_set_data(sqe, &attached->epoll_poll);
-	attached->epoll_poll.cb = on_epoll;
-	attached->epoll_poll.attached = attached;
-	attached->epoll_poll_pending = true;
+	io_uring_prep_poll_add(sqe, uv_backend_fd(binding->loop), POLLIN);
+	io_uring_sqe_set_data(sqe, &binding->epoll_poll);
+	binding->epoll_poll.cb = on_epoll;
+	binding->epoll_poll.binding = binding;
+	binding->epoll_poll_pending = true;
 	return true;
 }
 
@@ -78,85 +78,84 @@ static bool is_failure(int result)
 }
 
 /* Blocks with the target armed. Sets *woken if a message or a wake has arrived. */
-static int block_armed(struct ringwake_uv *attached, int64_t timeout, bool *woken)
+static int block_armed(struct ringwake_uv *binding, int64_t timeout, bool *woken)
 {
-	int result = block_on(&attached->ring, timeout);
+	int result = block_on(&binding->ring, timeout);
 	if (ringwake_uv_is_forbidden(result))
-		attached->has_doorbell_on_ring = false; /* the loop waits in epoll from now on */
-	*woken = !is_failure(result) && !ringwake_arm(attached->target);
+		binding->has_doorbell_on_ring = false; /* the loop waits in epoll from now on */
+	*woken = !is_failure(result) && !ringwake_arm(binding->target);
 	return is_failure(result) ? result : 0;
 }
 
 /* Waits on the ring for as long as libuv would in epoll. False if libuv must wait itself. */
-static bool wait_once(struct ringwake_uv *attached, bool *woken)
+static bool wait_once(struct ringwake_uv *binding, bool *woken)
 {
-	uv_loop_t *loop = attached->loop;
+	uv_loop_t *loop = binding->loop;
 	*woken = false;
 	if (!ringwake_uv_flush_watchers(loop))
 		return false;
 	int64_t timeout = uv_backend_timeout(loop) * MILLISECOND;
-	if (timeout != 0 && !poll_epoll(attached))
+	if (timeout != 0 && !poll_epoll(binding))
 		return false;
-	timeout = ringwake_spin(attached->target, timeout);
-	if (timeout != 0 && ringwake_arm(attached->target)) {
-		if (block_armed(attached, timeout, woken) < 0)
+	timeout = ringwake_spin(binding->target, timeout);
+	if (timeout != 0 && ringwake_arm(binding->target)) {
+		if (block_armed(binding, timeout, woken) < 0)
 			return false;
 	} else {
 		*woken = timeout != 0;
-		if (io_uring_sq_ready(&attached->ring) > 0)
-			io_uring_submit(&attached->ring);
+		if (io_uring_sq_ready(&binding->ring) > 0)
+			io_uring_submit(&binding->ring);
 	}
-	ringwake_disarm(attached->target);
+	ringwake_disarm(binding->target);
 	uv_update_time(loop);
 	return true;
 }
 
 /* True if libuv would run only phases without callbacks. */
-static bool may_wait_again(struct ringwake_uv *attached, bool has_something)
+static bool may_wait_again(struct ringwake_uv *binding, bool has_something)
 {
-	if (attached->epoll_is_ready || !attached->has_doorbell_on_ring ||
-		ringwake_is_inherited(attached->target))
+	if (binding->epoll_is_ready || !binding->has_doorbell_on_ring ||
+		ringwake_is_inherited(binding->target))
 		return false;
 	if (has_something &&
-		(attached->mode == UV_RUN_ONCE ||
-			!ringwake_uv_owns_edges(
-				attached->loop, &attached->prepare, &attached->check)))
+		(binding->mode == UV_RUN_ONCE ||
+			!ringwake_uv_owns_edges(binding->loop, &binding->prepare, &binding->check)))
 		return false;
-	return uv_backend_timeout(attached->loop) != 0;
+	return uv_backend_timeout(binding->loop) != 0;
 }
 
 /* In UV_RUN_ONCE, a timer that was due may have run already. Only libuv knows whether to block
  * then. */
-static bool is_uncertain(const struct ringwake_uv *attached)
+static bool is_uncertain(const struct ringwake_uv *binding)
 {
-	return attached->mode == UV_RUN_ONCE && uv_now(attached->loop) >= attached->first_due;
+	return binding->mode == UV_RUN_ONCE && uv_now(binding->loop) >= binding->first_due;
 }
 
-bool ringwake_uv_wait_on_ring(struct ringwake_uv *attached)
+bool ringwake_uv_wait_on_ring(struct ringwake_uv *binding)
 {
 	/* A callback may have forked: then the ring is the parent's. */
-	if (!attached->has_doorbell_on_ring || is_uncertain(attached) ||
-		ringwake_is_inherited(attached->target))
+	if (!binding->has_doorbell_on_ring || is_uncertain(binding) ||
+		ringwake_is_inherited(binding->target))
 		return false;
-	if (uv_is_active((uv_handle_t *)attached->doorbell))
-		ringwake_uv_unwatch(attached,
-			attached->doorbell); /* epoll_poll must not report the ring itself */
+	if (uv_is_active((uv_handle_t *)binding->doorbell))
+		ringwake_uv_unwatch(binding,
+			binding->doorbell); /* epoll_poll must not report the ring itself */
 	unsigned delivered = 0;
 	bool woken;
 	do {
-		if (!wait_once(attached, &woken))
+		if (!wait_once(binding, &woken))
 			return false;
-		delivered += ringwake_uv_deliver(attached);
-	} while (may_wait_again(attached, woken || delivered > 0));
+		delivered += ringwake_uv_deliver(binding);
+	} while (may_wait_again(binding, woken || delivered > 0));
 	/*
 	 * A descriptor that libuv no longer watches may have made epoll ready. Only libuv can find
 	 * out. It matters in UV_RUN_ONCE, which must not return without a callback.
 	 */
-	bool only_epoll = attached->epoll_is_ready && delivered == 1 && !woken;
-	attached->epoll_is_ready = false;
-	if (only_epoll && attached->mode == UV_RUN_ONCE)
+	bool only_epoll = binding->epoll_is_ready && delivered == 1 && !woken;
+	binding->epoll_is_ready = false;
+	if (only_epoll && binding->mode == UV_RUN_ONCE)
 		return false;
-	ringwake_uv_keep_awake(attached);
+	ringwake_uv_keep_awake(binding);
 	return true;
 }
 
@@ -168,19 +167,19 @@ static uint64_t first_due(uv_loop_t *loop)
 	return timeout < 0 ? UINT64_MAX : uv_now(loop) + (uint64_t)timeout;
 }
 
-int ringwake_uv_run(struct ringwake_uv *attached, uv_run_mode mode)
+int ringwake_uv_run(struct ringwake_uv *binding, uv_run_mode mode)
 {
-	uv_loop_t *loop = attached->loop;
-	if (!attached->has_doorbell_on_ring || mode == UV_RUN_NOWAIT || !attached->knows_libuv ||
-		ringwake_is_inherited(attached->target) || ringwake_uv_loop_wants_epoll(loop))
+	uv_loop_t *loop = binding->loop;
+	if (!binding->has_doorbell_on_ring || mode == UV_RUN_NOWAIT || !binding->knows_libuv ||
+		ringwake_is_inherited(binding->target) || ringwake_uv_loop_wants_epoll(loop))
 		return uv_run(loop, mode);
 
-	attached->mode = mode;
+	binding->mode = mode;
 	if (mode == UV_RUN_ONCE)
-		attached->first_due = first_due(loop);
-	ringwake_uv_prepare_last(loop, &attached->prepare);
-	attached->running = true;
+		binding->first_due = first_due(loop);
+	ringwake_uv_prepare_last(loop, &binding->prepare);
+	binding->running = true;
 	int alive = uv_run(loop, mode);
-	attached->running = false;
+	binding->running = false;
 	return alive;
 }

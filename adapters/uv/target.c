@@ -9,19 +9,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int open_ring(struct ringwake_uv *attached)
+static int open_ring(struct ringwake_uv *binding)
 {
-	int error = io_uring_queue_init(RINGWAKE_UV_RING_ENTRIES, &attached->ring, 0);
-	attached->has_ring = error == 0;
+	int error = io_uring_queue_init(RINGWAKE_UV_RING_ENTRIES, &binding->ring, 0);
+	binding->has_ring = error == 0;
 	return error;
 }
 
-static void close_ring(struct ringwake_uv *attached)
+static void close_ring(struct ringwake_uv *binding)
 {
-	if (attached->has_ring)
-		io_uring_queue_exit(&attached->ring);
-	attached->has_ring = false;
-	attached->has_doorbell_on_ring = false;
+	if (binding->has_ring)
+		io_uring_queue_exit(&binding->ring);
+	binding->has_ring = false;
+	binding->has_doorbell_on_ring = false;
 }
 
 /* If true, the adapter must make no system call of io_uring. */
@@ -33,58 +33,58 @@ static bool is_told_eventfd(const struct ringwake_params *params)
 	return path != NULL && strcmp(path, "eventfd") == 0;
 }
 
-static bool open_target_on_ring(struct ringwake_uv *attached)
+static bool open_target_on_ring(struct ringwake_uv *binding)
 {
-	if (open_ring(attached) < 0)
+	if (open_ring(binding) < 0)
 		return false;
-	if (ringwake_open(&attached->target, &attached->ring, &attached->params) == 0) {
-		if (ringwake_get_path(attached->target) == RINGWAKE_PATH_MSG_RING) {
-			attached->has_doorbell_on_ring = true;
+	if (ringwake_open(&binding->target, &binding->ring, &binding->params) == 0) {
+		if (ringwake_get_path(binding->target) == RINGWAKE_PATH_MSG_RING) {
+			binding->has_doorbell_on_ring = true;
 			return true;
 		}
-		ringwake_close(attached->target);
+		ringwake_close(binding->target);
 	}
-	close_ring(attached);
+	close_ring(binding);
 	return false;
 }
 
-int ringwake_uv_open_target(struct ringwake_uv *attached)
+int ringwake_uv_open_target(struct ringwake_uv *binding)
 {
-	if (!is_told_eventfd(&attached->params) && open_target_on_ring(attached))
+	if (!is_told_eventfd(&binding->params) && open_target_on_ring(binding))
 		return 0;
-	return ringwake_open(&attached->target, NULL, &attached->params);
+	return ringwake_open(&binding->target, NULL, &binding->params);
 }
 
-void ringwake_uv_close_target(struct ringwake_uv *attached)
+void ringwake_uv_close_target(struct ringwake_uv *binding)
 {
-	ringwake_close(attached->target);
-	close_ring(attached);
+	ringwake_close(binding->target);
+	close_ring(binding);
 }
 
-int ringwake_uv_watch_target(struct ringwake_uv *attached)
+int ringwake_uv_watch_target(struct ringwake_uv *binding)
 {
-	int error = ringwake_uv_open_watch(
-		attached, &attached->doorbell, ringwake_fd(attached->target));
+	int error =
+		ringwake_uv_open_watch(binding, &binding->doorbell, ringwake_fd(binding->target));
 	if (error < 0)
 		return error;
-	attached->epoll_fd = uv_backend_fd(attached->loop);
+	binding->epoll_fd = uv_backend_fd(binding->loop);
 	return 0;
 }
 
-struct io_uring *ringwake_uv_ring(struct ringwake_uv *attached)
+struct io_uring *ringwake_uv_ring(struct ringwake_uv *binding)
 {
-	if (attached->has_ring)
-		return &attached->ring;
-	if (open_ring(attached) < 0)
+	if (binding->has_ring)
+		return &binding->ring;
+	if (open_ring(binding) < 0)
 		return NULL;
-	if (ringwake_uv_open_watch(attached, &attached->completions, attached->ring.ring_fd) < 0) {
-		close_ring(attached);
+	if (ringwake_uv_open_watch(binding, &binding->completions, binding->ring.ring_fd) < 0) {
+		close_ring(binding);
 		return NULL;
 	}
-	return &attached->ring;
+	return &binding->ring;
 }
 
-struct ringwake *ringwake_uv_target(struct ringwake_uv *attached)
+struct ringwake *ringwake_uv_target(struct ringwake_uv *binding)
 {
-	return attached->target;
+	return binding->target;
 }

@@ -18,68 +18,68 @@
 #include "binding.h"
 #include "libuv_private.h"
 
-unsigned ringwake_uv_deliver(struct ringwake_uv *attached)
+unsigned ringwake_uv_deliver(struct ringwake_uv *binding)
 {
-	unsigned count = attached->has_ring ? ringwake_uv_complete(attached) : 0;
-	return attached->detached ? count : count + ringwake_uv_dispatch(attached);
+	unsigned count = binding->has_ring ? ringwake_uv_complete(binding) : 0;
+	return binding->detached ? count : count + ringwake_uv_dispatch(binding);
 }
 
 /* If it returns true, a send from now on uses the doorbell. If not, callbacks are due, and the loop
  * must not block. */
-static bool arm(struct ringwake_uv *attached)
+static bool arm(struct ringwake_uv *binding)
 {
-	bool armed = attached->due == NULL && ringwake_arm(attached->target);
+	bool armed = binding->due == NULL && ringwake_arm(binding->target);
 	if (armed)
-		uv_idle_stop(&attached->keep_awake);
+		uv_idle_stop(&binding->keep_awake);
 	else
-		ringwake_uv_keep_awake(attached);
+		ringwake_uv_keep_awake(binding);
 	return armed;
 }
 
 /* Submits what the application has prepared. False if the kernel refuses it temporarily. */
-static bool submit(struct ringwake_uv *attached)
+static bool submit(struct ringwake_uv *binding)
 {
-	if (!attached->has_ring || io_uring_sq_ready(&attached->ring) == 0 ||
-		ringwake_is_inherited(attached->target))
+	if (!binding->has_ring || io_uring_sq_ready(&binding->ring) == 0 ||
+		ringwake_is_inherited(binding->target))
 		return true;
-	int result = io_uring_submit(&attached->ring);
-	return io_uring_sq_ready(&attached->ring) == 0 || ringwake_uv_is_forbidden(result);
+	int result = io_uring_submit(&binding->ring);
+	return io_uring_sq_ready(&binding->ring) == 0 || ringwake_uv_is_forbidden(result);
 }
 
-static void wait_in_epoll(struct ringwake_uv *attached)
+static void wait_in_epoll(struct ringwake_uv *binding)
 {
 	/* A forked child must not touch the parent's doorbell and epoll. */
-	if (attached->doorbell && !uv_is_active((uv_handle_t *)attached->doorbell) &&
-		!ringwake_is_inherited(attached->target))
-		ringwake_uv_watch(attached, attached->doorbell);
-	bool submitted = submit(attached);
-	if (!arm(attached)) {
-		if (attached->knows_libuv && attached->doorbell)
-			ringwake_uv_feed(attached->loop, attached->doorbell);
+	if (binding->doorbell && !uv_is_active((uv_handle_t *)binding->doorbell) &&
+		!ringwake_is_inherited(binding->target))
+		ringwake_uv_watch(binding, binding->doorbell);
+	bool submitted = submit(binding);
+	if (!arm(binding)) {
+		if (binding->knows_libuv && binding->doorbell)
+			ringwake_uv_feed(binding->loop, binding->doorbell);
 		else
-			ringwake_uv_dispatch(attached);
+			ringwake_uv_dispatch(binding);
 	}
 	if (!submitted)
-		ringwake_uv_keep_awake(attached);
+		ringwake_uv_keep_awake(binding);
 }
 
-void ringwake_uv_before_wait(struct ringwake_uv *attached)
+void ringwake_uv_before_wait(struct ringwake_uv *binding)
 {
-	ringwake_uv_enter(attached);
-	if (!attached->running || !ringwake_uv_wait_on_ring(attached))
-		wait_in_epoll(attached);
-	ringwake_uv_leave(attached);
+	ringwake_uv_enter(binding);
+	if (!binding->running || !ringwake_uv_wait_on_ring(binding))
+		wait_in_epoll(binding);
+	ringwake_uv_leave(binding);
 }
 
-void ringwake_uv_after_wait(struct ringwake_uv *attached)
+void ringwake_uv_after_wait(struct ringwake_uv *binding)
 {
-	ringwake_uv_enter(attached);
-	ringwake_disarm(attached->target);
-	if (!attached->knows_libuv)
-		ringwake_uv_dispatch(attached);
-	if (!attached->detached) {
-		ringwake_uv_notice_closes(attached);
-		arm(attached);
+	ringwake_uv_enter(binding);
+	ringwake_disarm(binding->target);
+	if (!binding->knows_libuv)
+		ringwake_uv_dispatch(binding);
+	if (!binding->detached) {
+		ringwake_uv_notice_closes(binding);
+		arm(binding);
 	}
-	ringwake_uv_leave(attached);
+	ringwake_uv_leave(binding);
 }

@@ -17,7 +17,7 @@
 
 struct job {
 	struct ringwake_work work;
-	struct ringwake_uv *attached;
+	struct ringwake_uv *binding;
 	uv_work_t *request;
 	uv_work_cb work_cb;
 	uv_after_work_cb after_work_cb;
@@ -36,9 +36,9 @@ static unsigned workers_wanted(void)
 	return count > RINGWAKE_POOL_MAX_THREADS ? RINGWAKE_POOL_MAX_THREADS : (unsigned)count;
 }
 
-static int join_workers(struct ringwake_uv *attached)
+static int join_workers(struct ringwake_uv *binding)
 {
-	if (ringwake_is_inherited(attached->target))
+	if (ringwake_is_inherited(binding->target))
 		return -EOWNERDEAD; /* a completion cannot reach the parent's target */
 	int error = 0;
 	struct ringwake_uv_shared *shared = ringwake_uv_lock();
@@ -49,8 +49,8 @@ static int join_workers(struct ringwake_uv *attached)
 			&(struct ringwake_pool_params){.threads = workers_wanted()});
 	if (error == 0) {
 		shared->workers_users++;
-		attached->workers_process = shared->registry.process;
-		attached->pool = shared->workers;
+		binding->workers_process = shared->registry.process;
+		binding->pool = shared->workers;
 	}
 	ringwake_uv_unlock(shared);
 	return error;
@@ -73,21 +73,21 @@ static void leave_workers(unsigned users)
 		ringwake_pool_close(unused, RINGWAKE_POOL_FINISH);
 }
 
-void ringwake_uv_leave_workers(struct ringwake_uv *attached)
+void ringwake_uv_leave_workers(struct ringwake_uv *binding)
 {
 	/* A forked child must not close its parent's workers. */
-	if (attached->workers_process == ringwake_process_number())
+	if (binding->workers_process == ringwake_process_number())
 		leave_workers(1);
-	attached->workers_process = 0;
-	attached->pool = NULL;
+	binding->workers_process = 0;
+	binding->pool = NULL;
 }
 
-int ringwake_uv_use_pool(struct ringwake_uv *attached, struct ringwake_pool *pool)
+int ringwake_uv_use_pool(struct ringwake_uv *binding, struct ringwake_pool *pool)
 {
-	if (attached->outstanding > 0)
+	if (binding->outstanding > 0)
 		return UV_EBUSY;
-	ringwake_uv_leave_workers(attached);
-	attached->pool = pool;
+	ringwake_uv_leave_workers(binding);
+	binding->pool = pool;
 	return 0;
 }
 
@@ -119,21 +119,21 @@ __attribute__((destructor)) static void finish_work(void)
 
 static void note_job(struct job *job)
 {
-	struct ringwake_uv *attached = job->attached;
-	if (attached->knows_libuv) {
+	struct ringwake_uv *binding = job->binding;
+	if (binding->knows_libuv) {
 		ringwake_uv_mark_request(job->request, mark, job);
 		return;
 	}
-	job->next = attached->jobs;
-	job->link = &attached->jobs;
+	job->next = binding->jobs;
+	job->link = &binding->jobs;
 	if (job->next)
 		job->next->link = &job->next;
-	attached->jobs = job;
+	binding->jobs = job;
 }
 
 static void forget_job(struct job *job)
 {
-	if (job->attached->knows_libuv) {
+	if (job->binding->knows_libuv) {
 		ringwake_uv_mark_request(job->request, mark, NULL);
 	} else {
 		job->request->type = ENDED;
@@ -141,7 +141,7 @@ static void forget_job(struct job *job)
 		if (job->next)
 			job->next->link = job->link;
 	}
-	ringwake_uv_release(job->attached);
+	ringwake_uv_release(job->binding);
 	free(job);
 }
 
@@ -155,27 +155,27 @@ static void done(struct ringwake_work *work, int status)
 		after_work_cb(request, status);
 }
 
-int ringwake_uv_queue_work(struct ringwake_uv *attached, uv_work_t *request, uv_work_cb work_cb,
+int ringwake_uv_queue_work(struct ringwake_uv *binding, uv_work_t *request, uv_work_cb work_cb,
 	uv_after_work_cb after_work_cb)
 {
 	if (work_cb == NULL)
 		return UV_EINVAL;
-	int error = attached->pool ? 0 : join_workers(attached);
+	int error = binding->pool ? 0 : join_workers(binding);
 	if (error < 0)
 		return error;
 	struct job *job = malloc(sizeof *job);
 	if (job == NULL)
 		return UV_ENOMEM;
-	job->attached = attached;
+	job->binding = binding;
 	job->request = request;
 	job->work_cb = work_cb;
 	job->after_work_cb = after_work_cb;
 	job->process = ringwake_process_number();
 	request->type = UV_WORK;
-	request->loop = attached->loop;
-	ringwake_uv_hold(attached);
+	request->loop = binding->loop;
+	ringwake_uv_hold(binding);
 	note_job(job);
-	error = ringwake_pool_submit(attached->pool, attached->target, &job->work, run, done);
+	error = ringwake_pool_submit(binding->pool, binding->target, &job->work, run, done);
 	if (error < 0)
 		forget_job(job);
 	return error;
@@ -184,17 +184,17 @@ int ringwake_uv_queue_work(struct ringwake_uv *attached, uv_work_t *request, uv_
 /* True if ringwake runs the request. *job is NULL if the request has ended. */
 static bool find_job(const uv_work_t *request, struct job **job)
 {
-	struct ringwake_uv *attached = ringwake_uv_find(request->loop);
+	struct ringwake_uv *binding = ringwake_uv_find(request->loop);
 	*job = NULL;
-	if (attached == NULL)
+	if (binding == NULL)
 		return false;
-	if (attached->knows_libuv) {
+	if (binding->knows_libuv) {
 		if (!ringwake_uv_request_has_mark(request, mark))
 			return false;
 		*job = ringwake_uv_request_job(request);
 		return true;
 	}
-	*job = attached->jobs;
+	*job = binding->jobs;
 	while (*job && (*job)->request != request)
 		*job = (*job)->next;
 	return *job != NULL;
@@ -209,5 +209,5 @@ int ringwake_uv_cancel(uv_req_t *request)
 		return uv_cancel(request);
 	if (job == NULL || job->process != ringwake_process_number())
 		return UV_EBUSY; /* it has ended, or is the parent's */
-	return ringwake_pool_cancel(job->attached->pool, &job->work);
+	return ringwake_pool_cancel(job->binding->pool, &job->work);
 }

@@ -43,7 +43,7 @@ static void test_detach_with_a_started_watcher_is_busy(void **state)
 	start_watched(&one, 0);
 	start_watched(&two, 0);
 	ringwake_ev_async_stop(&one.async);
-	assert_int_equal(ringwake_ev_detach(attached), -EBUSY);
+	assert_int_equal(ringwake_ev_detach(binding), -EBUSY);
 	ringwake_ev_async_stop(&two.async);
 	close_loop();
 }
@@ -56,15 +56,15 @@ static void test_only_a_started_watcher_is_sent(void **state)
 	watched.count = watched.wanted = 0;
 	assert_int_equal(ringwake_ev_async_send(&watched.async), -ECANCELED);
 	ringwake_ev_async_stop(&watched.async);
-	ringwake_ev_async_start(attached, &watched.async);
-	ringwake_ev_async_start(attached, &watched.async);
+	ringwake_ev_async_start(binding, &watched.async);
+	ringwake_ev_async_start(binding, &watched.async);
 	ev_run(loop, EVRUN_NOWAIT);
 	assert_int_equal(watched.count, 0);
 
 	assert_int_equal(ringwake_ev_async_send(&watched.async), 0);
 	ringwake_ev_async_stop(&watched.async);
 	assert_int_equal(ringwake_ev_async_send(&watched.async), -ECANCELED);
-	ringwake_ev_async_start(attached, &watched.async);
+	ringwake_ev_async_start(binding, &watched.async);
 	ev_run(loop, EVRUN_NOWAIT);
 	assert_int_equal(watched.count, 0);
 
@@ -83,7 +83,7 @@ static void test_pending(void **state)
 	ringwake_ev_async_init(&watched.async, count_async);
 	watched.count = watched.wanted = 0;
 	assert_false(ringwake_ev_async_pending(&watched.async));
-	ringwake_ev_async_start(attached, &watched.async);
+	ringwake_ev_async_start(binding, &watched.async);
 	assert_false(ringwake_ev_async_pending(&watched.async));
 	assert_int_equal(ringwake_ev_async_send(&watched.async), 0);
 	assert_true(ringwake_ev_async_pending(&watched.async));
@@ -134,7 +134,7 @@ static void test_priorities(void **state)
 		ringwake_ev_async_init(&asyncs[i], note_async);
 		ev_set_priority(&asyncs[i], i == 0 ? 100 : 1 - i * 2); /* too high, -1, -3 */
 		asyncs[i].data = names[i];
-		ringwake_ev_async_start(attached, &asyncs[i]);
+		ringwake_ev_async_start(binding, &asyncs[i]);
 		assert_int_equal(ringwake_ev_async_send(&asyncs[i]), 0);
 	}
 	assert_int_equal(ev_priority(&asyncs[0]), EV_MAXPRI);
@@ -144,7 +144,7 @@ static void test_priorities(void **state)
 	io.data = "i";
 	ev_io_start(loop, &io);
 	struct ringwake_msg message = {.fn = note_message};
-	assert_int_equal(ringwake_send(ringwake_ev_target(attached), &message), 0);
+	assert_int_equal(ringwake_send(ringwake_ev_target(binding), &message), 0);
 	order[0] = '\0';
 	ev_run(loop, EVRUN_ONCE);
 	assert_string_equal(order, "maibc");
@@ -172,7 +172,7 @@ static void test_callback_runs_the_loop(void **state)
 	open_loop(state);
 	ringwake_ev_async outer;
 	ringwake_ev_async_init(&outer, run_nested);
-	ringwake_ev_async_start(attached, &outer);
+	ringwake_ev_async_start(binding, &outer);
 	start_watched(&inner, 0);
 	assert_int_equal(ringwake_ev_async_send(&outer), 0);
 	ev_run(loop, EVRUN_ONCE);
@@ -195,8 +195,8 @@ static void test_message_runs_the_loop(void **state)
 	start_watched(&inner, 1);
 	struct ringwake_msg outer = {.fn = run_nested_in_message};
 	struct counted later = {.msg.fn = count_message};
-	assert_int_equal(ringwake_send(ringwake_ev_target(attached), &outer), 0);
-	assert_int_equal(ringwake_send(ringwake_ev_target(attached), &later.msg), 0);
+	assert_int_equal(ringwake_send(ringwake_ev_target(binding), &outer), 0);
+	assert_int_equal(ringwake_send(ringwake_ev_target(binding), &later.msg), 0);
 	ev_run(loop, EVRUN_ONCE);
 	assert_int_equal(inner.count, 1);
 	assert_int_equal(later.count, 1);
@@ -236,9 +236,9 @@ static void test_callback_runs_between_check_and_prepare(void **state)
 	ev_prepare_start(loop, &prepare);
 	ev_check_start(loop, &check);
 	start_watched(&inner, 10);
-	assert_int_equal(ringwake_wake(ringwake_ev_target(attached)), 0);
+	assert_int_equal(ringwake_wake(ringwake_ev_target(binding)), 0);
 	for (int i = 0; i < 10; i++) {
-		ringwake_wake(ringwake_ev_target(attached));
+		ringwake_wake(ringwake_ev_target(binding));
 		ev_run(loop, EVRUN_ONCE);
 	}
 	assert_int_equal(inner.count, 10);
@@ -288,7 +288,7 @@ static void test_stop_in_a_callback(void **state)
 	for (int i = 0; i < 3; i++) {
 		ringwake_ev_async_init(&asyncs[i], stop_all);
 		asyncs[i].data = asyncs;
-		ringwake_ev_async_start(attached, &asyncs[i]);
+		ringwake_ev_async_start(binding, &asyncs[i]);
 		assert_int_equal(ringwake_ev_async_send(&asyncs[i]), 0);
 	}
 	order[0] = '\0';

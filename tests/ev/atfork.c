@@ -34,17 +34,17 @@ static void stop_itself(struct ev_loop *loop, ringwake_ev_async *async, int reve
 static void use_a_loop(void)
 {
 	struct ringwake_params params = {.path = path};
-	struct ringwake_ev *attached;
+	struct ringwake_ev *binding;
 	struct stopper stopper = {.calls = 0};
 	struct ev_loop *loop = ev_loop_new(EVBACKEND_POLL | EVFLAG_NOENV);
 	die_unless(loop != NULL);
-	die_unless(ringwake_ev_attach(&attached, loop, &params) == 0);
+	die_unless(ringwake_ev_attach(&binding, loop, &params) == 0);
 	ringwake_ev_async_init(&stopper.async, stop_itself);
-	ringwake_ev_async_start(attached, &stopper.async);
+	ringwake_ev_async_start(binding, &stopper.async);
 	die_unless(ringwake_ev_async_send(&stopper.async) == 0);
 	ev_run(loop, 0);
 	die_unless(stopper.calls == 1);
-	die_unless(ringwake_ev_detach(attached) == 0);
+	die_unless(ringwake_ev_detach(binding) == 0);
 	ev_loop_destroy(loop);
 }
 

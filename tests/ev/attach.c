@@ -18,18 +18,18 @@ static void test_second_attach_is_busy(void **state)
 	struct ringwake_ev *second = NULL;
 	assert_int_equal(ringwake_ev_attach(&second, loop, NULL), -EBUSY);
 	assert_null(second);
-	assert_int_equal(ringwake_ev_detach(attached), 0);
-	attached = attach_to(loop, *state);
+	assert_int_equal(ringwake_ev_detach(binding), 0);
+	binding = attach_to(loop, *state);
 	close_loop();
 }
 
 static void test_bad_parameter_leaves_nothing(void **state)
 {
 	open_loop(state);
-	assert_int_equal(ringwake_ev_detach(attached), 0);
+	assert_int_equal(ringwake_ev_detach(binding), 0);
 	struct ringwake_params params = {.path = (enum ringwake_path)9};
-	assert_int_equal(ringwake_ev_attach(&attached, loop, &params), -EINVAL);
-	attached = attach_to(loop, *state);
+	assert_int_equal(ringwake_ev_attach(&binding, loop, &params), -EINVAL);
+	binding = attach_to(loop, *state);
 	close_loop();
 }
 
@@ -49,7 +49,7 @@ static void note_thread(struct ringwake_msg *msg)
 
 static void *send_noted(void *argument)
 {
-	assert_int_equal(ringwake_send(ringwake_ev_target(attached), argument), 0);
+	assert_int_equal(ringwake_send(ringwake_ev_target(binding), argument), 0);
 	return NULL;
 }
 
@@ -96,9 +96,9 @@ static void test_detach_delivers_what_was_accepted(void **state)
 {
 	open_loop(state);
 	struct noted noted = {.msg.fn = note_thread};
-	struct ringwake *target = ringwake_ref(ringwake_ev_target(attached));
+	struct ringwake *target = ringwake_ref(ringwake_ev_target(binding));
 	send_noted(&noted);
-	assert_int_equal(ringwake_ev_detach(attached), 0);
+	assert_int_equal(ringwake_ev_detach(binding), 0);
 	assert_int_equal(noted.count, 1);
 	assert_int_equal(ringwake_send(target, &noted.msg), -ECANCELED);
 	ringwake_unref(target);
@@ -109,7 +109,7 @@ static void test_detach_delivers_what_was_accepted(void **state)
 static void detach_inside(struct ringwake_msg *msg)
 {
 	(void)msg;
-	assert_int_equal(ringwake_ev_detach(attached), 0);
+	assert_int_equal(ringwake_ev_detach(binding), 0);
 }
 
 static void test_detach_in_a_callback(void **state)
@@ -117,8 +117,8 @@ static void test_detach_in_a_callback(void **state)
 	open_loop(state);
 	struct ringwake_msg first = {.fn = detach_inside};
 	struct counted second = {.msg.fn = count_message};
-	assert_int_equal(ringwake_send(ringwake_ev_target(attached), &first), 0);
-	assert_int_equal(ringwake_send(ringwake_ev_target(attached), &second.msg), 0);
+	assert_int_equal(ringwake_send(ringwake_ev_target(binding), &first), 0);
+	assert_int_equal(ringwake_send(ringwake_ev_target(binding), &second.msg), 0);
 	ev_run(loop, EVRUN_ONCE);
 	assert_int_equal(second.count, 1);
 	assert_int_equal(ev_run(loop, EVRUN_NOWAIT), 0);
@@ -146,13 +146,13 @@ static void use_what_is_detached(struct ringwake_msg *msg)
 	ringwake_ev_work work;
 	struct ringwake_ev *second;
 	count_message(msg);
-	assert_int_equal(ringwake_ev_detach(attached), -EALREADY);
+	assert_int_equal(ringwake_ev_detach(binding), -EALREADY);
 	assert_int_equal(ringwake_ev_attach(&second, loop, NULL), -EBUSY);
 	start_watched(&late, 0);
 	assert_false(ev_is_active(&late.async));
 	assert_int_equal(ringwake_ev_async_send(&late.async), -ECANCELED);
 	ringwake_ev_work_init(&work, run_work, complete_work);
-	assert_int_equal(ringwake_ev_queue_work(attached, pool, &work), -ECANCELED);
+	assert_int_equal(ringwake_ev_queue_work(binding, pool, &work), -ECANCELED);
 	ev_run(loop, EVRUN_NOWAIT);
 }
 
@@ -162,12 +162,12 @@ static void test_callbacks_that_detach_runs(void **state)
 	assert_int_equal(
 		ringwake_pool_open(&pool, &(struct ringwake_pool_params){.threads = 1}), 0);
 	struct counted message = {.msg.fn = use_what_is_detached};
-	assert_int_equal(ringwake_send(ringwake_ev_target(attached), &message.msg), 0);
-	assert_int_equal(ringwake_ev_detach(attached), 0);
+	assert_int_equal(ringwake_send(ringwake_ev_target(binding), &message.msg), 0);
+	assert_int_equal(ringwake_ev_detach(binding), 0);
 	assert_int_equal(message.count, 1);
 	assert_int_equal(ev_run(loop, EVRUN_NOWAIT), 0);
-	attached = attach_to(loop, *state);
-	assert_int_equal(ringwake_send(ringwake_ev_target(attached), &message.msg), 0);
+	binding = attach_to(loop, *state);
+	assert_int_equal(ringwake_send(ringwake_ev_target(binding), &message.msg), 0);
 	ev_loop_destroy(loop);
 	assert_int_equal(message.count, 2);
 	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
@@ -184,8 +184,8 @@ static void test_callback_that_detach_runs_destroys_the_loop(void **state)
 	open_loop(state);
 	ev_run(loop, EVRUN_NOWAIT);
 	struct counted message = {.msg.fn = destroy_what_is_detached};
-	assert_int_equal(ringwake_send(ringwake_ev_target(attached), &message.msg), 0);
-	assert_int_equal(ringwake_ev_detach(attached), 0);
+	assert_int_equal(ringwake_send(ringwake_ev_target(binding), &message.msg), 0);
+	assert_int_equal(ringwake_ev_detach(binding), 0);
 	assert_int_equal(message.count, 1);
 }
 
@@ -214,15 +214,15 @@ static void test_release_callback_stays(void **state)
 {
 	loop = make_loop(*state, 0);
 	ev_set_loop_release_cb(loop, count_release, NULL);
-	attached = attach_to(loop, *state);
+	binding = attach_to(loop, *state);
 	run_and_expect(1);
-	assert_int_equal(ringwake_ev_detach(attached), 0);
-	attached = attach_to(loop, *state);
+	assert_int_equal(ringwake_ev_detach(binding), 0);
+	binding = attach_to(loop, *state);
 	run_and_expect(1);
 	ev_set_loop_release_cb(loop, NULL, NULL);
 	run_and_expect(0);
-	assert_int_equal(ringwake_ev_detach(attached), 0);
-	attached = attach_to(loop, *state);
+	assert_int_equal(ringwake_ev_detach(binding), 0);
+	binding = attach_to(loop, *state);
 	run_and_expect(0);
 	ev_set_loop_release_cb(loop, count_release, NULL);
 	run_and_expect(1);
@@ -232,10 +232,10 @@ static void test_release_callback_stays(void **state)
 static void test_loop_destroy_detaches(void **state)
 {
 	open_loop(state);
-	struct ringwake *target = ringwake_ref(ringwake_ev_target(attached));
+	struct ringwake *target = ringwake_ref(ringwake_ev_target(binding));
 	struct watched watched;
 	start_watched(&watched, 0);
-	assert_int_equal(ringwake_ev_detach(attached), -EBUSY);
+	assert_int_equal(ringwake_ev_detach(binding), -EBUSY);
 	assert_int_equal(ringwake_ev_async_send(&watched.async), 0);
 	ev_loop_destroy(loop);
 	assert_false(ev_is_active(&watched.async));
@@ -251,7 +251,7 @@ static void test_default_loop(void **state)
 		skip();
 	loop = ev_default_loop(variant->backend | EVFLAG_NOENV);
 	assert_non_null(loop);
-	attached = attach_to(loop, variant);
+	binding = attach_to(loop, variant);
 	struct watched watched;
 	start_watched(&watched, 1);
 	pthread_t sender = start(send_once, &watched.async);
@@ -289,8 +289,8 @@ static void test_many_attachments_leave_nothing(void **state)
 			before = open_descriptors();
 		if (i > 1)
 			assert_int_equal(open_descriptors(), before);
-		assert_int_equal(ringwake_ev_detach(attached), 0);
-		attached = attach_to(loop, *state);
+		assert_int_equal(ringwake_ev_detach(binding), 0);
+		binding = attach_to(loop, *state);
 	}
 	close_loop();
 }
@@ -320,8 +320,8 @@ static void test_without_io_uring(void **state)
 	(void)state;
 	setenv("RINGWAKE_PATH", "eventfd", 1);
 	loop = ev_loop_new(EVFLAG_NOENV);
-	assert_int_equal(ringwake_ev_attach(&attached, loop, NULL), 0);
-	assert_int_equal(ringwake_get_path(ringwake_ev_target(attached)), RINGWAKE_PATH_EVENTFD);
+	assert_int_equal(ringwake_ev_attach(&binding, loop, NULL), 0);
+	assert_int_equal(ringwake_get_path(ringwake_ev_target(binding)), RINGWAKE_PATH_EVENTFD);
 	unsetenv("RINGWAKE_PATH");
 	close_loop();
 }

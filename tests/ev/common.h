@@ -32,7 +32,7 @@ VARIANTS(io_uring, EVBACKEND_IOURING);
 
 /* The loop of the running test, and its target. */
 static struct ev_loop *loop;
-static struct ringwake_ev *attached;
+static struct ringwake_ev *binding;
 
 /* Skips the test where the backend or the doorbell is missing. */
 static inline struct ev_loop *make_loop(const struct variant *variant, unsigned flags)
@@ -79,12 +79,12 @@ static inline struct ringwake_ev *attach_to(struct ev_loop *to, const struct var
 static inline void open_loop(void **state)
 {
 	loop = make_loop(*state, 0);
-	attached = attach_to(loop, *state);
+	binding = attach_to(loop, *state);
 }
 
 static inline void close_loop(void)
 {
-	assert_int_equal(ringwake_ev_detach(attached), 0);
+	assert_int_equal(ringwake_ev_detach(binding), 0);
 	ev_loop_destroy(loop);
 }
 
@@ -108,7 +108,7 @@ static inline void start_watched(struct watched *watched, unsigned wanted)
 	ringwake_ev_async_init(&watched->async, count_async);
 	watched->count = 0;
 	watched->wanted = wanted;
-	ringwake_ev_async_start(attached, &watched->async);
+	ringwake_ev_async_start(binding, &watched->async);
 }
 
 static inline void *send_once(void *async)

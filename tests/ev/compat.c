@@ -146,9 +146,9 @@ static void test_queue_from_threads(void **state)
 	for (int i = 0; i < WRITERS; i++)
 		join(writers[i]);
 	assert_int_equal(queue_taken, ITEMS * WRITERS);
-	struct ringwake_ev *attached = NULL;
-	assert_int_equal(ringwake_ev_of_loop(&attached, loop), 0);
-	assert_true(stats_of(ringwake_ev_target(attached)).messages > 0);
+	struct ringwake_ev *binding = NULL;
+	assert_int_equal(ringwake_ev_of_loop(&binding, loop), 0);
+	assert_true(stats_of(ringwake_ev_target(binding)).messages > 0);
 	ev_loop_destroy(EV_A); /* with the watcher started, as libev allows */
 	assert_false(ev_is_active(&queue_async));
 }
@@ -234,10 +234,10 @@ static void test_the_whole_interface(void **state)
 	struct ev_loop *loop = new_loop(state);
 	void (*send_it)(struct ev_loop *, struct ev_async *) = ev_async_send;
 	struct ev_async *async = malloc(sizeof *async);
-	struct ringwake_ev *attached = NULL, *again = NULL;
-	assert_int_equal(ringwake_ev_of_loop(&attached, loop), 0);
+	struct ringwake_ev *binding = NULL, *again = NULL;
+	assert_int_equal(ringwake_ev_of_loop(&binding, loop), 0);
 	assert_int_equal(ringwake_ev_of_loop(&again, loop), 0);
-	assert_ptr_equal(attached, again);
+	assert_ptr_equal(binding, again);
 	calls = 0;
 	ev_init(async, count_call);
 	ev_async_set(async);

@@ -90,17 +90,17 @@ static void work_done(struct ev_loop *, ringwake_ev_work *work, int)
 static void use_work()
 {
 	struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
-	struct ringwake_ev *attached;
+	struct ringwake_ev *binding;
 	struct ringwake_pool *pool;
 	ringwake_ev_work work;
-	ok(ringwake_ev_attach(&attached, loop, NULL) == 0, "attached");
+	ok(ringwake_ev_attach(&binding, loop, NULL) == 0, "attached");
 	ok(ringwake_pool_open(&pool, nullptr) == 0, "pool open");
 	ringwake_ev_work_init(&work, run_work, work_done);
-	ok(ringwake_ev_queue_work(attached, pool, &work) == 0, "work queued");
+	ok(ringwake_ev_queue_work(binding, pool, &work) == 0, "work queued");
 	ev_run(loop, 0);
 	ok(ran == 2, "work done");
 	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
-	ok(ringwake_ev_detach(attached) == 0, "detached");
+	ok(ringwake_ev_detach(binding) == 0, "detached");
 	ev_loop_destroy(loop);
 }
 

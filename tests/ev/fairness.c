@@ -46,7 +46,7 @@ static void note_timer(struct ev_loop *in, ev_timer *timer, int revents)
 
 static void send_again(struct ringwake_msg *msg)
 {
-	assert_int_equal(ringwake_send(ringwake_ev_target(attached), msg), 0);
+	assert_int_equal(ringwake_send(ringwake_ev_target(binding), msg), 0);
 }
 
 static void ignore_message(struct ringwake_msg *msg)
@@ -93,10 +93,10 @@ static void check_flood_beside(void **state, unsigned ready)
 	ev_timer_start(loop, &timer);
 	for (int i = 0; i < MESSAGES; i++) {
 		messages[i].fn = send_again;
-		assert_int_equal(ringwake_send(ringwake_ev_target(attached), &messages[i]), 0);
+		assert_int_equal(ringwake_send(ringwake_ev_target(binding), &messages[i]), 0);
 	}
 	ringwake_ev_async_init(&flood.async, ignore_async);
-	ringwake_ev_async_start(attached, &flood.async);
+	ringwake_ev_async_start(binding, &flood.async);
 	atomic_store(&flood.over, false);
 	pthread_t sender = start(send_all_along, NULL);
 
@@ -107,7 +107,7 @@ static void check_flood_beside(void **state, unsigned ready)
 	for (unsigned i = 0; i < ready; i++)
 		assert_true(crowd.fired[i] >= ENOUGH);
 	assert_true(crowd.timer_fired);
-	assert_true(stats_of(ringwake_ev_target(attached)).messages > MESSAGES);
+	assert_true(stats_of(ringwake_ev_target(binding)).messages > MESSAGES);
 	for (int i = 0; i < MESSAGES; i++)
 		messages[i].fn = ignore_message;
 	/* Not stopped one by one: that is what libev's io_uring backend aborts on. */
@@ -143,7 +143,7 @@ static void test_flood_beside_1000_ready(void **state)
 
 struct idler {
 	struct ev_loop *loop;
-	struct ringwake_ev *attached;
+	struct ringwake_ev *binding;
 	ringwake_ev_async async;
 	ev_timer timer;
 	unsigned callbacks;
@@ -179,7 +179,7 @@ static void *idle(void *argument)
 	struct idler *idler = argument;
 	ringwake_ev_async_init(&idler->async, begin_to_idle);
 	idler->async.data = idler;
-	ringwake_ev_async_start(idler->attached, &idler->async);
+	ringwake_ev_async_start(idler->binding, &idler->async);
 	assert_int_equal(ringwake_ev_async_send(&idler->async), 0);
 	ev_run(idler->loop, 0);
 	ringwake_ev_async_stop(&idler->async);
@@ -196,7 +196,7 @@ static bool open_idler(struct idler *idler, const struct variant *variant)
 	idler->loop = ev_loop_new(variant->backend | EVFLAG_NOENV);
 	if (idler->loop == NULL)
 		return false;
-	if (attach_patiently(&idler->attached, idler->loop, variant) == 0)
+	if (attach_patiently(&idler->binding, idler->loop, variant) == 0)
 		return true;
 	ev_loop_destroy(idler->loop);
 	return false;
@@ -221,7 +221,7 @@ static void test_idle_loop_does_nothing(void **state)
 			ev_backend(idlers[i].loop), turns, IDLE_SECONDS);
 		/* What follows the flood, and the timer's own, which may wake early once. */
 		assert_true(turns >= 1 && turns <= 5);
-		assert_int_equal(ringwake_ev_detach(idlers[i].attached), 0);
+		assert_int_equal(ringwake_ev_detach(idlers[i].binding), 0);
 		ev_loop_destroy(idlers[i].loop);
 	}
 }

@@ -52,7 +52,7 @@ static void *send_async(void *unused)
 static void *send_message(void *unused)
 {
 	wait_a_little();
-	return ringwake_send(ringwake_ev_target(attached), &message.msg) == 0 ? unused : &message;
+	return ringwake_send(ringwake_ev_target(binding), &message.msg) == 0 ? unused : &message;
 }
 
 static void run_until(void *(*send)(void *), const unsigned *count, unsigned wanted)
@@ -102,7 +102,7 @@ static void test_wakes_without_io_uring(void **state)
 			loop = make_loop(*state, 0);
 			struct ringwake_params params = {
 				.path = ((const struct variant *)*state)->path};
-			if (ringwake_ev_attach(&attached, loop, &params) < 0)
+			if (ringwake_ev_attach(&binding, loop, &params) < 0)
 				_exit(77);
 			start_watched(&watched, 1);
 			live_without_io_uring(answers[i]);

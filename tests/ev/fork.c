@@ -76,15 +76,15 @@ static int child_uses_the_loop(void)
 	join(sender);
 	CHILD_EXPECT(watched.count == before + 1);
 
-	ringwake_ev_async_start(attached, &stopped.async);
+	ringwake_ev_async_start(binding, &stopped.async);
 	CHILD_EXPECT(ringwake_ev_async_send(&stopped.async) == 0);
 	ev_run(loop, 0);
 	CHILD_EXPECT(stopped.count == 1);
 	ringwake_ev_async_stop(&stopped.async);
 
-	CHILD_EXPECT(ringwake_send(ringwake_ev_target(attached), &message.msg) == 0);
+	CHILD_EXPECT(ringwake_send(ringwake_ev_target(binding), &message.msg) == 0);
 	ringwake_ev_async_stop(&watched.async);
-	CHILD_EXPECT(ringwake_ev_detach(attached) == 0);
+	CHILD_EXPECT(ringwake_ev_detach(binding) == 0);
 	CHILD_EXPECT(message.count == 1);
 	ev_loop_destroy(loop);
 	return 0;
@@ -126,7 +126,7 @@ static int child_runs_the_loop(void)
 static void test_loop_that_checks_for_forks(void **state)
 {
 	loop = make_loop(*state, EVFLAG_FORKCHECK);
-	attached = attach_to(loop, *state);
+	binding = attach_to(loop, *state);
 	start_watched(&watched, 1);
 	ringwake_ev_async_init(&stopped.async, count_async);
 	stopped.count = 0;
@@ -173,7 +173,7 @@ static void test_send_before_the_fork_reaches_both(void **state)
 {
 	open_all(state);
 	assert_int_equal(ringwake_ev_async_send(&watched.async), 0);
-	assert_int_equal(ringwake_send(ringwake_ev_target(attached), &message.msg), 0);
+	assert_int_equal(ringwake_send(ringwake_ev_target(binding), &message.msg), 0);
 	check_child(child_notes_the_parents_send, fork);
 	ev_run(loop, 0);
 	assert_int_equal(watched.count, 1);
@@ -204,11 +204,11 @@ static void test_send_before_the_childs_loop_runs(void **state)
 
 static int child_sends_to_what_is_gone(void)
 {
-	struct ringwake *old = ringwake_ev_target(attached);
+	struct ringwake *old = ringwake_ev_target(binding);
 	CHILD_EXPECT(ringwake_send(old, &message.msg) == -EOWNERDEAD);
 	ev_loop_fork(loop);
 	ev_run(loop, EVRUN_NOWAIT);
-	CHILD_EXPECT(ringwake_ev_target(attached) != old);
+	CHILD_EXPECT(ringwake_ev_target(binding) != old);
 	CHILD_EXPECT(ringwake_send(old, &message.msg) == -EOWNERDEAD);
 	CHILD_EXPECT(ringwake_ev_async_send(&stopped.async) < 0);
 	CHILD_EXPECT(stopped.count == 0);
@@ -225,7 +225,7 @@ static void test_old_target_refuses(void **state)
 static int child_stops_and_detaches(void)
 {
 	ringwake_ev_async_stop(&watched.async);
-	CHILD_EXPECT(ringwake_ev_detach(attached) == 0);
+	CHILD_EXPECT(ringwake_ev_detach(binding) == 0);
 	ev_loop_destroy(loop);
 	return 0;
 }
@@ -261,7 +261,7 @@ static int child_runs_without_a_word(void)
 static void test_child_that_did_not_say_so_steals_nothing(void **state)
 {
 	open_all(state);
-	struct ringwake *target = ringwake_ev_target(attached);
+	struct ringwake *target = ringwake_ev_target(binding);
 	assert_true(ringwake_arm(target));
 	assert_int_equal(ringwake_wake(target), 0);
 	check_child(child_runs_without_a_word, fork);
@@ -306,11 +306,11 @@ static int child_finds_no_work(void)
 	struct job job;
 	ringwake_ev_work_init(&job.work, run_job, complete_job);
 	ringwake_ev_async_stop(&watched.async);
-	CHILD_EXPECT(ringwake_ev_detach(attached) == -EBUSY);
+	CHILD_EXPECT(ringwake_ev_detach(binding) == -EBUSY);
 	ev_loop_fork(loop);
 	ev_run(loop, EVRUN_NOWAIT);
-	CHILD_EXPECT(ringwake_ev_queue_work(attached, pool, &job.work) == -EOWNERDEAD);
-	CHILD_EXPECT(ringwake_ev_detach(attached) == 0);
+	CHILD_EXPECT(ringwake_ev_queue_work(binding, pool, &job.work) == -EOWNERDEAD);
+	CHILD_EXPECT(ringwake_ev_detach(binding) == 0);
 	return 0;
 }
 
@@ -321,7 +321,7 @@ static int child_queues_before_it_runs(void)
 	ringwake_ev_work_init(&job.work, run_job, complete_job);
 	ev_loop_fork(loop);
 	CHILD_EXPECT(ringwake_pool_open(&own, &(struct ringwake_pool_params){.threads = 1}) == 0);
-	CHILD_EXPECT(ringwake_ev_queue_work(attached, own, &job.work) == -EOWNERDEAD);
+	CHILD_EXPECT(ringwake_ev_queue_work(binding, own, &job.work) == -EOWNERDEAD);
 	CHILD_EXPECT(!ev_is_active(&job.work));
 	return 0;
 }
@@ -338,7 +338,7 @@ static void test_work_before_the_childs_loop_runs(void **state)
 static int child_detaches(void)
 {
 	ringwake_ev_async_stop(&watched.async);
-	CHILD_EXPECT(ringwake_ev_detach(attached) == 0);
+	CHILD_EXPECT(ringwake_ev_detach(binding) == 0);
 	return 0;
 }
 
@@ -375,7 +375,7 @@ static void test_work_stays_the_parents(void **state)
 	ringwake_ev_work_init(&job.work, run_job, complete_job);
 	assert_int_equal(
 		ringwake_pool_open(&pool, &(struct ringwake_pool_params){.threads = 1}), 0);
-	assert_int_equal(ringwake_ev_queue_work(attached, pool, &job.work), 0);
+	assert_int_equal(ringwake_ev_queue_work(binding, pool, &job.work), 0);
 	check_child(child_finds_no_work, fork);
 	pthread_barrier_wait(&gate);
 	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);

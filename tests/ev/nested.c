@@ -89,7 +89,7 @@ static void *send_and_wait(void *argument)
 		if (i % 2 == 0 || is_child)
 			signal_async(sender);
 		else
-			expect(ringwake_send(ringwake_ev_target(attached), &sender->msg) == 0,
+			expect(ringwake_send(ringwake_ev_target(binding), &sender->msg) == 0,
 				"a message was refused");
 		await_answer(sender);
 		for (unsigned pause = i % 5; pause > 0; pause--)
@@ -153,7 +153,7 @@ static void queue_work(void)
 	if (is_child || ev_is_active(&work) || ev_is_pending(&work))
 		return;
 	ev_set_priority(&work, draw_priority());
-	expect(ringwake_ev_queue_work(attached, pool, &work) == 0, "work was refused");
+	expect(ringwake_ev_queue_work(binding, pool, &work) == 0, "work was refused");
 }
 
 static void toggle_extra(ringwake_ev_async *extra)
@@ -162,7 +162,7 @@ static void toggle_extra(ringwake_ev_async *extra)
 		ringwake_ev_async_stop(extra);
 	} else {
 		ev_set_priority(extra, draw_priority());
-		ringwake_ev_async_start(attached, extra);
+		ringwake_ev_async_start(binding, extra);
 	}
 }
 
@@ -177,7 +177,7 @@ static void toggle_extra(ringwake_ev_async *extra)
 
 static void act(struct ev_loop *in)
 {
-	if (is_over || attached == NULL)
+	if (is_over || binding == NULL)
 		return;
 	ringwake_ev_async *extra = &extras[draw(EXTRAS)];
 	switch (draw(12)) {
@@ -309,16 +309,16 @@ static pthread_t threads[SENDERS];
 
 static void attach_and_start(void)
 {
-	attached = attach_to(loop, variant);
+	binding = attach_to(loop, variant);
 	for (int i = 0; i < EXTRAS; i++)
 		ringwake_ev_async_init(&extras[i], on_extra);
 	ringwake_ev_async_init(&end, on_end);
-	ringwake_ev_async_start(attached, &end);
+	ringwake_ev_async_start(binding, &end);
 	atomic_store(&running, SENDERS);
 	for (int i = 0; i < SENDERS; i++) {
 		ringwake_ev_async_init(&senders[i].async, on_async);
 		ev_set_priority(&senders[i].async, draw_priority());
-		ringwake_ev_async_start(attached, &senders[i].async);
+		ringwake_ev_async_start(binding, &senders[i].async);
 		senders[i].msg.fn = on_message;
 		senders[i].sends = SENDS;
 		sem_init(&senders[i].answers, 0, 0);
@@ -353,7 +353,7 @@ static void init_watchers(void)
 	ringwake_ev_work_init(&work, run_work, on_work);
 	child_count = 0;
 	is_over = false;
-	attached = NULL;
+	binding = NULL;
 }
 
 static void await_children(void)
@@ -378,7 +378,7 @@ static void leave_loop(void)
 	for (int i = 0; i < SENDERS; i++)
 		ringwake_ev_async_stop(&senders[i].async);
 	if (draw(2))
-		assert_int_equal(ringwake_ev_detach(attached), 0);
+		assert_int_equal(ringwake_ev_detach(binding), 0);
 	ev_loop_destroy(loop);
 }
 

@@ -37,7 +37,7 @@ static void test_what_was_written_is_seen(void **state)
 	open_loop(state);
 	struct letter letter = {.value = 0};
 	ringwake_ev_async_init(&letter.async, read_letter);
-	ringwake_ev_async_start(attached, &letter.async);
+	ringwake_ev_async_start(binding, &letter.async);
 	pthread_t writer = start(write_letters, &letter);
 	ev_run(loop, 0);
 	join(writer);
@@ -53,7 +53,7 @@ static void test_what_was_written_is_seen(void **state)
 static struct player {
 	ringwake_ev_async async;
 	struct ev_loop *loop;
-	struct ringwake_ev *attached;
+	struct ringwake_ev *binding;
 	struct player *next;
 	unsigned count;
 } players[PLAYERS];
@@ -81,11 +81,11 @@ static void test_loops_wake_each_other(void **state)
 	for (int i = 0; i < PLAYERS; i++) {
 		struct player *player = &players[i];
 		player->loop = make_loop(*state, 0);
-		player->attached = attach_to(player->loop, *state);
+		player->binding = attach_to(player->loop, *state);
 		player->next = &players[(i + 1) % PLAYERS];
 		player->count = 0;
 		ringwake_ev_async_init(&player->async, play);
-		ringwake_ev_async_start(player->attached, &player->async);
+		ringwake_ev_async_start(player->binding, &player->async);
 	}
 	for (int i = 0; i < PLAYERS; i++)
 		threads[i] = start(run_player, &players[i]);
@@ -94,10 +94,10 @@ static void test_loops_wake_each_other(void **state)
 		join(threads[i]);
 	for (int i = 0; i < PLAYERS; i++) {
 		assert_int_equal(players[i].count, ROUNDS);
-		struct ringwake *target = ringwake_ev_target(players[i].attached);
+		struct ringwake *target = ringwake_ev_target(players[i].binding);
 		assert_true(stats_of(target).doorbells > 0);
 		ringwake_ev_async_stop(&players[i].async);
-		assert_int_equal(ringwake_ev_detach(players[i].attached), 0);
+		assert_int_equal(ringwake_ev_detach(players[i].binding), 0);
 		ev_loop_destroy(players[i].loop);
 	}
 }
@@ -145,7 +145,7 @@ static void test_stop_while_senders_run(void **state)
 		senders[i] = start(send_all_along, NULL);
 	for (int i = 0; i < 300; i++) {
 		stopped = false;
-		ringwake_ev_async_start(attached, hail.async);
+		ringwake_ev_async_start(binding, hail.async);
 		if (i % 3 == 0)
 			stop_it(loop, hail.async, 0);
 		ev_run(loop, 0); /* ends when nothing is started */
@@ -187,7 +187,7 @@ static void *send_numbers(void *argument)
 {
 	struct numbered *messages = argument;
 	for (unsigned i = 0; i < MESSAGES; i++)
-		assert_int_equal(ringwake_send(ringwake_ev_target(attached), &messages[i].msg), 0);
+		assert_int_equal(ringwake_send(ringwake_ev_target(binding), &messages[i].msg), 0);
 	return NULL;
 }
 
@@ -207,7 +207,7 @@ static void test_messages_arrive_in_order(void **state)
 	ev_run(loop, 0);
 	for (int i = 0; i < SENDERS; i++)
 		join(senders[i]);
-	struct ringwake_stats stats = stats_of(ringwake_ev_target(attached));
+	struct ringwake_stats stats = stats_of(ringwake_ev_target(binding));
 	assert_int_equal(stats.messages, SENDERS * MESSAGES);
 	assert_true(stats.longest_batch <= 256);
 	ringwake_ev_async_stop(&alive.async);
@@ -264,7 +264,7 @@ static void test_watchers_started_by_another_thread(void **state)
 	open_loop(state);
 	ev_set_loop_release_cb(loop, unlock_loop, lock_loop);
 	ringwake_ev_async_init(&guarded.notice, ignore);
-	ringwake_ev_async_start(attached, &guarded.notice);
+	ringwake_ev_async_start(binding, &guarded.notice);
 	for (int i = 0; i < 5; i++) {
 		ev_timer_init(&guarded.timer, end_by_timer, 0.001, 0);
 		pthread_mutex_lock(&loop_lock);
@@ -327,7 +327,7 @@ static void test_callbacks_invoked_by_another_thread(void **state)
 	open_loop(state);
 	ringwake_ev_async async;
 	ringwake_ev_async_init(&async, note_thread);
-	ringwake_ev_async_start(attached, &async);
+	ringwake_ev_async_start(binding, &async);
 	ev_set_invoke_pending_cb(loop, hand_over);
 	elsewhere.over = elsewhere.wanted = false;
 	pthread_t invoker = start(invoke_for_the_loop, NULL);
@@ -366,7 +366,7 @@ static void test_many_watchers(void **state)
 		assert_int_equal(many[i].count, i % (MANY / 10) == 0);
 		ringwake_ev_async_stop(&many[i].async);
 	}
-	assert_int_equal(stats_of(ringwake_ev_target(attached)).messages, 10);
+	assert_int_equal(stats_of(ringwake_ev_target(binding)).messages, 10);
 	free(many);
 	close_loop();
 }

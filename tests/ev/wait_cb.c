@@ -38,8 +38,8 @@ static void attach_and_send(struct ev_loop *in, ev_prepare *prepare, int revents
 {
 	(void)revents;
 	ev_prepare_stop(in, prepare);
-	attached = attach_to(in, prepare->data);
-	assert_int_equal(ringwake_send(ringwake_ev_target(attached), &message), 0);
+	binding = attach_to(in, prepare->data);
+	assert_int_equal(ringwake_send(ringwake_ev_target(binding), &message), 0);
 }
 
 /* The prepare callback of the attachment is not run in this turn any more. */
@@ -69,7 +69,7 @@ static void run_and_send(struct ev_loop *in, ev_watcher *watcher, int revents)
 	(void)watcher;
 	(void)revents;
 	ev_run(in, EVRUN_NOWAIT);
-	assert_int_equal(ringwake_send(ringwake_ev_target(attached), &message), 0);
+	assert_int_equal(ringwake_send(ringwake_ev_target(binding), &message), 0);
 }
 
 /* A turn within a turn, between the attachment's prepare callback and the wait. */
@@ -81,7 +81,7 @@ static void test_turn_before_the_wait(void **state)
 	ev_set_priority(&prepare, EV_MINPRI);
 	ev_prepare_start(loop, &prepare); /* started first, it runs after the attachment's */
 	ev_init(&fed, run_and_send);
-	attached = attach_to(loop, *state);
+	binding = attach_to(loop, *state);
 	run_until_it_arrives();
 	close_loop();
 }
@@ -92,7 +92,7 @@ static void test_stop_when_the_loop_is_gone(void **state)
 	ringwake_ev_async async;
 	open_loop(state);
 	ringwake_ev_async_init(&async, NULL);
-	ringwake_ev_async_start(attached, &async);
+	ringwake_ev_async_start(binding, &async);
 	ringwake_ev_async_stop(&async);
 	close_loop();
 	ringwake_ev_async_stop(&async);

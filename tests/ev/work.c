@@ -57,10 +57,10 @@ static void test_work_keeps_the_loop_alive_until_it_is_done(void **state)
 	open_all(state, 3);
 	for (int i = 0; i < 300; i++) {
 		init_job(&jobs[i]);
-		assert_int_equal(ringwake_ev_queue_work(attached, pool, &jobs[i].work), 0);
+		assert_int_equal(ringwake_ev_queue_work(binding, pool, &jobs[i].work), 0);
 		assert_true(ev_is_active(&jobs[i].work));
 	}
-	assert_int_equal(ringwake_ev_detach(attached), -EBUSY);
+	assert_int_equal(ringwake_ev_detach(binding), -EBUSY);
 	assert_int_equal(ev_run(loop, 0), 0);
 	for (int i = 0; i < 300; i++) {
 		assert_int_equal(jobs[i].runs, 1);
@@ -78,7 +78,7 @@ static void queue_again(struct ev_loop *in, ringwake_ev_work *work, int revents)
 	(void)in;
 	(void)revents;
 	if (++job->completions < 50)
-		assert_int_equal(ringwake_ev_queue_work(attached, pool, work), 0);
+		assert_int_equal(ringwake_ev_queue_work(binding, pool, work), 0);
 }
 
 static void test_callback_queues_again(void **state)
@@ -87,7 +87,7 @@ static void test_callback_queues_again(void **state)
 	struct job job;
 	init_job(&job);
 	ringwake_ev_work_init(&job.work, run_job, queue_again);
-	assert_int_equal(ringwake_ev_queue_work(attached, pool, &job.work), 0);
+	assert_int_equal(ringwake_ev_queue_work(binding, pool, &job.work), 0);
 	ev_run(loop, 0);
 	assert_int_equal(job.runs, 50);
 	assert_int_equal(job.completions, 50);
@@ -105,9 +105,9 @@ static void test_cancel(void **state)
 	init_job(&waiting);
 	running.gate = &gate;
 	assert_int_equal(ringwake_ev_cancel(pool, &waiting.work), -EBUSY);
-	assert_int_equal(ringwake_ev_queue_work(attached, pool, &running.work), 0);
-	assert_int_equal(ringwake_ev_queue_work(attached, pool, &waiting.work), 0);
-	assert_int_equal(ringwake_ev_queue_work(attached, pool, &waiting.work), -EBUSY);
+	assert_int_equal(ringwake_ev_queue_work(binding, pool, &running.work), 0);
+	assert_int_equal(ringwake_ev_queue_work(binding, pool, &waiting.work), 0);
+	assert_int_equal(ringwake_ev_queue_work(binding, pool, &waiting.work), -EBUSY);
 	pthread_barrier_wait(&gate);
 	assert_int_equal(ringwake_ev_cancel(pool, &running.work), -EBUSY);
 	assert_int_equal(ringwake_ev_cancel(pool, &waiting.work), 0);
@@ -146,8 +146,8 @@ static void test_priority(void **state)
 	ev_set_priority(&high.work, EV_MAXPRI + 5);
 	low.work.data = "l";
 	high.work.data = "h";
-	assert_int_equal(ringwake_ev_queue_work(attached, pool, &low.work), 0);
-	assert_int_equal(ringwake_ev_queue_work(attached, pool, &high.work), 0);
+	assert_int_equal(ringwake_ev_queue_work(binding, pool, &low.work), 0);
+	assert_int_equal(ringwake_ev_queue_work(binding, pool, &high.work), 0);
 	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
 	order[0] = '\0';
 	assert_int_equal(ev_run(loop, 0), 0);
@@ -212,7 +212,7 @@ static void test_loop_destroyed_with_work_outstanding(void **state)
 	struct job job;
 	init_job(&job);
 	job.gate = &gate;
-	assert_int_equal(ringwake_ev_queue_work(attached, pool, &job.work), 0);
+	assert_int_equal(ringwake_ev_queue_work(binding, pool, &job.work), 0);
 	pthread_barrier_wait(&gate);
 	ev_loop_destroy(loop);
 	pthread_barrier_wait(&gate);
@@ -228,7 +228,7 @@ static void test_loop_destroyed_with_work_completed(void **state)
 	open_all(state, 1);
 	struct job job;
 	init_job(&job);
-	assert_int_equal(ringwake_ev_queue_work(attached, pool, &job.work), 0);
+	assert_int_equal(ringwake_ev_queue_work(binding, pool, &job.work), 0);
 	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
 	ev_loop_destroy(loop);
 	assert_int_equal(job.runs, 1);

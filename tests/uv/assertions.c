@@ -49,9 +49,9 @@ static void start_without_callback(void)
 	struct fixture f;
 	ringwake_uv_request_t request;
 	open_loop(&f);
-	struct io_uring_sqe *sqe = io_uring_get_sqe(ringwake_uv_ring(f.attached));
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ringwake_uv_ring(f.binding));
 	io_uring_prep_nop(sqe);
-	ringwake_uv_request_start(f.attached, sqe, &request, NULL);
+	ringwake_uv_request_start(f.binding, sqe, &request, NULL);
 }
 #endif
 

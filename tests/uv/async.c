@@ -118,7 +118,7 @@ static void test_callback_after_the_last_send(void **state)
 		struct publisher publisher = {.rounds = 5000};
 		open_loop(&f);
 		assert_int_equal(
-			ringwake_uv_async_init(f.attached, &publisher.counter.async, look), 0);
+			ringwake_uv_async_init(f.binding, &publisher.counter.async, look), 0);
 		pthread_t thread = start(publish, &publisher);
 		assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
 		join(thread);
@@ -162,7 +162,7 @@ static void test_null_callback(void **state)
 	struct fixture f;
 	struct counter counter = {0};
 	open_loop(&f);
-	assert_int_equal(ringwake_uv_async_init(f.attached, &counter.async, NULL), 0);
+	assert_int_equal(ringwake_uv_async_init(f.binding, &counter.async, NULL), 0);
 	send_counter(&counter);
 	assert_int_not_equal(uv_run(&f.loop, UV_RUN_NOWAIT), 0);
 	pthread_t thread = start(send_from_here, &counter);
@@ -188,7 +188,7 @@ static void test_send_in_own_callback(void **state)
 	struct fixture f;
 	struct counter counter = {0};
 	open_loop(&f);
-	assert_int_equal(ringwake_uv_async_init(f.attached, &counter.async, send_again), 0);
+	assert_int_equal(ringwake_uv_async_init(f.binding, &counter.async, send_again), 0);
 	send_counter(&counter);
 	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
 	assert_int_equal(counter.calls, 10);
@@ -256,7 +256,7 @@ static void test_send_in_signal_handler(void **state)
 	struct counter counter = {.close_at = INTERRUPTS};
 	struct sigaction action = {.sa_handler = send_in_handler}, before;
 	open_loop(&f);
-	assert_int_equal(ringwake_uv_async_init(f.attached, &counter.async, acknowledge), 0);
+	assert_int_equal(ringwake_uv_async_init(f.binding, &counter.async, acknowledge), 0);
 	signalled = &counter;
 	acknowledged = 0;
 	assert_int_equal(sigaction(SIGUSR1, &action, &before), 0);

@@ -25,8 +25,8 @@ static void test_second_attach_is_refused(void **state)
 	struct ringwake_uv *second = NULL;
 	assert_int_equal(ringwake_uv_attach(&second, &f.loop, NULL), UV_EBUSY);
 	assert_null(second);
-	assert_int_equal(ringwake_uv_detach(f.attached), 0);
-	f.attached = attach(&f.loop);
+	assert_int_equal(ringwake_uv_detach(f.binding), 0);
+	f.binding = attach(&f.loop);
 	close_loop(&f);
 }
 
@@ -37,9 +37,9 @@ static void test_detach_with_live_handle_is_refused(void **state)
 	struct counter counter;
 	open_loop(&f);
 	open_counter(&f, &counter, 0);
-	assert_int_equal(ringwake_uv_detach(f.attached), UV_EBUSY);
+	assert_int_equal(ringwake_uv_detach(f.binding), UV_EBUSY);
 	close_counter(&counter);
-	assert_int_equal(ringwake_uv_detach(f.attached), UV_EBUSY);
+	assert_int_equal(ringwake_uv_detach(f.binding), UV_EBUSY);
 	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
 	assert_true(counter.closed);
 	close_loop(&f);
@@ -72,7 +72,7 @@ static void test_detach_without_a_turn(void **state)
 	(void)state;
 	struct fixture f;
 	open_loop(&f);
-	assert_int_equal(ringwake_uv_detach(f.attached), 0);
+	assert_int_equal(ringwake_uv_detach(f.binding), 0);
 	assert_int_equal(uv_loop_close(&f.loop), 0);
 }
 
@@ -91,10 +91,10 @@ static void test_loop_works_after_detach(void **state)
 	open_loop(&f);
 	uv_timer_init(&f.loop, &timer);
 	uv_timer_start(&timer, count_timer, 1, 0);
-	assert_int_equal(ringwake_uv_detach(f.attached), 0);
+	assert_int_equal(ringwake_uv_detach(f.binding), 0);
 	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
 	assert_int_equal(ticks, 1);
-	f.attached = attach(&f.loop);
+	f.binding = attach(&f.loop);
 	uv_timer_start(&timer, count_timer, 1, 0);
 	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
 	assert_int_equal(ticks, 2);
@@ -110,10 +110,9 @@ static void test_detach_delivers_what_was_sent(void **state)
 	open_loop(&f);
 	for (unsigned i = 0; i < 3; i++) {
 		messages[i] = (struct counted){.msg.fn = count_message};
-		assert_int_equal(
-			ringwake_send(ringwake_uv_target(f.attached), &messages[i].msg), 0);
+		assert_int_equal(ringwake_send(ringwake_uv_target(f.binding), &messages[i].msg), 0);
 	}
-	assert_int_equal(ringwake_uv_detach(f.attached), 0);
+	assert_int_equal(ringwake_uv_detach(f.binding), 0);
 	for (unsigned i = 0; i < 3; i++)
 		assert_int_equal(messages[i].count, 1);
 	assert_int_equal(uv_loop_close(&f.loop), 0);
@@ -121,14 +120,14 @@ static void test_detach_delivers_what_was_sent(void **state)
 
 struct detaching {
 	struct ringwake_msg msg;
-	struct ringwake_uv *attached;
+	struct ringwake_uv *binding;
 	int result;
 };
 
 static void detach_now(struct ringwake_msg *msg)
 {
 	struct detaching *message = (struct detaching *)msg;
-	message->result = ringwake_uv_detach(message->attached);
+	message->result = ringwake_uv_detach(message->binding);
 }
 
 static void test_detach_in_a_callback(void **state)
@@ -140,8 +139,8 @@ static void test_detach_in_a_callback(void **state)
 	open_loop(&f);
 	uv_timer_init(&f.loop, &timer);
 	uv_timer_start(&timer, count_timer, 5, 0);
-	struct detaching message = {{.fn = detach_now}, f.attached, 1};
-	assert_int_equal(ringwake_send(ringwake_uv_target(f.attached), &message.msg), 0);
+	struct detaching message = {{.fn = detach_now}, f.binding, 1};
+	assert_int_equal(ringwake_send(ringwake_uv_target(f.binding), &message.msg), 0);
 	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
 	assert_int_equal(message.result, 0);
 	assert_int_equal(ticks, 1);
@@ -152,20 +151,20 @@ static void test_detach_in_a_callback(void **state)
 
 static void attach_and_use(uv_loop_t *loop)
 {
-	struct fixture f = {.attached = attach(loop)};
+	struct fixture f = {.binding = attach(loop)};
 	struct counter counter;
 	open_counter(&f, &counter, 1);
 	send_counter(&counter);
 	assert_int_equal(uv_run(loop, UV_RUN_DEFAULT), 0);
 	assert_true(counter.closed);
-	assert_int_equal(ringwake_uv_detach(f.attached), 0);
+	assert_int_equal(ringwake_uv_detach(f.binding), 0);
 }
 
 /* In the turn that attaches, the prepare callbacks of the helpers are over already. */
 struct late {
 	struct ringwake_msg msg;
 	uv_loop_t loop;
-	struct ringwake_uv *attached;
+	struct ringwake_uv *binding;
 	bool arrived;
 };
 
@@ -180,8 +179,8 @@ static void attach_late(uv_prepare_t *prepare)
 {
 	struct late *late = prepare->data;
 	uv_prepare_stop(prepare);
-	late->attached = attach(&late->loop);
-	assert_int_equal(ringwake_send(ringwake_uv_target(late->attached), &late->msg), 0);
+	late->binding = attach(&late->loop);
+	assert_int_equal(ringwake_send(ringwake_uv_target(late->binding), &late->msg), 0);
 }
 
 static void in_an_hour(uv_timer_t *timer)
@@ -206,7 +205,7 @@ static void test_attach_in_a_prepare_callback(void **state)
 	uv_close((uv_handle_t *)&timer, NULL);
 	uv_close((uv_handle_t *)&prepare, NULL);
 	assert_int_equal(uv_run(&late.loop, UV_RUN_DEFAULT), 0);
-	assert_int_equal(ringwake_uv_detach(late.attached), 0);
+	assert_int_equal(ringwake_uv_detach(late.binding), 0);
 	assert_int_equal(uv_loop_close(&late.loop), 0);
 }
 
@@ -230,12 +229,12 @@ static void test_failed_attach_leaves_nothing(void **state)
 {
 	(void)state;
 	uv_loop_t loop;
-	struct ringwake_uv *attached = NULL;
+	struct ringwake_uv *binding = NULL;
 	struct ringwake_params params = {.path = (enum ringwake_path)99};
 	assert_int_equal(uv_loop_init(&loop), 0);
 	unsigned descriptors = open_descriptors();
-	assert_int_equal(ringwake_uv_attach(&attached, &loop, &params), UV_EINVAL);
-	assert_null(attached);
+	assert_int_equal(ringwake_uv_attach(&binding, &loop, &params), UV_EINVAL);
+	assert_null(binding);
 	assert_int_equal(open_descriptors(), descriptors);
 	attach_and_use(&loop);
 	assert_int_equal(uv_loop_close(&loop), 0);
@@ -245,17 +244,17 @@ static void test_no_descriptor_left(void **state)
 {
 	(void)state;
 	uv_loop_t loop;
-	struct ringwake_uv *attached = NULL;
+	struct ringwake_uv *binding = NULL;
 	struct ringwake_params params = {.path = test_path};
 	struct rlimit limit, none;
 	assert_int_equal(uv_loop_init(&loop), 0);
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
 	none = (struct rlimit){0, limit.rlim_max};
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-	int error = ringwake_uv_attach(&attached, &loop, &params);
+	int error = ringwake_uv_attach(&binding, &loop, &params);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	assert_true(error == UV_EMFILE || (test_path == RINGWAKE_PATH_MSG_RING && error < 0));
-	assert_null(attached);
+	assert_null(binding);
 	uv_walk(&loop, fail_on_handle, NULL);
 	attach_and_use(&loop);
 	assert_int_equal(uv_loop_close(&loop), 0);

@@ -88,8 +88,7 @@ static void test_in_another_callback(void **state)
 	for (int i = 0; i < 2; i++) {
 		pairs[i].other = &pairs[1 - i].counter;
 		assert_int_equal(
-			ringwake_uv_async_init(f.attached, &pairs[i].counter.async, close_other),
-			0);
+			ringwake_uv_async_init(f.binding, &pairs[i].counter.async, close_other), 0);
 		send_counter(&pairs[i].counter);
 	}
 	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);

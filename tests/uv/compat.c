@@ -54,15 +54,15 @@ static void test_loop_has_a_target(void **state)
 	(void)state;
 	uv_loop_t loop;
 	struct counter counter = {0};
-	struct ringwake_uv *attached;
+	struct ringwake_uv *binding;
 	use_path();
 	assert_int_equal(uv_loop_init(&loop), 0);
 	assert_int_equal(uv_async_init(&loop, &counter.async, count_call), 0);
-	assert_int_equal(ringwake_uv_of_loop(&attached, &loop), 0);
+	assert_int_equal(ringwake_uv_of_loop(&binding, &loop), 0);
 	assert_int_equal(uv_async_send(&counter.async), 0);
 	assert_int_not_equal(uv_run(&loop, UV_RUN_ONCE), 0);
 	assert_int_equal(
-		stats_of(ringwake_uv_target(attached)).messages, ringwake_uv_knows_libuv(attached));
+		stats_of(ringwake_uv_target(binding)).messages, ringwake_uv_knows_libuv(binding));
 	uv_close((uv_handle_t *)&counter.async, NULL);
 	assert_int_equal(uv_run(&loop, UV_RUN_DEFAULT), 0);
 	assert_int_equal(uv_loop_close(&loop), 0);

@@ -9,7 +9,7 @@
 
 struct fixture {
 	uv_loop_t loop;
-	struct ringwake_uv *attached;
+	struct ringwake_uv *binding;
 };
 
 /* How long the loops of the running test look out awake before they sleep on their ring. */
@@ -18,23 +18,23 @@ static uint64_t test_spin_ns;
 /* Skips the test where the kernel has no sync MSG_RING; any other failure is one. */
 static inline struct ringwake_uv *attach(uv_loop_t *loop)
 {
-	struct ringwake_uv *attached = NULL;
+	struct ringwake_uv *binding = NULL;
 	struct ringwake_params params = {.path = test_path, .spin_ns = test_spin_ns};
-	int error = ringwake_uv_attach(&attached, loop, &params);
+	int error = ringwake_uv_attach(&binding, loop, &params);
 	if (error < 0 && error != UV_EBUSY && test_path == RINGWAKE_PATH_MSG_RING) {
 		print_message("no sync MSG_RING here: %s\n", strerror(-error));
 		skip();
 	}
 	assert_int_equal(error, 0);
-	assert_int_equal(ringwake_get_path(ringwake_uv_target(attached)), test_path);
-	assert_int_equal(ringwake_uv_knows_libuv(attached), getenv("RINGWAKE_UV_PUBLIC") == NULL);
-	return attached;
+	assert_int_equal(ringwake_get_path(ringwake_uv_target(binding)), test_path);
+	assert_int_equal(ringwake_uv_knows_libuv(binding), getenv("RINGWAKE_UV_PUBLIC") == NULL);
+	return binding;
 }
 
 static inline void open_loop(struct fixture *f)
 {
 	assert_int_equal(uv_loop_init(&f->loop), 0);
-	f->attached = attach(&f->loop);
+	f->binding = attach(&f->loop);
 }
 
 /* Skips the test in an environment that allows libuv's public functions only. */
@@ -51,7 +51,7 @@ static inline void skip_if_public(const char *reason)
 static inline void close_loop(struct fixture *f)
 {
 	assert_int_equal(uv_run(&f->loop, UV_RUN_DEFAULT), 0);
-	assert_int_equal(ringwake_uv_detach(f->attached), 0);
+	assert_int_equal(ringwake_uv_detach(f->binding), 0);
 	assert_int_equal(uv_loop_close(&f->loop), 0);
 }
 
@@ -86,7 +86,7 @@ static inline void open_counter(struct fixture *f, struct counter *counter, unsi
 {
 	memset(counter, 0, sizeof *counter);
 	counter->close_at = close_at;
-	assert_int_equal(ringwake_uv_async_init(f->attached, &counter->async, count_call), 0);
+	assert_int_equal(ringwake_uv_async_init(f->binding, &counter->async, count_call), 0);
 }
 
 static inline void send_counter(struct counter *counter)

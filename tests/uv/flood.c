@@ -22,8 +22,7 @@ static void echo_again(struct ringwake_msg *msg)
 	struct echo *echo = (struct echo *)msg;
 	struct flood *flood = echo->flood;
 	flood->echoed++;
-	if (!flood->stopped &&
-		ringwake_send(ringwake_uv_target(flood->f.attached), &echo->msg) != 0)
+	if (!flood->stopped && ringwake_send(ringwake_uv_target(flood->f.binding), &echo->msg) != 0)
 		abort();
 }
 
@@ -34,7 +33,7 @@ static void start_flood(struct flood *flood)
 	for (int i = 0; i < 64; i++) {
 		flood->echoes[i] = (struct echo){{.fn = echo_again}, flood};
 		assert_int_equal(
-			ringwake_send(ringwake_uv_target(flood->f.attached), &flood->echoes[i].msg),
+			ringwake_send(ringwake_uv_target(flood->f.binding), &flood->echoes[i].msg),
 			0);
 	}
 }

@@ -14,7 +14,7 @@ static unsigned answer;
 
 static int run(struct fixture *f, bool on_ring, uv_run_mode mode)
 {
-	return on_ring ? ringwake_uv_run(f->attached, mode) : uv_run(&f->loop, mode);
+	return on_ring ? ringwake_uv_run(f->binding, mode) : uv_run(&f->loop, mode);
 }
 
 /* What a sender waits for before it sends: the loop is then about to block, or blocks. */
@@ -47,7 +47,7 @@ static void *send_message(void *argument)
 {
 	struct told *told = argument;
 	wait_a_little();
-	return ringwake_send(ringwake_uv_target(told->f->attached), &told->msg) == 0 ? NULL : told;
+	return ringwake_send(ringwake_uv_target(told->f->binding), &told->msg) == 0 ? NULL : told;
 }
 
 static void work(uv_work_t *request)
@@ -112,7 +112,7 @@ static void live_without_io_uring(bool on_ring)
 	for (int i = 0; i < 5; i++) {
 		check_sender(&told, send_event, on_ring);
 		check_sender(&told, send_message, on_ring);
-		assert_int_equal(ringwake_uv_queue_work(f.attached, &request, work, note_end), 0);
+		assert_int_equal(ringwake_uv_queue_work(f.binding, &request, work, note_end), 0);
 		while (told.ends <= (unsigned)i)
 			run(&f, on_ring, UV_RUN_ONCE);
 	}

@@ -12,14 +12,14 @@ static void use_in_child(struct fixture *f, struct counter *counter, bool on_rin
 	pthread_t thread;
 	CHILD_ASSERT(ringwake_uv_async_send(&counter->async) == -EOWNERDEAD);
 	CHILD_ASSERT(fork_loop(f));
-	CHILD_ASSERT(ringwake_get_path(ringwake_uv_target(f->attached)) == test_path);
+	CHILD_ASSERT(ringwake_get_path(ringwake_uv_target(f->binding)) == test_path);
 	for (unsigned i = 1; i <= 10; i++) {
 		CHILD_ASSERT(pthread_create(&thread, NULL, send_from_here, counter) == 0);
 		while (counter->calls < i)
 			run_loop(f, on_ring, UV_RUN_ONCE);
 		CHILD_ASSERT(pthread_join(thread, NULL) == 0);
 	}
-	CHILD_ASSERT(ringwake_uv_queue_work(f->attached, &work, do_nothing, count_end) == 0);
+	CHILD_ASSERT(ringwake_uv_queue_work(f->binding, &work, do_nothing, count_end) == 0);
 	close_counter(counter);
 	CHILD_ASSERT(uv_run(&f->loop, UV_RUN_DEFAULT) == 0);
 	CHILD_ASSERT(counter->closed);
@@ -50,11 +50,11 @@ static void test_child_has_a_loop_of_its_own(void **state)
 		/* When it forks, the parent has workers and a message that has not been delivered.
 		 */
 		assert_int_equal(
-			ringwake_uv_queue_work(f.attached, &work, do_nothing, count_end), 0);
+			ringwake_uv_queue_work(f.binding, &work, do_nothing, count_end), 0);
 		while (ends == 0)
 			uv_run(&f.loop, UV_RUN_ONCE);
 		assert_int_equal(
-			ringwake_uv_queue_work(other.attached, &others_work, do_nothing, count_end),
+			ringwake_uv_queue_work(other.binding, &others_work, do_nothing, count_end),
 			0);
 		assert_int_equal(uv_run(&other.loop, UV_RUN_DEFAULT), 0);
 		send_counter(&counter);
@@ -114,11 +114,10 @@ static void test_fork_without_a_fork(void **state)
 		open_counter(&f, &counter, 0);
 		for (unsigned i = 1; i <= 3; i++) {
 			assert_int_equal(
-				ringwake_uv_queue_work(f.attached, &work, do_nothing, count_end),
-				0);
+				ringwake_uv_queue_work(f.binding, &work, do_nothing, count_end), 0);
 			send_counter(&counter);
 			assert_int_equal(uv_loop_fork(&f.loop), 0);
-			assert_int_equal(ringwake_uv_fork(f.attached), 0);
+			assert_int_equal(ringwake_uv_fork(f.binding), 0);
 			while (counter.calls < i || ends < i)
 				run_loop(&f, on_ring, UV_RUN_ONCE);
 		}
@@ -190,12 +189,12 @@ static void try_twice(struct fixture *f, struct counter *counter, bool on_ring)
 	none = (struct rlimit){0, limit.rlim_max};
 	CHILD_ASSERT(setrlimit(RLIMIT_NOFILE, &none) == 0);
 	for (int i = 0; i < 2; i++) {
-		CHILD_ASSERT(ringwake_uv_fork(f->attached) < 0);
+		CHILD_ASSERT(ringwake_uv_fork(f->binding) < 0);
 		CHILD_ASSERT(ringwake_uv_async_send(&counter->async) == -EOWNERDEAD);
 		run_loop(f, on_ring, UV_RUN_NOWAIT);
 	}
 	CHILD_ASSERT(setrlimit(RLIMIT_NOFILE, &limit) == 0);
-	CHILD_ASSERT(ringwake_uv_fork(f->attached) == 0);
+	CHILD_ASSERT(ringwake_uv_fork(f->binding) == 0);
 	CHILD_ASSERT(ringwake_uv_async_send(&counter->async) == 0);
 	run_loop(f, on_ring, UV_RUN_DEFAULT);
 	CHILD_ASSERT(counter->closed && counter->calls == 1);
@@ -209,7 +208,7 @@ static void detach_after_failure(struct fixture *f, struct counter *counter)
 	CHILD_ASSERT(getrlimit(RLIMIT_NOFILE, &limit) == 0);
 	none = (struct rlimit){0, limit.rlim_max};
 	CHILD_ASSERT(setrlimit(RLIMIT_NOFILE, &none) == 0);
-	CHILD_ASSERT(ringwake_uv_fork(f->attached) < 0);
+	CHILD_ASSERT(ringwake_uv_fork(f->binding) < 0);
 	CHILD_ASSERT(setrlimit(RLIMIT_NOFILE, &limit) == 0);
 	close_counter(counter);
 	CHILD_ASSERT(uv_run(&f->loop, UV_RUN_DEFAULT) == 0);
@@ -225,7 +224,7 @@ static void test_failed_reopen(void **state)
 		struct counter counter;
 		open_loop(&f);
 		if (way == 1)
-			ringwake_uv_ring(f.attached); /* there is one even on eventfd */
+			ringwake_uv_ring(f.binding); /* there is one even on eventfd */
 		open_counter(&f, &counter, 1);
 		pid_t child = fork();
 		if (child == 0) {

@@ -27,18 +27,18 @@ static inline void assert_child_succeeds(pid_t child)
 
 static inline int run_loop(struct fixture *f, bool on_ring, uv_run_mode mode)
 {
-	return on_ring ? ringwake_uv_run(f->attached, mode) : uv_run(&f->loop, mode);
+	return on_ring ? ringwake_uv_run(f->binding, mode) : uv_run(&f->loop, mode);
 }
 
 /* In the child: tells libuv, then ringwake. */
 static inline bool fork_loop(struct fixture *f)
 {
-	return uv_loop_fork(&f->loop) == 0 && ringwake_uv_fork(f->attached) == 0;
+	return uv_loop_fork(&f->loop) == 0 && ringwake_uv_fork(f->binding) == 0;
 }
 
 static inline void close_loop_in_child(struct fixture *f)
 {
-	CHILD_ASSERT(ringwake_uv_detach(f->attached) == 0);
+	CHILD_ASSERT(ringwake_uv_detach(f->binding) == 0);
 	CHILD_ASSERT(uv_loop_close(&f->loop) == 0);
 }
 
@@ -79,7 +79,7 @@ static inline void settle_workers(struct fixture *f)
 	pthread_barrier_init(&barrier, NULL, WORKERS);
 	for (unsigned i = 0; i < WORKERS; i++) {
 		work[i].data = &barrier;
-		assert_int_equal(ringwake_uv_queue_work(f->attached, &work[i], block, NULL), 0);
+		assert_int_equal(ringwake_uv_queue_work(f->binding, &work[i], block, NULL), 0);
 	}
 	assert_int_equal(uv_run(&f->loop, UV_RUN_DEFAULT), 0);
 	pthread_barrier_destroy(&barrier);

@@ -37,7 +37,7 @@ static void test_fork_in_a_callback(void **state)
 		open_loop(&f);
 		open_counter(&f, &later, 0);
 		assert_int_equal(
-			ringwake_uv_async_init(f.attached, &forker.counter.async, fork_now), 0);
+			ringwake_uv_async_init(f.binding, &forker.counter.async, fork_now), 0);
 		send_counter(&forker.counter);
 		int alive = run_loop(&f, on_ring, UV_RUN_DEFAULT);
 		if (forker.child == 0) {
@@ -88,7 +88,7 @@ static void test_child_that_goes_on(void **state)
 		open_loop(&f);
 		assert_int_equal(uv_timer_init(&f.loop, &splitter.timer), 0);
 		assert_int_equal(
-			ringwake_uv_async_init(f.attached, &splitter.counter.async, fork_once), 0);
+			ringwake_uv_async_init(f.binding, &splitter.counter.async, fork_once), 0);
 		/* The parent has no other thread when it forks: ThreadSanitizer does not support
 		 * that. */
 		send_counter(&splitter.counter);
@@ -122,7 +122,7 @@ static void lose_the_ring(struct ringless *ringless)
 		return;
 	setenv("RINGWAKE_PATH", "eventfd", 1);
 	CHILD_ASSERT(fork_loop(&ringless->f));
-	CHILD_ASSERT(ringwake_get_path(ringwake_uv_target(ringless->f.attached)) ==
+	CHILD_ASSERT(ringwake_get_path(ringwake_uv_target(ringless->f.binding)) ==
 		RINGWAKE_PATH_EVENTFD);
 }
 
@@ -160,17 +160,17 @@ static void lose_the_ring_in(bool in_timer)
 {
 	struct ringless ringless = {.in_timer = in_timer, .child = -1};
 	open_loop(&ringless.f); /* skips */
-	assert_int_equal(ringwake_uv_detach(ringless.f.attached), 0);
-	assert_int_equal(ringwake_uv_attach(&ringless.f.attached, &ringless.f.loop, NULL), 0);
+	assert_int_equal(ringwake_uv_detach(ringless.f.binding), 0);
+	assert_int_equal(ringwake_uv_attach(&ringless.f.binding, &ringless.f.loop, NULL), 0);
 	ringless.counter.close_at = 1;
 	assert_int_equal(ringwake_uv_async_init(
-				 ringless.f.attached, &ringless.counter.async, fork_when_called),
+				 ringless.f.binding, &ringless.counter.async, fork_when_called),
 		0);
 	ringless.counter.async.data = &ringless;
 	uv_timer_init(&ringless.f.loop, &ringless.timer);
 	ringless.timer.data = &ringless;
 	uv_timer_start(&ringless.timer, fork_then_send, 5, 0);
-	int alive = ringwake_uv_run(ringless.f.attached, UV_RUN_DEFAULT);
+	int alive = ringwake_uv_run(ringless.f.binding, UV_RUN_DEFAULT);
 	if (ringless.child == 0)
 		_exit(alive != 0 || !ringless.counter.closed);
 	assert_int_equal(alive, 0);

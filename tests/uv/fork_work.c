@@ -23,11 +23,11 @@ static void queue_too_early(struct fixture *f)
 	uv_work_t work = {.data = &ends};
 	unsigned threads = threads_here();
 	CHILD_ASSERT(
-		ringwake_uv_queue_work(f->attached, &work, do_nothing, count_end) == -EOWNERDEAD);
+		ringwake_uv_queue_work(f->binding, &work, do_nothing, count_end) == -EOWNERDEAD);
 	CHILD_ASSERT(threads_here() == threads);
 	CHILD_ASSERT(!uv_loop_alive(&f->loop));
 	CHILD_ASSERT(fork_loop(f));
-	CHILD_ASSERT(ringwake_uv_queue_work(f->attached, &work, do_nothing, count_end) == 0);
+	CHILD_ASSERT(ringwake_uv_queue_work(f->binding, &work, do_nothing, count_end) == 0);
 	CHILD_ASSERT(uv_run(&f->loop, UV_RUN_DEFAULT) == 0);
 	CHILD_ASSERT(ends == 1);
 	close_loop_in_child(f);
@@ -62,7 +62,7 @@ static void test_work_is_the_parents(void **state)
 	open_loop(&f);
 	settle_workers(&f);
 	pthread_barrier_init(&barrier, NULL, 2);
-	assert_int_equal(ringwake_uv_queue_work(f.attached, &work, block, NULL), 0);
+	assert_int_equal(ringwake_uv_queue_work(f.binding, &work, block, NULL), 0);
 	pid_t child = fork();
 	if (child == 0) {
 		CHILD_ASSERT(fork_loop(&f));
@@ -90,7 +90,7 @@ static void test_workers_of_the_child(void **state)
 	open_loop(&other);
 	settle_workers(&f);
 	uv_work_t work;
-	assert_int_equal(ringwake_uv_queue_work(other.attached, &work, do_nothing, NULL), 0);
+	assert_int_equal(ringwake_uv_queue_work(other.binding, &work, do_nothing, NULL), 0);
 	assert_int_equal(uv_run(&other.loop, UV_RUN_DEFAULT), 0);
 	pid_t child = fork();
 	if (child == 0) {
@@ -99,14 +99,14 @@ static void test_workers_of_the_child(void **state)
 		CHILD_ASSERT(fork_loop(&f));
 		for (unsigned i = 1; i <= 2; i++) {
 			CHILD_ASSERT(ringwake_uv_queue_work(
-					     f.attached, &work, do_nothing, count_end) == 0);
+					     f.binding, &work, do_nothing, count_end) == 0);
 			CHILD_ASSERT(uv_run(&f.loop, UV_RUN_DEFAULT) == 0);
 			CHILD_ASSERT(ends == i);
 			if (i == 1)
 				CHILD_ASSERT(fork_loop(&other) &&
-					ringwake_uv_detach(other.attached) == 0);
+					ringwake_uv_detach(other.binding) == 0);
 		}
-		CHILD_ASSERT(ringwake_uv_detach(f.attached) == 0);
+		CHILD_ASSERT(ringwake_uv_detach(f.binding) == 0);
 		_exit(0);
 	}
 	assert_child_succeeds(child);
@@ -126,7 +126,7 @@ static void test_cancel_in_the_child(void **state)
 	pthread_barrier_init(&barrier, NULL, WORKERS + 1);
 	for (int i = 0; i <= WORKERS; i++) {
 		work[i].data = &barrier;
-		assert_int_equal(ringwake_uv_queue_work(f.attached, &work[i],
+		assert_int_equal(ringwake_uv_queue_work(f.binding, &work[i],
 					 i < WORKERS ? block : do_nothing, NULL),
 			0);
 	}
@@ -175,7 +175,7 @@ static void work_in_child(struct fixture *f)
 	unsigned ends = 0;
 	uv_work_t work = {.data = &ends};
 	CHILD_ASSERT(fork_loop(f));
-	CHILD_ASSERT(ringwake_uv_queue_work(f->attached, &work, do_nothing, count_end) == 0);
+	CHILD_ASSERT(ringwake_uv_queue_work(f->binding, &work, do_nothing, count_end) == 0);
 	CHILD_ASSERT(uv_run(&f->loop, UV_RUN_DEFAULT) == 0);
 	CHILD_ASSERT(ends == 1);
 }

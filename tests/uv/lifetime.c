@@ -241,7 +241,7 @@ static void fill_with_dead(uv_handle_t *handle)
 static void close_plainly(uv_handle_t *handle, void *argument)
 {
 	const struct fixture *f = argument;
-	if (handle->data != f->attached && !uv_is_closing(handle))
+	if (handle->data != f->binding && !uv_is_closing(handle))
 		plain_close(handle, fill_with_dead);
 }
 
@@ -257,7 +257,7 @@ static void test_plain_close(void **state)
 		send_counter(&counters[i]);
 	}
 	uv_walk(&f.loop, close_plainly, &f);
-	assert_int_equal(ringwake_uv_detach(f.attached), UV_EBUSY);
+	assert_int_equal(ringwake_uv_detach(f.binding), UV_EBUSY);
 	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
 	close_loop(&f);
 }
@@ -285,7 +285,7 @@ static void test_plain_close_in_a_callback(void **state)
 	closer.other = &other;
 	open_counter(&f, &other, 0);
 	assert_int_equal(
-		ringwake_uv_async_init(f.attached, &closer.counter.async, close_other_plainly), 0);
+		ringwake_uv_async_init(f.binding, &closer.counter.async, close_other_plainly), 0);
 	send_counter(&closer.counter);
 	send_counter(&other);
 	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
@@ -311,9 +311,9 @@ static void test_detach_after_loop_close(void **state)
 		next = f;
 		if (again) {
 			assert_int_equal(uv_loop_init(&f.loop), 0);
-			f.attached = attach(&f.loop);
+			f.binding = attach(&f.loop);
 		}
-		assert_int_equal(ringwake_uv_detach(next.attached), UV_EINVAL);
+		assert_int_equal(ringwake_uv_detach(next.binding), UV_EINVAL);
 		if (again)
 			close_loop(&f);
 	}
@@ -373,7 +373,7 @@ static void test_one_descriptor(void **state)
 	struct fixture f;
 	struct rlimit limit, one;
 	open_loop(&f); /* skips */
-	assert_int_equal(ringwake_uv_detach(f.attached), 0);
+	assert_int_equal(ringwake_uv_detach(f.binding), 0);
 	unsigned before = open_descriptors();
 	int next = dup(0);
 	close(next);
@@ -381,7 +381,7 @@ static void test_one_descriptor(void **state)
 	one = (struct rlimit){(rlim_t)next + 1, limit.rlim_max};
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &one), 0);
 	struct ringwake_params params = {.path = test_path};
-	int error = ringwake_uv_attach(&f.attached, &f.loop, &params);
+	int error = ringwake_uv_attach(&f.binding, &f.loop, &params);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	assert_int_equal(error, 0);
 	assert_int_equal(open_descriptors(), before + 1);

@@ -180,7 +180,7 @@ static void test_uv_stop(void **state)
 	struct fixture f;
 	struct counter counter = {0};
 	open_loop(&f);
-	assert_int_equal(ringwake_uv_async_init(f.attached, &counter.async, stop_the_loop), 0);
+	assert_int_equal(ringwake_uv_async_init(f.binding, &counter.async, stop_the_loop), 0);
 	for (unsigned i = 1; i <= 3; i++) {
 		send_counter(&counter);
 		assert_int_not_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);

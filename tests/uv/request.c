@@ -30,18 +30,18 @@ static bool on_ring;
 
 static int run(struct fixture *f, uv_run_mode mode)
 {
-	return on_ring ? ringwake_uv_run(f->attached, mode) : uv_run(&f->loop, mode);
+	return on_ring ? ringwake_uv_run(f->binding, mode) : uv_run(&f->loop, mode);
 }
 
 static struct io_uring_sqe *open_ring(struct fixture *f)
 {
 	open_loop(f);
-	struct io_uring *ring = ringwake_uv_ring(f->attached);
+	struct io_uring *ring = ringwake_uv_ring(f->binding);
 	if (ring == NULL) {
 		print_message("no io_uring here\n");
 		skip();
 	}
-	assert_ptr_equal(ringwake_uv_ring(f->attached), ring);
+	assert_ptr_equal(ringwake_uv_ring(f->binding), ring);
 	return io_uring_get_sqe(ring);
 }
 
@@ -73,7 +73,7 @@ static void refused_request(void)
 	struct asking asking = {0};
 	struct io_uring_sqe *sqe = open_ring(&f);
 	io_uring_prep_nop(sqe);
-	ringwake_uv_request_start(f.attached, sqe, &asking.request, note);
+	ringwake_uv_request_start(f.binding, sqe, &asking.request, note);
 	refusals = 2;
 	while (run(&f, UV_RUN_DEFAULT) != 0)
 		;
@@ -95,8 +95,8 @@ static void one_request(void)
 		struct asking asking = {0};
 		struct io_uring_sqe *sqe = open_ring(&f);
 		io_uring_prep_nop(sqe);
-		ringwake_uv_request_start(f.attached, sqe, &asking.request, note);
-		assert_int_equal(ringwake_uv_detach(f.attached), UV_EBUSY);
+		ringwake_uv_request_start(f.binding, sqe, &asking.request, note);
+		assert_int_equal(ringwake_uv_detach(f.binding), UV_EBUSY);
 		assert_true(uv_loop_alive(&f.loop));
 		while (run(&f, mode) != 0)
 			;
@@ -120,7 +120,7 @@ static void timeout_keeps_loop_alive(void)
 	struct __kernel_timespec limit = {.tv_nsec = 30 * 1000000};
 	struct io_uring_sqe *sqe = open_ring(&f);
 	io_uring_prep_timeout(sqe, &limit, 0, 0);
-	ringwake_uv_request_start(f.attached, sqe, &asking.request, note);
+	ringwake_uv_request_start(f.binding, sqe, &asking.request, note);
 	uint64_t began = uv_hrtime();
 	assert_int_equal(run(&f, UV_RUN_DEFAULT), 0);
 	assert_true(uv_hrtime() - began >= 29 * 1000000);
@@ -142,7 +142,7 @@ static void many_requests(void)
 	struct fixture f;
 	memset(askings, 0, sizeof askings);
 	struct io_uring_sqe *sqe = open_ring(&f);
-	struct io_uring *ring = ringwake_uv_ring(f.attached);
+	struct io_uring *ring = ringwake_uv_ring(f.binding);
 	for (int i = 0; i < COUNT; i++) {
 		if (i > 0 && (sqe = io_uring_get_sqe(ring)) == NULL) {
 			assert_true(io_uring_submit(ring) > 0);
@@ -150,7 +150,7 @@ static void many_requests(void)
 		}
 		assert_non_null(sqe);
 		io_uring_prep_nop(sqe);
-		ringwake_uv_request_start(f.attached, sqe, &askings[i].request, note);
+		ringwake_uv_request_start(f.binding, sqe, &askings[i].request, note);
 	}
 	assert_int_equal(run(&f, UV_RUN_DEFAULT), 0);
 	for (int i = 0; i < COUNT; i++)
@@ -170,12 +170,12 @@ struct server {
 	int connection;
 	char buffer[16];
 	unsigned bytes;
-	struct ringwake_uv *attached;
+	struct ringwake_uv *binding;
 };
 
-static struct io_uring_sqe *another(struct ringwake_uv *attached)
+static struct io_uring_sqe *another(struct ringwake_uv *binding)
 {
-	struct io_uring_sqe *sqe = io_uring_get_sqe(ringwake_uv_ring(attached));
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ringwake_uv_ring(binding));
 	assert_non_null(sqe);
 	return sqe;
 }
@@ -186,14 +186,14 @@ static void on_received(ringwake_uv_request_t *request, int result, unsigned fla
 	note(request, result, flags);
 	if (result > 0) {
 		server->bytes += (unsigned)result;
-		struct io_uring_sqe *sqe = another(server->attached);
+		struct io_uring_sqe *sqe = another(server->binding);
 		io_uring_prep_recv(
 			sqe, server->connection, server->buffer, sizeof server->buffer, 0);
-		ringwake_uv_request_start(server->attached, sqe, request, on_received);
+		ringwake_uv_request_start(server->binding, sqe, request, on_received);
 		return;
 	}
 	close(server->connection);
-	struct io_uring_sqe *sqe = another(server->attached);
+	struct io_uring_sqe *sqe = another(server->binding);
 	io_uring_prep_cancel(sqe, &server->accept.request, 0);
 	io_uring_sqe_set_data(sqe, NULL);
 }
@@ -205,10 +205,10 @@ static void on_accepted(ringwake_uv_request_t *request, int result, unsigned fla
 	if (result < 0)
 		return;
 	server->connection = result;
-	struct io_uring_sqe *sqe = another(server->attached);
+	struct io_uring_sqe *sqe = another(server->binding);
 	io_uring_prep_recv(sqe, result, server->buffer, sizeof server->buffer, 0);
 	server->receive.request.data = server;
-	ringwake_uv_request_start(server->attached, sqe, &server->receive.request, on_received);
+	ringwake_uv_request_start(server->binding, sqe, &server->receive.request, on_received);
 }
 
 static void *connect_and_write(void *argument)
@@ -232,14 +232,14 @@ static void multishot(void)
 		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t size = sizeof address;
 	struct io_uring_sqe *sqe = open_ring(&f);
-	server.attached = f.attached;
+	server.binding = f.binding;
 	server.accept.request.data = &server;
 	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(listener, (struct sockaddr *)&address, size), 0);
 	assert_int_equal(listen(listener, 8), 0);
 	assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
 	io_uring_prep_multishot_accept(sqe, listener, NULL, NULL, SOCK_CLOEXEC);
-	ringwake_uv_request_start(f.attached, sqe, &server.accept.request, on_accepted);
+	ringwake_uv_request_start(f.binding, sqe, &server.accept.request, on_accepted);
 	pthread_t thread = start(connect_and_write, &address);
 	assert_int_equal(run(&f, UV_RUN_DEFAULT), 0);
 	join(thread);
@@ -286,7 +286,7 @@ static void beside_wakes(void)
 	struct __kernel_timespec limit = {.tv_nsec = 40 * 1000000};
 	struct io_uring_sqe *sqe = open_ring(&f);
 	io_uring_prep_timeout(sqe, &limit, 0, 0);
-	ringwake_uv_request_start(f.attached, sqe, &mixture.timeout.request, note);
+	ringwake_uv_request_start(f.binding, sqe, &mixture.timeout.request, note);
 	open_counter(&f, &mixture.counter, 1);
 	uv_timer_init(&f.loop, &mixture.timer);
 	mixture.timer.data = &mixture.ticks;
@@ -312,7 +312,7 @@ static void detach_at_the_end(ringwake_uv_request_t *request, int result, unsign
 {
 	struct asking *asking = (struct asking *)request;
 	note(request, result, flags);
-	asking->result = ringwake_uv_detach(asking->f->attached);
+	asking->result = ringwake_uv_detach(asking->f->binding);
 }
 
 static void test_detach_in_a_completion(void **state)
@@ -322,7 +322,7 @@ static void test_detach_in_a_completion(void **state)
 	struct asking asking = {.f = &f};
 	struct io_uring_sqe *sqe = open_ring(&f);
 	io_uring_prep_nop(sqe);
-	ringwake_uv_request_start(f.attached, sqe, &asking.request, detach_at_the_end);
+	ringwake_uv_request_start(f.binding, sqe, &asking.request, detach_at_the_end);
 	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
 	assert_int_equal(asking.completions, 1);
 	assert_int_equal(asking.result, 0);

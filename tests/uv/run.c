@@ -7,12 +7,12 @@
 
 static int run(struct fixture *f, uv_run_mode mode)
 {
-	return ringwake_uv_run(f->attached, mode);
+	return ringwake_uv_run(f->binding, mode);
 }
 
 static bool waits_in_epoll(const struct fixture *f)
 {
-	return test_path == RINGWAKE_PATH_EVENTFD || !ringwake_uv_knows_libuv(f->attached);
+	return test_path == RINGWAKE_PATH_EVENTFD || !ringwake_uv_knows_libuv(f->binding);
 }
 
 static void end(struct fixture *f)
@@ -77,7 +77,7 @@ static void hit(ringwake_uv_async_t *async)
 static void *play(void *argument)
 {
 	struct player *player = argument;
-	if (ringwake_uv_run(player->f.attached, UV_RUN_DEFAULT) != 0)
+	if (ringwake_uv_run(player->f.binding, UV_RUN_DEFAULT) != 0)
 		abort();
 	return NULL;
 }
@@ -94,7 +94,7 @@ static void test_two_loops(void **state)
 		player->other = &players[1 - i];
 		player->counter.close_at = 20000;
 		assert_int_equal(
-			ringwake_uv_async_init(player->f.attached, &player->counter.async, hit), 0);
+			ringwake_uv_async_init(player->f.binding, &player->counter.async, hit), 0);
 		player->counter.async.data = player;
 	}
 	for (int i = 0; i < 2; i++)
@@ -175,7 +175,7 @@ static void test_watcher_started_in_a_callback(void **state)
 	open_reading(&reading);
 	reading.counter.close_at = 1;
 	assert_int_equal(
-		ringwake_uv_async_init(reading.f.attached, &reading.counter.async, start_reading),
+		ringwake_uv_async_init(reading.f.binding, &reading.counter.async, start_reading),
 		0);
 	reading.counter.async.data = &reading;
 	pthread_t thread = start(wake_then_write, &reading);
@@ -276,14 +276,14 @@ static void test_changes_threads(void **state)
 
 struct detaching {
 	struct ringwake_msg msg;
-	struct ringwake_uv *attached;
+	struct ringwake_uv *binding;
 	int result;
 };
 
 static void try_to_detach(struct ringwake_msg *msg)
 {
 	struct detaching *message = (struct detaching *)msg;
-	message->result = ringwake_uv_detach(message->attached);
+	message->result = ringwake_uv_detach(message->binding);
 }
 
 static void test_detach_while_running_is_refused(void **state)
@@ -292,9 +292,9 @@ static void test_detach_while_running_is_refused(void **state)
 	struct fixture f;
 	struct counter counter;
 	open_loop(&f);
-	struct detaching message = {{.fn = try_to_detach}, f.attached, 0};
+	struct detaching message = {{.fn = try_to_detach}, f.binding, 0};
 	open_counter(&f, &counter, 1);
-	assert_int_equal(ringwake_send(ringwake_uv_target(f.attached), &message.msg), 0);
+	assert_int_equal(ringwake_send(ringwake_uv_target(f.binding), &message.msg), 0);
 	send_counter(&counter);
 	assert_int_equal(run(&f, UV_RUN_DEFAULT), 0);
 	assert_int_equal(message.result, UV_EBUSY);
@@ -341,7 +341,7 @@ static void echo_again(struct ringwake_msg *msg)
 	struct echo *echo = (struct echo *)msg;
 	struct flood *flood = echo->flood;
 	if (flood->ticks < 20 || flood->reading.bytes == 0)
-		ringwake_send(ringwake_uv_target(flood->reading.f.attached), &echo->msg);
+		ringwake_send(ringwake_uv_target(flood->reading.f.binding), &echo->msg);
 }
 
 static void tick(uv_timer_t *timer)
@@ -369,7 +369,7 @@ static void test_flood(void **state)
 	for (int i = 0; i < 64; i++) {
 		flood.echoes[i] = (struct echo){{.fn = echo_again}, &flood};
 		assert_int_equal(
-			ringwake_send(ringwake_uv_target(f->attached), &flood.echoes[i].msg), 0);
+			ringwake_send(ringwake_uv_target(f->binding), &flood.echoes[i].msg), 0);
 	}
 	assert_int_equal(run(f, UV_RUN_DEFAULT), 0);
 	assert_int_equal(flood.ticks, 20);
@@ -416,7 +416,7 @@ static void test_wake_ends_once(void **state)
 	struct counter counter;
 	open_loop(&f);
 	open_counter(&f, &counter, 0);
-	struct ringwake *target = ringwake_uv_target(f.attached);
+	struct ringwake *target = ringwake_uv_target(f.binding);
 	for (int i = 0; i < 500; i++) {
 		pthread_t thread = start(wake_from_here, target);
 		if (i % 2)
@@ -460,15 +460,14 @@ static void test_loop_that_looks_out_is_not_rung(void **state)
 	skip_if_public("the loop is not on its ring");
 	open_loop(&serve.f);
 	uv_sem_init(&serve.received, 0);
-	assert_int_equal(
-		ringwake_uv_async_init(serve.f.attached, &serve.counter.async, receive), 0);
+	assert_int_equal(ringwake_uv_async_init(serve.f.binding, &serve.counter.async, receive), 0);
 	serve.counter.async.data = &serve;
 	pthread_t thread = start(serve_in_turn, &serve);
 	assert_int_equal(run(&serve.f, UV_RUN_DEFAULT), 0);
 	join(thread);
 	assert_int_equal(serve.counter.calls, 200);
 	/* Each iteration of libuv's, the first for one, is armed for a moment. */
-	assert_true(stats_of(ringwake_uv_target(serve.f.attached)).doorbells <= 20);
+	assert_true(stats_of(ringwake_uv_target(serve.f.binding)).doorbells <= 20);
 	uv_sem_destroy(&serve.received);
 	close_loop(&serve.f);
 }

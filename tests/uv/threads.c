@@ -33,7 +33,7 @@ static void check_order(struct ringwake_msg *msg)
 static void *send_messages(void *argument)
 {
 	struct numbered *messages = argument;
-	struct ringwake *target = ringwake_uv_target(messages->storm->f.attached);
+	struct ringwake *target = ringwake_uv_target(messages->storm->f.binding);
 	for (unsigned i = 0; i < MESSAGES; i++)
 		if (ringwake_send(target, &messages[i].msg) != 0)
 			abort();
@@ -102,7 +102,7 @@ static void test_loops_in_threads(void **state)
 		station->counter.close_at = ROUNDS;
 		station->next = &stations[(i + 1) % LOOPS];
 		assert_int_equal(ringwake_uv_async_init(
-					 station->f.attached, &station->counter.async, pass_on),
+					 station->f.binding, &station->counter.async, pass_on),
 			0);
 		station->counter.async.data = station;
 	}
@@ -171,18 +171,18 @@ static void *come_and_go(void *argument)
 	enum ringwake_path path = *(enum ringwake_path *)argument;
 	for (int i = 0; i < 50; i++) {
 		uv_loop_t loop;
-		struct ringwake_uv *attached;
+		struct ringwake_uv *binding;
 		struct counter counter = {.close_at = 1};
 		struct ringwake_params params = {.path = path};
 		uv_work_t work;
-		if (uv_loop_init(&loop) != 0 || ringwake_uv_attach(&attached, &loop, &params) != 0)
+		if (uv_loop_init(&loop) != 0 || ringwake_uv_attach(&binding, &loop, &params) != 0)
 			abort();
-		if (ringwake_uv_async_init(attached, &counter.async, count_call) != 0 ||
+		if (ringwake_uv_async_init(binding, &counter.async, count_call) != 0 ||
 			ringwake_uv_async_send(&counter.async) != 0 ||
-			ringwake_uv_queue_work(attached, &work, do_nothing, NULL) != 0)
+			ringwake_uv_queue_work(binding, &work, do_nothing, NULL) != 0)
 			abort();
 		if (uv_run(&loop, UV_RUN_DEFAULT) != 0 || counter.calls != 1 ||
-			ringwake_uv_detach(attached) != 0 || uv_loop_close(&loop) != 0)
+			ringwake_uv_detach(binding) != 0 || uv_loop_close(&loop) != 0)
 			abort();
 	}
 	return NULL;

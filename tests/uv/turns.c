@@ -8,7 +8,7 @@
 
 static int run(struct fixture *f, uv_run_mode mode)
 {
-	return ringwake_uv_run(f->attached, mode);
+	return ringwake_uv_run(f->binding, mode);
 }
 
 static void *send_from_here(void *argument)
@@ -64,7 +64,7 @@ static void test_prepare_comes_before_sleep(void **state)
 	struct flusher flusher = {0};
 	open_loop(&flusher.f);
 	assert_int_equal(
-		ringwake_uv_async_init(flusher.f.attached, &flusher.counter.async, note_work), 0);
+		ringwake_uv_async_init(flusher.f.binding, &flusher.counter.async, note_work), 0);
 	uv_prepare_init(&flusher.f.loop, &flusher.prepare);
 	uv_check_init(&flusher.f.loop, &flusher.check);
 	flusher.counter.async.data = flusher.prepare.data = flusher.check.data = &flusher;
@@ -89,9 +89,9 @@ static void test_prepare_from_before_the_attach(void **state)
 	uv_check_init(&flusher.f.loop, &flusher.check);
 	uv_prepare_start(&flusher.prepare, flush);
 	uv_check_start(&flusher.check, note_check);
-	flusher.f.attached = attach(&flusher.f.loop);
+	flusher.f.binding = attach(&flusher.f.loop);
 	assert_int_equal(
-		ringwake_uv_async_init(flusher.f.attached, &flusher.counter.async, note_work), 0);
+		ringwake_uv_async_init(flusher.f.binding, &flusher.counter.async, note_work), 0);
 	flusher.counter.async.data = flusher.prepare.data = flusher.check.data = &flusher;
 	send_counter(&flusher.counter);
 	assert_int_equal(run(&flusher.f, UV_RUN_DEFAULT), 0);
@@ -137,7 +137,7 @@ static void test_time_is_fresh(void **state)
 	open_loop(&clock.f);
 	uv_timer_init(&clock.f.loop, &clock.timer);
 	assert_int_equal(
-		ringwake_uv_async_init(clock.f.attached, &clock.counter.async, set_timer), 0);
+		ringwake_uv_async_init(clock.f.binding, &clock.counter.async, set_timer), 0);
 	clock.timer.data = clock.counter.async.data = &clock;
 	pthread_t thread = start(send_after_a_while, &clock.counter);
 	assert_int_equal(run(&clock.f, UV_RUN_DEFAULT), 0);
@@ -192,7 +192,7 @@ static void test_uv_stop(void **state)
 	struct fixture f;
 	struct counter counter = {0};
 	open_loop(&f);
-	assert_int_equal(ringwake_uv_async_init(f.attached, &counter.async, stop_loop), 0);
+	assert_int_equal(ringwake_uv_async_init(f.binding, &counter.async, stop_loop), 0);
 	for (unsigned i = 1; i <= 5; i++) {
 		pthread_t thread = start(send_from_here, &counter);
 		assert_int_not_equal(run(&f, UV_RUN_DEFAULT), 0);
@@ -218,7 +218,7 @@ static void test_callback_that_sends_to_itself(void **state)
 	struct counter counter = {0};
 	skip_if_public("callbacks run in the prepare and check phases, too");
 	open_loop(&f);
-	assert_int_equal(ringwake_uv_async_init(f.attached, &counter.async, send_again), 0);
+	assert_int_equal(ringwake_uv_async_init(f.binding, &counter.async, send_again), 0);
 	send_counter(&counter);
 	for (unsigned i = 1; i <= 10; i++) {
 		assert_int_not_equal(
@@ -337,7 +337,7 @@ static void open_writer(struct writer *writer, int pair[2])
 {
 	open_loop(&writer->f);
 	assert_int_equal(
-		ringwake_uv_async_init(writer->f.attached, &writer->counter.async, start_writing),
+		ringwake_uv_async_init(writer->f.binding, &writer->counter.async, start_writing),
 		0);
 	writer->counter.async.data = writer;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);

@@ -6,7 +6,7 @@
 
 struct task {
 	uv_work_t request;
-	struct ringwake_uv *attached;
+	struct ringwake_uv *binding;
 	unsigned runs, ends;
 	int status;
 	uv_thread_t ran_on, ended_on;
@@ -33,7 +33,7 @@ static void test_runs_there_and_ends_here(void **state)
 	struct fixture f;
 	struct task task = {0};
 	open_loop(&f);
-	assert_int_equal(ringwake_uv_queue_work(f.attached, &task.request, run_task, end_task), 0);
+	assert_int_equal(ringwake_uv_queue_work(f.binding, &task.request, run_task, end_task), 0);
 	assert_int_equal(uv_req_get_type((uv_req_t *)&task.request), UV_WORK);
 	assert_true(uv_loop_alive(&f.loop));
 	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
@@ -52,9 +52,9 @@ static void test_without_end(void **state)
 	struct task task = {0};
 	open_loop(&f);
 	assert_int_equal(
-		ringwake_uv_queue_work(f.attached, &task.request, NULL, end_task), UV_EINVAL);
+		ringwake_uv_queue_work(f.binding, &task.request, NULL, end_task), UV_EINVAL);
 	assert_false(uv_loop_alive(&f.loop));
-	assert_int_equal(ringwake_uv_queue_work(f.attached, &task.request, run_task, NULL), 0);
+	assert_int_equal(ringwake_uv_queue_work(f.binding, &task.request, run_task, NULL), 0);
 	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
 	assert_int_equal(task.runs, 1);
 	close_loop(&f);
@@ -70,9 +70,9 @@ static void test_many(void **state)
 	open_loop(&f);
 	for (int i = 0; i < COUNT; i++)
 		assert_int_equal(
-			ringwake_uv_queue_work(f.attached, &tasks[i].request, run_task, end_task),
+			ringwake_uv_queue_work(f.binding, &tasks[i].request, run_task, end_task),
 			0);
-	assert_int_equal(ringwake_uv_detach(f.attached), UV_EBUSY);
+	assert_int_equal(ringwake_uv_detach(f.binding), UV_EBUSY);
 	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
 	for (int i = 0; i < COUNT; i++) {
 		assert_int_equal(tasks[i].runs, 1);
@@ -88,7 +88,7 @@ static void queue_again(uv_work_t *request, int status)
 	end_task(request, status);
 	if (task->ends < 100)
 		assert_int_equal(ringwake_uv_queue_work(
-					 task->attached, &task->request, run_task, queue_again),
+					 task->binding, &task->request, run_task, queue_again),
 			0);
 }
 
@@ -98,9 +98,9 @@ static void test_again_from_its_end(void **state)
 	struct fixture f;
 	struct task task = {0};
 	open_loop(&f);
-	task.attached = f.attached;
+	task.binding = f.binding;
 	assert_int_equal(
-		ringwake_uv_queue_work(f.attached, &task.request, run_task, queue_again), 0);
+		ringwake_uv_queue_work(f.binding, &task.request, run_task, queue_again), 0);
 	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
 	assert_int_equal(task.runs, 100);
 	assert_int_equal(task.ends, 100);
@@ -138,8 +138,8 @@ static void occupy(struct fixture *f, struct blockade *blockade, unsigned count)
 		struct blocker *blocker = &blockade->blockers[i];
 		blocker->running = &blockade->running;
 		blocker->go_on = &blockade->go_on;
-		assert_int_equal(ringwake_uv_queue_work(
-					 f->attached, &blocker->task.request, block, end_task),
+		assert_int_equal(
+			ringwake_uv_queue_work(f->binding, &blocker->task.request, block, end_task),
 			0);
 	}
 	pthread_barrier_wait(&blockade->running);
@@ -169,9 +169,8 @@ static void check_cancel(unsigned workers)
 	occupy(&f, &blockade, workers);
 	uv_req_t *running = (uv_req_t *)&blockade.blockers[0].task.request;
 	assert_int_equal(ringwake_uv_cancel(running), UV_EBUSY);
-	assert_int_equal(
-		ringwake_uv_queue_work(f.attached, &queued.request, run_task, end_task), 0);
-	assert_int_equal(ringwake_uv_queue_work(f.attached, &kept.request, run_task, end_task), 0);
+	assert_int_equal(ringwake_uv_queue_work(f.binding, &queued.request, run_task, end_task), 0);
+	assert_int_equal(ringwake_uv_queue_work(f.binding, &kept.request, run_task, end_task), 0);
 	assert_int_equal(ringwake_uv_cancel((uv_req_t *)&queued.request), 0);
 	assert_int_equal(ringwake_uv_cancel((uv_req_t *)&queued.request), UV_EBUSY);
 	assert_int_equal(queued.ends, 0); /* never from within uv_cancel() */
@@ -238,9 +237,8 @@ static void test_two_loops_share_the_workers(void **state)
 	struct task first = {0}, second = {0};
 	open_loop(&f);
 	open_loop(&g);
-	assert_int_equal(ringwake_uv_queue_work(f.attached, &first.request, run_task, end_task), 0);
-	assert_int_equal(
-		ringwake_uv_queue_work(g.attached, &second.request, run_task, end_task), 0);
+	assert_int_equal(ringwake_uv_queue_work(f.binding, &first.request, run_task, end_task), 0);
+	assert_int_equal(ringwake_uv_queue_work(g.binding, &second.request, run_task, end_task), 0);
 	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
 	assert_int_equal(first.ends, 1);
 	assert_int_equal(second.ends, 0);
@@ -261,24 +259,24 @@ static void test_use_pool(void **state)
 	open_loop(&f);
 	assert_int_equal(
 		ringwake_pool_open(&pool, &(struct ringwake_pool_params){.threads = 1}), 0);
-	assert_int_equal(ringwake_uv_queue_work(f.attached, &task.request, run_task, end_task), 0);
-	assert_int_equal(ringwake_uv_use_pool(f.attached, pool), UV_EBUSY);
+	assert_int_equal(ringwake_uv_queue_work(f.binding, &task.request, run_task, end_task), 0);
+	assert_int_equal(ringwake_uv_use_pool(f.binding, pool), UV_EBUSY);
 	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
-	assert_int_equal(ringwake_uv_use_pool(f.attached, pool), 0);
-	assert_int_equal(ringwake_uv_queue_work(f.attached, &task.request, run_task, end_task), 0);
+	assert_int_equal(ringwake_uv_use_pool(f.binding, pool), 0);
+	assert_int_equal(ringwake_uv_queue_work(f.binding, &task.request, run_task, end_task), 0);
 	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
 	assert_int_equal(task.ends, 2);
 	uv_thread_t of_pool = task.ran_on;
 	ringwake_pool_get_stats(pool, &stats, sizeof stats);
 	assert_int_equal(stats.submitted, 1);
-	assert_int_equal(ringwake_uv_use_pool(f.attached, NULL), 0);
-	assert_int_equal(ringwake_uv_queue_work(f.attached, &task.request, run_task, end_task), 0);
+	assert_int_equal(ringwake_uv_use_pool(f.binding, NULL), 0);
+	assert_int_equal(ringwake_uv_queue_work(f.binding, &task.request, run_task, end_task), 0);
 	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
 	assert_int_equal(task.ends, 3);
 	assert_false(uv_thread_equal(&task.ran_on, &of_pool));
 	ringwake_pool_get_stats(pool, &stats, sizeof stats);
 	assert_int_equal(stats.submitted, 1);
-	assert_int_equal(ringwake_uv_use_pool(f.attached, pool), 0);
+	assert_int_equal(ringwake_uv_use_pool(f.binding, pool), 0);
 	close_loop(&f); /* leaves the pool open */
 	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
 }
@@ -294,10 +292,9 @@ static void test_cancel_in_a_pool(void **state)
 	open_loop(&f);
 	assert_int_equal(
 		ringwake_pool_open(&pool, &(struct ringwake_pool_params){.threads = 1}), 0);
-	assert_int_equal(ringwake_uv_use_pool(f.attached, pool), 0);
+	assert_int_equal(ringwake_uv_use_pool(f.binding, pool), 0);
 	occupy(&f, &blockade, 1);
-	assert_int_equal(
-		ringwake_uv_queue_work(f.attached, &queued.request, run_task, end_task), 0);
+	assert_int_equal(ringwake_uv_queue_work(f.binding, &queued.request, run_task, end_task), 0);
 	assert_int_equal(ringwake_uv_cancel((uv_req_t *)&queued.request), 0);
 	let_go(&blockade);
 	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);

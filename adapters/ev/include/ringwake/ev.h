@@ -36,7 +36,7 @@ int ringwake_ev_attach(
  * Loop thread. Runs the callbacks of all accepted messages and closes the target.
  * Errors: -EBUSY, -EALREADY.
  */
-int ringwake_ev_detach(struct ringwake_ev *attached);
+int ringwake_ev_detach(struct ringwake_ev *binding);
 
 /*
  * Loop thread, before or after ringwake_ev_attach(). Replaces ev_set_loop_release_cb(), because an
@@ -52,7 +52,7 @@ void ringwake_ev_set_loop_release_cb(
  * until ringwake_ev_detach(). In a forked child the loop gets a new one when it first runs after
  * ev_loop_fork().
  */
-struct ringwake *ringwake_ev_target(struct ringwake_ev *attached);
+struct ringwake *ringwake_ev_target(struct ringwake_ev *binding);
 
 /*
  * The counterpart of ev_async. It starts with the members that every watcher has: ev_is_active(),
@@ -94,7 +94,7 @@ void ringwake_ev_async_set(ringwake_ev_async *async);
  * Loop thread. Starts the watcher, which keeps the loop alive until it is stopped. Does nothing if
  * the watcher is started.
  */
-void ringwake_ev_async_start(struct ringwake_ev *attached, ringwake_ev_async *async);
+void ringwake_ev_async_start(struct ringwake_ev *binding, ringwake_ev_async *async);
 
 /*
  * Loop thread. Stops the watcher. Blocks for a send that another thread has begun. The callback
@@ -130,7 +130,7 @@ struct ringwake_ev_work {
 	/* private */
 	void (*run)(ringwake_ev_work *work);
 	struct ringwake_work work;
-	struct ringwake_ev *attached;
+	struct ringwake_ev *binding;
 	ringwake_ev_work *next; /* in the list of completed work */
 	void *reserved[2];
 };
@@ -150,7 +150,7 @@ void ringwake_ev_work_init(
  * Errors: -EBUSY, -ECANCELED, -EOWNERDEAD.
  */
 int ringwake_ev_queue_work(
-	struct ringwake_ev *attached, struct ringwake_pool *pool, ringwake_ev_work *work);
+	struct ringwake_ev *binding, struct ringwake_pool *pool, ringwake_ev_work *work);
 
 /*
  * Loop thread. Cancels work that no worker has started: cb is called with status -ECANCELED.

@@ -36,7 +36,7 @@ int ringwake_uv_attach(
  * Any thread. True if ringwake knows the private layout of this libuv, which is the same from 1.44
  * to 1.53. If not, ringwake uses only public functions of libuv; see ringwake_uv_attach(3).
  */
-bool ringwake_uv_knows_libuv(const struct ringwake_uv *attached);
+bool ringwake_uv_knows_libuv(const struct ringwake_uv *binding);
 
 /*
  * Any thread. Checks the layout on a loop that this function makes and closes. Returns 0 if
@@ -51,26 +51,26 @@ int ringwake_uv_check_libuv(void);
  * target.
  * Errors: UV_EBUSY, UV_EINVAL.
  */
-int ringwake_uv_detach(struct ringwake_uv *attached);
+int ringwake_uv_detach(struct ringwake_uv *binding);
 
 /*
  * Any thread. The loop's target, for ringwake_send() and the other functions of the core. It lives
  * until ringwake_uv_detach() or ringwake_uv_fork().
  */
-struct ringwake *ringwake_uv_target(struct ringwake_uv *attached);
+struct ringwake *ringwake_uv_target(struct ringwake_uv *binding);
 
 /*
  * Loop thread. As uv_run(), but the loop blocks in its io_uring, where a wake costs less. It is
  * uv_run() on the eventfd path, with UV_RUN_NOWAIT, and for loops with UV_LOOP_BLOCK_SIGNAL or
  * UV_METRICS_IDLE_TIME. Returns what uv_run() returns.
  */
-int ringwake_uv_run(struct ringwake_uv *attached, uv_run_mode mode);
+int ringwake_uv_run(struct ringwake_uv *binding, uv_run_mode mode);
 
 /*
  * Loop thread. The loop's io_uring, for the application's own requests. What is prepared on it is
  * submitted before the loop next blocks. Returns NULL if no io_uring can be made.
  */
-struct io_uring *ringwake_uv_ring(struct ringwake_uv *attached);
+struct io_uring *ringwake_uv_ring(struct ringwake_uv *binding);
 
 /* A request on that ring, usually a member of a larger structure. Only data is public. */
 typedef struct ringwake_uv_request ringwake_uv_request_t;
@@ -78,7 +78,7 @@ typedef void (*ringwake_uv_request_cb)(ringwake_uv_request_t *request, int resul
 struct ringwake_uv_request {
 	void *data;
 	ringwake_uv_request_cb cb;
-	struct ringwake_uv *attached;
+	struct ringwake_uv *binding;
 	void *reserved[2];
 };
 
@@ -88,7 +88,7 @@ struct ringwake_uv_request {
  * From that call of cb on, the memory is the caller's again. Any other request on the ring must
  * have user_data 0; its completion is ignored.
  */
-void ringwake_uv_request_start(struct ringwake_uv *attached, struct io_uring_sqe *sqe,
+void ringwake_uv_request_start(struct ringwake_uv *binding, struct io_uring_sqe *sqe,
 	ringwake_uv_request_t *request, ringwake_uv_request_cb cb);
 
 /*
@@ -107,7 +107,7 @@ struct ringwake_uv_async_state {
 #else
 	_Atomic unsigned marks;
 #endif
-	struct ringwake_uv *attached;
+	struct ringwake_uv *binding;
 	uv_async_t *handle;
 	union {
 		ringwake_uv_async_cb cb;
@@ -137,7 +137,7 @@ struct ringwake_uv_async {
  * Errors: those of uv_async_init().
  */
 int ringwake_uv_async_init(
-	struct ringwake_uv *attached, ringwake_uv_async_t *async, ringwake_uv_async_cb cb);
+	struct ringwake_uv *binding, ringwake_uv_async_t *async, ringwake_uv_async_cb cb);
 
 /*
  * Any thread, any signal handler. cb runs on the loop's thread at least once after the call.
@@ -157,7 +157,7 @@ void ringwake_uv_close(uv_handle_t *handle, uv_close_cb cb);
  * share. UV_THREADPOOL_SIZE sets their number; the default is 4.
  * Errors: UV_EINVAL, UV_ENOMEM, UV_EAGAIN, UV_ECANCELED, -EOWNERDEAD.
  */
-int ringwake_uv_queue_work(struct ringwake_uv *attached, uv_work_t *request, uv_work_cb work_cb,
+int ringwake_uv_queue_work(struct ringwake_uv *binding, uv_work_t *request, uv_work_cb work_cb,
 	uv_after_work_cb after_work_cb);
 
 /*
@@ -172,7 +172,7 @@ int ringwake_uv_cancel(uv_req_t *request);
  * detached; NULL: on the shared workers.
  * Errors: UV_EBUSY.
  */
-int ringwake_uv_use_pool(struct ringwake_uv *attached, struct ringwake_pool *pool);
+int ringwake_uv_use_pool(struct ringwake_uv *binding, struct ringwake_pool *pool);
 
 /*
  * Loop thread, in a forked child after uv_loop_fork(). Opens a target for the child's loop and
@@ -180,7 +180,7 @@ int ringwake_uv_use_pool(struct ringwake_uv *attached, struct ringwake_pool *poo
  * called again.
  * Errors: those of ringwake_open() and of libuv.
  */
-int ringwake_uv_fork(struct ringwake_uv *attached);
+int ringwake_uv_fork(struct ringwake_uv *binding);
 
 #ifdef __cplusplus
 }
