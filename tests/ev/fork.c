@@ -1,72 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* A forked child goes on with its copy of the loop after ev_loop_fork(); the parent's is not felt.
+/* A forked child uses its copy of the loop after ev_loop_fork(). The parent's loop does not change.
  */
-#include "common.h"
+#include "fork.h"
 
 #include <poll.h>
-#include <signal.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 
-/* 0 or the line that failed: a child must not run cmocka's handlers. */
-#define CHILD_EXPECT(condition)                                                                    \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			return __LINE__ & 0xff ? __LINE__ & 0xff : 1;                              \
-	} while (0)
-
-static struct watched watched;
-static struct watched stopped;
-static struct counted message;
-
-static pid_t fork_by_system_call(void)
-{
-	return (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
-}
-
-static void check_child(int (*child_does)(void), pid_t (*how)(void))
-{
-	pid_t child = how();
-	if (child == 0) {
-		alarm(20);
-		_exit(child_does());
-	}
-	int status;
-	assert_true(child > 0);
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
-}
-
-/* What the child did did not reach this loop, and what is sent here does. */
-static void check_parent(void)
-{
-	unsigned before = watched.count;
-	ev_run(loop, EVRUN_NOWAIT);
-	assert_int_equal(watched.count, before);
-	watched.wanted = before + 1;
-	pthread_t sender = start(send_once, &watched.async);
-	ev_run(loop, 0);
-	join(sender);
-	assert_int_equal(watched.count, before + 1);
-}
-
-static void open_all(void **state)
-{
-	open_loop(state);
-	start_watched(&watched, 1);
-	start_watched(&stopped, 1);
-	ringwake_ev_async_stop(&stopped.async);
-	message = (struct counted){.msg.fn = count_message};
-}
-
-static void close_all(void)
-{
-	ringwake_ev_async_stop(&watched.async);
-	close_loop();
-}
-
-/* The child's loop in full: woken by a thread of the child's, with old and new watchers. */
+/* A thread of the child wakes the child's loop, with old and new watchers. */
 static int child_uses_the_loop(void)
 {
 	unsigned before = watched.count;
@@ -92,7 +31,7 @@ static int child_uses_the_loop(void)
 
 static int child_forks_the_loop(void)
 {
-	/* One turn before another thread sends, so that no send finds the parent's target. */
+	/* One iteration before another thread sends, so that no send finds the parent's target. */
 	ev_loop_fork(loop);
 	ev_run(loop, EVRUN_NOWAIT);
 	return child_uses_the_loop();
@@ -107,7 +46,7 @@ static void test_loop_in_a_child(void **state)
 	close_all();
 }
 
-/* A fork that no handler sees. */
+/* No handler of pthread_atfork() sees this fork. */
 static void test_loop_in_a_child_of_a_raw_system_call(void **state)
 {
 	open_all(state);
@@ -122,7 +61,7 @@ static int child_runs_the_loop(void)
 	return child_uses_the_loop();
 }
 
-/* libev finds out by itself. */
+/* libev itself notices the fork. */
 static void test_loop_that_checks_for_forks(void **state)
 {
 	loop = make_loop(*state, EVFLAG_FORKCHECK);
@@ -168,7 +107,7 @@ static int child_notes_the_parents_send(void)
 	return 0;
 }
 
-/* As libev has it for its own; a message, on the other hand, is delivered once, in the parent. */
+/* So does libev with its own asyncs. A message is delivered once, in the parent. */
 static void test_send_before_the_fork_reaches_both(void **state)
 {
 	open_all(state);
@@ -257,7 +196,8 @@ static int child_runs_without_a_word(void)
 	return 0;
 }
 
-/* It may not, but where the backend has no state in the kernel it goes well: nothing is stolen. */
+/* The program must call ev_loop_fork(). Without it, a backend that has no state in the kernel still
+ * consumes nothing of the parent's. */
 static void test_child_that_did_not_say_so_steals_nothing(void **state)
 {
 	open_all(state);
@@ -282,59 +222,6 @@ static void test_loop_fork_without_a_fork(void **state)
 	close_all();
 }
 
-struct job {
-	ringwake_ev_work work;
-	pthread_barrier_t *gate;
-};
-
-static void run_job(ringwake_ev_work *work)
-{
-	pthread_barrier_wait(((struct job *)work)->gate);
-}
-
-static void complete_job(struct ev_loop *in, ringwake_ev_work *work, int revents)
-{
-	(void)in;
-	(void)work;
-	(void)revents;
-}
-
-static struct ringwake_pool *pool;
-
-static int child_finds_no_work(void)
-{
-	struct job job;
-	ringwake_ev_work_init(&job.work, run_job, complete_job);
-	ringwake_ev_async_stop(&watched.async);
-	CHILD_EXPECT(ringwake_ev_detach(binding) == -EBUSY);
-	ev_loop_fork(loop);
-	ev_run(loop, EVRUN_NOWAIT);
-	CHILD_EXPECT(ringwake_ev_queue_work(binding, pool, &job.work) == -EOWNERDEAD);
-	CHILD_EXPECT(ringwake_ev_detach(binding) == 0);
-	return 0;
-}
-
-static int child_queues_before_it_runs(void)
-{
-	struct job job;
-	struct ringwake_pool *own;
-	ringwake_ev_work_init(&job.work, run_job, complete_job);
-	ev_loop_fork(loop);
-	CHILD_EXPECT(ringwake_pool_open(&own, &(struct ringwake_pool_params){.threads = 1}) == 0);
-	CHILD_EXPECT(ringwake_ev_queue_work(binding, own, &job.work) == -EOWNERDEAD);
-	CHILD_EXPECT(!ev_is_active(&job.work));
-	return 0;
-}
-
-/* Work that would go to the parent's target, and be forgotten, is refused. */
-static void test_work_before_the_childs_loop_runs(void **state)
-{
-	open_all(state);
-	check_child(child_queues_before_it_runs, fork);
-	check_child(child_queues_before_it_runs, fork_by_system_call);
-	close_all();
-}
-
 static int child_detaches(void)
 {
 	ringwake_ev_async_stop(&watched.async);
@@ -349,7 +236,8 @@ static void stop_loop(struct ev_loop *in, ev_timer *timer, int revents)
 	ev_break(in, EVBREAK_ALL);
 }
 
-/* A child that no handler saw lets go of its loop: the parent's does not hear of it. */
+/* No handler of pthread_atfork() sees the child, which detaches. It does not wake the parent's
+ * loop. */
 static void test_child_of_a_raw_system_call_that_detaches(void **state)
 {
 	open_all(state);
@@ -366,27 +254,7 @@ static void test_child_of_a_raw_system_call_that_detaches(void **state)
 	close_all();
 }
 
-static void test_work_stays_the_parents(void **state)
-{
-	open_all(state);
-	pthread_barrier_t gate;
-	pthread_barrier_init(&gate, NULL, 2);
-	struct job job = {.gate = &gate};
-	ringwake_ev_work_init(&job.work, run_job, complete_job);
-	assert_int_equal(
-		ringwake_pool_open(&pool, &(struct ringwake_pool_params){.threads = 1}), 0);
-	assert_int_equal(ringwake_ev_queue_work(binding, pool, &job.work), 0);
-	check_child(child_finds_no_work, fork);
-	pthread_barrier_wait(&gate);
-	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
-	ringwake_ev_async_stop(&watched.async);
-	assert_int_equal(ev_run(loop, 0), 0);
-	assert_false(ev_is_active(&job.work));
-	close_loop();
-	pthread_barrier_destroy(&gate);
-}
-
-/* A child of a process in which other threads attach and detach all the while. */
+/* Another thread of the parent attaches and detaches while the parent forks. */
 static struct {
 	atomic_bool over;
 	const struct variant *variant;
@@ -448,8 +316,6 @@ int main(void)
 		ON_BACKEND(test_child_that_did_not_say_so_steals_nothing, select),
 		ON_BACKEND(test_child_that_did_not_say_so_steals_nothing, poll),
 		ON_ALL(test_loop_fork_without_a_fork),
-		ON_ALL(test_work_stays_the_parents),
-		ON_ALL(test_work_before_the_childs_loop_runs),
 		ON_ALL(test_child_of_a_raw_system_call_that_detaches),
 		ON_ALL(test_fork_while_others_attach),
 	};
