@@ -34,7 +34,7 @@
  *   loop    any but CLOSED: - ARMED                      ringwake_disarm
  *   loop    any but CLOSED: -> 0                         ringwake_target_take
  *   loop    - messages, + NOTIFIED if ARMED stays        ringwake_target_take, if may_sleep
- *   loop    any -> CLOSED                                ringwake_close
+ *   loop    any -> CLOSED                                ringwake_target_shut, for ringwake_close
  *   sender  any but CLOSED: + message, - ARMED           ringwake_send
  *   sender  any but CLOSED: + NOTIFIED, - ARMED          ringwake_wake
  *   sender  any but CLOSED: + NOTIFIED, + ARMED          rearm_after_failure
@@ -85,10 +85,9 @@
  *   gate: - 1 call; wakes the loop
  *                                                               gives the ring away
  *
- * The gate (4) counts in both directions. A ring subtracts one call as it ends; close adds all that
- * are owed and the CLOSING bit in one step, and parks until the rest is zero. Who comes last sees
- * the bit and wakes it. A refused ring that has put ARMED back does not pass the gate: the loop
- * finds the ARMED that it set, and owes one less. ringwake_post() passes the same gate, in and out.
+ * The gate (4) counts the calls in progress: gate.h. A refused ring that has put ARMED back does
+ * not leave the gate: the loop finds the ARMED that it set, and owes one less. ringwake_post()
+ * enters and leaves the same gate.
  *
  * ARMED may come back when the loop is awake again. That costs one iteration for nothing: all
  * relies on ARMED being set while the loop sleeps, nothing on its being clear at other times. So
@@ -114,54 +113,18 @@
 #include <errno.h>
 
 #include "debug.h"
+#include "gate.h"
 #include "probes.h"
 #include "process.h"
-#include "system.h"
 
 #define CLOSED (UINTPTR_MAX & ~TAGS) /* no message lies at the end of the address space */
-
-/* The gate counts calls in steps of GATE_CALL, modulo 2^32. */
-#define GATE_CLOSING 1u
-#define GATE_CALL    2u
-
-static void leave_gate(struct ringwake *target)
-{
-	/* Release: pairs with the acquire in close_gate; the system call was made before. */
-	uint32_t before = atomic_fetch_sub_explicit(&target->gate, GATE_CALL, memory_order_release);
-	if (before == (GATE_CALL | GATE_CLOSING))
-		ringwake_system.futex_wake(&target->gate, 1);
-}
-
-static bool enter_gate(struct ringwake *target)
-{
-	/* Relaxed: it only has to be counted; close sees it, or it sees close. */
-	uint32_t before = atomic_fetch_add_explicit(&target->gate, GATE_CALL, memory_order_relaxed);
-	if (!(before & GATE_CLOSING))
-		return true;
-	leave_gate(target);
-	return false;
-}
 
 /* Each ring and post that was begun and has not ended; more are no threads, but a wrong count. */
 #define MOST_IN_FLIGHT (1u << 20)
 #define ASSERT_SUMS(target)                                                                        \
-	RINGWAKE_ASSERT((atomic_load_explicit(&(target)->gate, memory_order_relaxed) +             \
-				(target)->rings_owed * GATE_CALL) /                                \
-				GATE_CALL <                                                        \
-			MOST_IN_FLIGHT,                                                            \
+	RINGWAKE_ASSERT(                                                                           \
+		ringwake_gate_in_flight(&(target)->gate, (target)->rings_owed) < MOST_IN_FLIGHT,   \
 		"more doorbells have ended than were begun")
-
-static void close_gate(struct ringwake *target)
-{
-	ASSERT_SUMS(target);
-	uint32_t add = target->rings_owed * GATE_CALL + GATE_CLOSING;
-	/* Acquire, here and in the loop: pairs with the release in leave_gate. */
-	uint32_t gate = atomic_fetch_add_explicit(&target->gate, add, memory_order_acquire) + add;
-	while (gate != GATE_CLOSING) {
-		ringwake_system.futex_wait(&target->gate, gate, NULL);
-		gate = atomic_load_explicit(&target->gate, memory_order_acquire);
-	}
-}
 
 static void rearm_after_failure(struct ringwake *target)
 {
@@ -170,7 +133,7 @@ static void rearm_after_failure(struct ringwake *target)
 	 * before. */
 	do {
 		if (word == CLOSED || word & ARMED) {
-			leave_gate(target);
+			ringwake_gate_leave(&target->gate);
 			return;
 		}
 	} while (!atomic_compare_exchange_weak_explicit(
@@ -214,7 +177,7 @@ static int ring(struct ringwake *target)
 	if (result == 0 || result == -EOVERFLOW) {
 		/* -EOVERFLOW: the queue is full, and no loop sleeps on a queue that has something
 		 * in it. */
-		leave_gate(target);
+		ringwake_gate_leave(&target->gate);
 		return 0;
 	}
 	rearm_after_failure(target);
@@ -295,10 +258,10 @@ int ringwake_post(struct ringwake *target, uint64_t user_data, int32_t result)
 {
 	if (!ringwake_process_is(target->process))
 		return -EOWNERDEAD;
-	if (!enter_gate(target))
+	if (!ringwake_gate_enter(&target->gate))
 		return -ECANCELED;
 	int error = ringwake_doorbell_post(&target->doorbell, user_data, result);
-	leave_gate(target);
+	ringwake_gate_leave(&target->gate);
 	return error;
 }
 
@@ -353,9 +316,7 @@ static void reap_eventfd(struct ringwake *target)
 {
 	if (target->rings_owed == target->rings_reaped)
 		return;
-	/* Acquire: pairs with the release in leave_gate; the write was made before. */
-	uint32_t gate = atomic_load_explicit(&target->gate, memory_order_acquire);
-	bool all_ended = gate + target->rings_owed * GATE_CALL == 0;
+	bool all_ended = ringwake_gate_in_flight(&target->gate, target->rings_owed) == 0;
 	uint32_t count = (uint32_t)ringwake_doorbell_reap(&target->doorbell);
 	target->rings_reaped = all_ended ? target->rings_owed : target->rings_reaped + count;
 }
@@ -415,34 +376,13 @@ void ringwake_target_take(struct ringwake *target)
 	take_over(target, word & ~ARMED);
 }
 
-void ringwake_close(struct ringwake *target)
+void ringwake_target_shut(struct ringwake *target)
 {
-	if (!ringwake_process_is_known(target->process))
-		return; /* of another copy of the library */
-	if (!ringwake_process_is(target->process)) {
-		/* If a callback forked, what its dispatch has not run yet is the parent's. */
-		target->closed = true;
-		target->ready = target->reversing = target->reversed = NULL;
-		ringwake_doorbell_abandon(&target->doorbell);
-		if (target->depth == 0)
-			ringwake_unref(target);
-		return;
-	}
-	DEBUG_ENTER(target, "ringwake_close()");
-	RINGWAKE_ASSERT(!target->closed, "a target is closed twice");
 	target->may_sleep = false;
-	ringwake_target_gather(target);
 	/* Acquire: as in ringwake_target_take, and pairs with the release in rearm_after_failure.
 	 */
 	take_over(target, atomic_exchange_explicit(&target->word, CLOSED, memory_order_acquire));
 	target->closed = true;
-	close_gate(target);
-	target->depth++; /* a callback must not free what is in use here */
-	ringwake_target_gather(target);
-	while (target->ready)
-		ringwake_dispatch(target, 0);
-	ringwake_doorbell_close(&target->doorbell);
-	DEBUG_LEAVE(target);
-	if (--target->depth == 0)
-		ringwake_unref(target);
+	ASSERT_SUMS(target);
+	ringwake_gate_close(&target->gate, target->rings_owed);
 }

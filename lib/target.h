@@ -84,7 +84,10 @@ bool ringwake_target_try_arm(struct ringwake *target, uintptr_t ignored);
  */
 void ringwake_target_take(struct ringwake *target);
 
-/* Takes and reverses all messages, however many, so that they are ready. */
+/* Refuses all sends from now on, takes what was sent, and blocks until no doorbell is in flight. */
+void ringwake_target_shut(struct ringwake *target);
+
+/* dispatch.c: takes and reverses all messages, however many, so that they are ready. */
 void ringwake_target_gather(struct ringwake *target);
 
 /* Nothing was sent that has not been taken. */
