@@ -1,108 +1,13 @@
 /* SPDX-License-Identifier: MIT */
+/* Chooses the form of a doorbell, and calls its operations. */
 #include "doorbell.h"
 
 #include <errno.h>
-#include <ringwake/liburing-compat.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 
-#include "system.h"
-#include "thread.h"
+#include "form.h"
 #include "wipeonfork.h"
-
-/* Of linux/io_uring.h, newer than the headers that liburing 2.3 brings. */
-#define MSG_RING_FLAGS_PASS (1U << 1)
-#define SETUP_CQE_MIXED     (1U << 18)
-#define FEAT_NO_IOWAIT      (1U << 17)
-#define ENTER_NO_IOWAIT     (1U << 7)
-
-/* Enough for doorbells of senders that stalled and rang late; more go to the kernel's backlog. */
-#define OWN_COMPLETIONS 32
-
-/* A system call that was interrupted or refused for the moment is tried again. */
-#define ATTEMPTS 16
-
-static void prepare_msg_ring(struct io_uring_sqe *sqe, int fd, uint64_t user_data, int32_t result)
-{
-	memset(sqe, 0, sizeof *sqe);
-	sqe->opcode = IORING_OP_MSG_RING;
-	sqe->fd = fd;
-	sqe->len = (uint32_t)result;
-	sqe->off = user_data;
-}
-
-static bool is_momentary(int result)
-{
-	return result == -EINTR || result == -EAGAIN;
-}
-
-static int send_msg_ring(const struct io_uring_sqe *sqe)
-{
-	int result = -EAGAIN;
-	for (int attempt = 0; is_momentary(result) && attempt < ATTEMPTS; attempt++)
-		result = ringwake_system.register_ring(-1, RINGWAKE_REGISTER_SEND_MSG_RING, sqe, 1);
-	return result;
-}
-
-static int write_eventfd(int fd, const uint64_t *value)
-{
-	int result = -EAGAIN;
-	for (int attempt = 0; is_momentary(result) && attempt < ATTEMPTS; attempt++)
-		result = ringwake_system.write(fd, value);
-	return result < 0 ? result : 0;
-}
-
-/* A kernel that knows sync MSG_RING tries to read the request first; any other answer is its
- * refusal. */
-static int probe_msg_ring(void)
-{
-	int result = ringwake_system.register_ring(
-		-1, RINGWAKE_REGISTER_SEND_MSG_RING, (const void *)UINTPTR_MAX, 1);
-	if (result == -EFAULT)
-		return 0;
-	return result < 0 ? result : -EINVAL;
-}
-
-static int check_ring(const struct io_uring *ring)
-{
-	if (ring->ring_fd < 0)
-		return -EBADF;
-	if (ring->flags & (IORING_SETUP_IOPOLL | SETUP_CQE_MIXED))
-		return -EOPNOTSUPP;
-	/* Does nothing to a ring that works; -EBADFD if it is disabled, -EBADF if it is closed. */
-	return ringwake_system.enter(ring->ring_fd, 0, 0, NULL, 0);
-}
-
-static int open_msg_ring(struct doorbell *doorbell)
-{
-	int error = probe_msg_ring();
-	if (error < 0)
-		return error;
-	if (doorbell->ring == NULL) {
-		error = ringwake_system.queue_init(&doorbell->own, 1, OWN_COMPLETIONS);
-		if (error < 0)
-			return error;
-		doorbell->ring = &doorbell->own;
-	}
-	doorbell->path = RINGWAKE_PATH_MSG_RING;
-	doorbell->fd = doorbell->ring->ring_fd;
-	prepare_msg_ring(doorbell->request, doorbell->fd, doorbell->user_data, 0);
-	return 0;
-}
-
-static int open_eventfd(struct doorbell *doorbell)
-{
-	/* A watched eventfd is readable from the start: watch.c says why. */
-	int fd = ringwake_system.eventfd(doorbell->ring ? 1 : 0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (fd < 0)
-		return fd;
-	doorbell->path = RINGWAKE_PATH_EVENTFD;
-	doorbell->fd = fd;
-	*(uint64_t *)doorbell->request = 1;
-	return 0;
-}
 
 static int path_from_environment(enum ringwake_path *path)
 {
@@ -118,15 +23,26 @@ static int path_from_environment(enum ringwake_path *path)
 	return 0;
 }
 
+static int open_form(struct doorbell *doorbell, const struct doorbell_form *form)
+{
+	doorbell->form = form;
+	return form->open(doorbell);
+}
+
 static int open_path(struct doorbell *doorbell, enum ringwake_path path)
 {
+	bool shares = doorbell->application != NULL;
+	const struct doorbell_form *msg_ring =
+		shares ? &ringwake_form_msg_ring : &ringwake_form_own_ring;
+	const struct doorbell_form *eventfd =
+		shares ? &ringwake_form_watch : &ringwake_form_eventfd;
 	switch (path) {
 	case RINGWAKE_PATH_MSG_RING:
-		return open_msg_ring(doorbell);
+		return open_form(doorbell, msg_ring);
 	case RINGWAKE_PATH_EVENTFD:
-		return open_eventfd(doorbell);
+		return open_form(doorbell, eventfd);
 	case RINGWAKE_PATH_AUTO:
-		return open_msg_ring(doorbell) < 0 ? open_eventfd(doorbell) : 0;
+		return open_form(doorbell, msg_ring) < 0 ? open_form(doorbell, eventfd) : 0;
 	}
 	return -EINVAL;
 }
@@ -138,11 +54,11 @@ int ringwake_doorbell_open(struct doorbell *doorbell, struct io_uring *ring,
 	if (path == RINGWAKE_PATH_AUTO)
 		error = path_from_environment(&path);
 	if (error == 0 && ring != NULL)
-		error = check_ring(ring);
+		error = ringwake_ring_check(ring);
 	if (error < 0)
 		return error;
 
-	doorbell->ring = ring;
+	doorbell->application = doorbell->ring = ring;
 	doorbell->user_data = user_data;
 	doorbell->request = ringwake_wipeonfork_alloc();
 	if (doorbell->request == NULL)
@@ -153,206 +69,73 @@ int ringwake_doorbell_open(struct doorbell *doorbell, struct io_uring *ring,
 	return error;
 }
 
-int ringwake_doorbell_ring(const struct doorbell *doorbell)
+enum ringwake_path ringwake_doorbell_path(const struct doorbell *doorbell)
 {
-	if (doorbell->path == RINGWAKE_PATH_MSG_RING)
-		return send_msg_ring(doorbell->request);
-	return write_eventfd(doorbell->fd, doorbell->request);
+	return doorbell->form->path;
+}
+
+int ringwake_doorbell_fd(const struct doorbell *doorbell)
+{
+	const struct io_uring *ring = doorbell->application;
+	if (ring == NULL)
+		return doorbell->fd;
+	return ring->flags & IORING_SETUP_DEFER_TASKRUN ? -EOPNOTSUPP : ring->ring_fd;
+}
+
+int ringwake_doorbell_notify(const struct doorbell *doorbell)
+{
+	return doorbell->form->notify(doorbell);
 }
 
 int ringwake_doorbell_post(const struct doorbell *doorbell, uint64_t user_data, int32_t result)
 {
-	if (doorbell->path != RINGWAKE_PATH_MSG_RING || doorbell->ring == &doorbell->own)
+	if (doorbell->form->post == NULL)
 		return -EOPNOTSUPP;
-	struct io_uring_sqe sqe;
-	prepare_msg_ring(&sqe, doorbell->fd, user_data, result);
-	return send_msg_ring(&sqe);
-}
-
-int ringwake_doorbell_repost(const struct doorbell *doorbell, const struct io_uring_cqe *completion)
-{
-	struct io_uring_sqe sqe;
-	prepare_msg_ring(&sqe, doorbell->ring->ring_fd, completion->user_data, completion->res);
-	sqe.file_index = completion->flags;
-	sqe.rw_flags = MSG_RING_FLAGS_PASS;
-	return send_msg_ring(&sqe);
+	return doorbell->form->post(doorbell, user_data, result);
 }
 
 int ringwake_doorbell_prepare(struct doorbell *doorbell)
 {
-	return ringwake_doorbell_is_watched(doorbell) ? ringwake_watch_prepare(doorbell) : 1;
+	return doorbell->form->prepare ? doorbell->form->prepare(doorbell) : 1;
+}
+
+bool ringwake_doorbell_may_block(
+	const struct doorbell *doorbell, unsigned completions, bool is_armed)
+{
+	return doorbell->form->may_block == NULL ||
+		doorbell->form->may_block(doorbell, completions, is_armed);
+}
+
+int ringwake_doorbell_block(struct doorbell *doorbell, unsigned completions, int64_t timeout_ns)
+{
+	return ringwake_unless_dropped(doorbell->form->block(doorbell, completions, timeout_ns));
+}
+
+void ringwake_doorbell_consume(
+	struct doorbell *doorbell, uint32_t rings, const _Atomic uint32_t *gate)
+{
+	if (doorbell->form->consume)
+		doorbell->form->consume(doorbell, rings, gate);
 }
 
 bool ringwake_doorbell_recognise(struct doorbell *doorbell, const struct io_uring_cqe *completion)
 {
 	if (completion->user_data != doorbell->user_data)
 		return false;
-	if (ringwake_doorbell_is_watched(doorbell))
-		ringwake_watch_note(&doorbell->watch, completion);
+	ringwake_doorbell_note(doorbell, completion);
 	return true;
-}
-
-/* The descriptor to enter the ring by, and the flag that goes with it. */
-static int enter_fd(struct doorbell *doorbell, unsigned *flags)
-{
-	if (doorbell->ring != &doorbell->own)
-		return doorbell->ring->ring_fd;
-	if (!doorbell->registered) {
-		struct io_uring_rsrc_update update = {
-			.offset = -1U, .data = (uint64_t)doorbell->fd};
-		int count = ringwake_system.register_ring(
-			doorbell->fd, IORING_REGISTER_RING_FDS, &update, 1);
-		doorbell->registered_index = count == 1 ? (int)update.offset : -1;
-		doorbell->registered_by = ringwake_thread_number();
-		doorbell->registered = true;
-	}
-	if (doorbell->registered_index < 0 || doorbell->registered_by != ringwake_thread_number())
-		return doorbell->fd;
-	*flags |= IORING_ENTER_REGISTERED_RING;
-	return doorbell->registered_index;
-}
-
-static void unregister_own(struct doorbell *doorbell)
-{
-	if (!doorbell->registered || doorbell->registered_index < 0 ||
-		doorbell->registered_by != ringwake_thread_number())
-		return;
-	struct io_uring_rsrc_update update = {.offset = (unsigned)doorbell->registered_index};
-	ringwake_system.register_ring(doorbell->fd, IORING_UNREGISTER_RING_FDS, &update, 1);
-}
-
-/* The processor is idle while the loop blocks, also if requests of the application are pending. */
-static unsigned wait_flags(const struct io_uring *ring)
-{
-	return IORING_ENTER_GETEVENTS | (ring->features & FEAT_NO_IOWAIT ? ENTER_NO_IOWAIT : 0);
-}
-
-int ringwake_doorbell_sleep_in_ring(
-	struct doorbell *doorbell, unsigned completions, int64_t timeout_ns)
-{
-	struct __kernel_timespec timeout = {
-		.tv_sec = timeout_ns / 1000000000, .tv_nsec = timeout_ns % 1000000000};
-	struct io_uring_getevents_arg arg = {.ts = (uintptr_t)&timeout};
-	unsigned flags = wait_flags(doorbell->ring);
-	int fd = enter_fd(doorbell, &flags);
-	if (timeout_ns < 0)
-		return ringwake_system.enter(fd, completions, flags, NULL, 0);
-	flags |= IORING_ENTER_EXT_ARG;
-	return ringwake_system.enter(fd, completions, flags, &arg, sizeof arg);
-}
-
-static int sleep_in_poll(int fd, int64_t timeout_ns)
-{
-	struct timespec timeout = {
-		.tv_sec = timeout_ns / 1000000000, .tv_nsec = timeout_ns % 1000000000};
-	struct pollfd entry = {.fd = fd, .events = POLLIN};
-	int ready = ringwake_system.poll(&entry, timeout_ns < 0 ? NULL : &timeout);
-	return ready == 0 ? -ETIME : ready;
-}
-
-/* What the application has prepared and the kernel has not been told of. */
-static bool has_submissions(const struct doorbell *doorbell)
-{
-	return !ringwake_doorbell_is_private(doorbell) && io_uring_sq_ready(doorbell->ring) > 0;
-}
-
-int ringwake_doorbell_submit(struct doorbell *doorbell)
-{
-	return has_submissions(doorbell) ? ringwake_system.submit(doorbell->ring) : 0;
-}
-
-static int unless_dropped(int result)
-{
-	/* -EBADR: the kernel had to drop completions. The loop must look, so it counts as awake. */
-	return result < 0 && result != -EBADR ? result : 0;
-}
-
-int ringwake_doorbell_sleep(struct doorbell *doorbell, unsigned completions, int64_t timeout_ns)
-{
-	if (doorbell->ring == NULL)
-		return unless_dropped(sleep_in_poll(doorbell->fd, timeout_ns));
-	int result = ringwake_doorbell_submit(doorbell);
-	if (result >= 0)
-		result = ringwake_doorbell_sleep_in_ring(doorbell, completions, timeout_ns);
-	return unless_dropped(result);
-}
-
-void ringwake_doorbell_nap(int64_t time_ns)
-{
-	sleep_in_poll(-1, time_ns);
-}
-
-int ringwake_doorbell_run_ring(const struct doorbell *doorbell)
-{
-	int result = -EAGAIN;
-	for (int attempt = 0; is_momentary(result) && attempt < ATTEMPTS; attempt++)
-		result = ringwake_system.enter(
-			doorbell->ring->ring_fd, 0, IORING_ENTER_GETEVENTS, NULL, 0);
-	return result;
-}
-
-void ringwake_doorbell_run_task_work(struct doorbell *doorbell)
-{
-	if (!ringwake_doorbell_is_private(doorbell) &&
-		doorbell->ring->flags & (IORING_SETUP_COOP_TASKRUN | IORING_SETUP_DEFER_TASKRUN))
-		ringwake_doorbell_run_ring(doorbell);
-}
-
-int ringwake_doorbell_flush(struct doorbell *doorbell)
-{
-	if (ringwake_doorbell_is_private(doorbell))
-		return 0;
-	int result = ringwake_doorbell_submit(doorbell);
-	if (result >= 0)
-		result = ringwake_doorbell_run_ring(doorbell);
-	return unless_dropped(result);
-}
-
-uint64_t ringwake_doorbell_reap(struct doorbell *doorbell)
-{
-	uint64_t count = 0;
-	if (doorbell->ring == NULL) {
-		ringwake_system.read(doorbell->fd, &count);
-		return count;
-	}
-	struct io_uring_cqe *completion;
-	unsigned head;
-	io_uring_for_each_cqe(doorbell->ring, head, completion)
-	{
-		if (!ringwake_doorbell_recognise(doorbell, completion))
-			break;
-		count++;
-	}
-	io_uring_cq_advance(doorbell->ring, (unsigned)count);
-	/* Many came late and are in the backlog, which keeps the descriptor readable. */
-	if (doorbell->ring == &doorbell->own && io_uring_cq_has_overflow(doorbell->ring))
-		ringwake_doorbell_run_ring(doorbell);
-	return count;
-}
-
-unsigned ringwake_doorbell_completions(const struct doorbell *doorbell)
-{
-	return doorbell->ring ? io_uring_cq_ready(doorbell->ring) : 0;
 }
 
 void ringwake_doorbell_close(struct doorbell *doorbell)
 {
-	if (!ringwake_doorbell_is_private(doorbell)) {
-		if (ringwake_doorbell_is_watched(doorbell))
-			ringwake_watch_close(doorbell);
-		ringwake_doorbell_submit(doorbell);
-		ringwake_doorbell_purge(doorbell);
-	}
-	if (doorbell->ring == &doorbell->own)
-		unregister_own(doorbell);
+	if (doorbell->form->close)
+		doorbell->form->close(doorbell);
 	ringwake_doorbell_abandon(doorbell);
 }
 
 void ringwake_doorbell_abandon(struct doorbell *doorbell)
 {
-	if (doorbell->ring == &doorbell->own)
-		ringwake_system.queue_exit(&doorbell->own);
-	if (doorbell->path == RINGWAKE_PATH_EVENTFD)
-		ringwake_system.close(doorbell->fd);
+	if (doorbell->form->abandon)
+		doorbell->form->abandon(doorbell);
 	ringwake_wipeonfork_free(doorbell->request);
 }

@@ -16,9 +16,9 @@
  * A ring with IORING_SETUP_DEFER_TASKRUN keeps a list of what it has to post, and posts a few of
  * them each time that its thread enters it. The marker comes behind all that is in the list.
  */
-#include "doorbell.h"
-
 #include <string.h>
+
+#include "form.h"
 
 #define MARKER INT32_MAX /* the result of a doorbell that nobody has rung */
 
@@ -37,7 +37,7 @@ static bool is_marker(const struct doorbell *doorbell, const struct io_uring_cqe
 /* Moves the application's completions together at the end of the queue. Returns how many. */
 static unsigned remove_from_queue(struct doorbell *doorbell)
 {
-	struct io_uring *ring = doorbell->ring;
+	struct io_uring *ring = doorbell->application;
 	struct io_uring_cq *queue = &ring->cq;
 	unsigned shift = ring->flags & IORING_SETUP_CQE32 ? 1 : 0;
 	unsigned head = *queue->khead;
@@ -49,7 +49,7 @@ static unsigned remove_from_queue(struct doorbell *doorbell)
 		struct io_uring_cqe *completion = &queue->cqes[(i & queue->ring_mask) << shift];
 		if (is_doorbell(doorbell, completion)) {
 			if (newest == NULL && !is_marker(doorbell, completion))
-				ringwake_watch_note(&doorbell->watch, newest = completion);
+				ringwake_doorbell_note(doorbell, newest = completion);
 			continue;
 		}
 		kept--;
@@ -66,13 +66,13 @@ static unsigned rotate(struct doorbell *doorbell, bool *over)
 {
 	struct io_uring_cqe *completion;
 	unsigned head, count = 0;
-	io_uring_for_each_cqe(doorbell->ring, head, completion)
+	io_uring_for_each_cqe(doorbell->application, head, completion)
 	{
 		if (is_marker(doorbell, completion)) {
 			*over = true;
 		} else if (is_doorbell(doorbell, completion)) {
-			ringwake_watch_note(&doorbell->watch, completion);
-		} else if (ringwake_doorbell_repost(doorbell, completion) < 0) {
+			ringwake_doorbell_note(doorbell, completion);
+		} else if (ringwake_msg_ring_repost(doorbell, completion) < 0) {
 			*over = true;
 			break;
 		}
@@ -80,7 +80,7 @@ static unsigned rotate(struct doorbell *doorbell, bool *over)
 		if (*over)
 			break;
 	}
-	io_uring_cq_advance(doorbell->ring, count);
+	io_uring_cq_advance(doorbell->application, count);
 	return count;
 }
 
@@ -88,7 +88,7 @@ static bool has_marker(const struct doorbell *doorbell)
 {
 	struct io_uring_cqe *completion;
 	unsigned head;
-	io_uring_for_each_cqe(doorbell->ring, head, completion)
+	io_uring_for_each_cqe(doorbell->application, head, completion)
 	{
 		if (is_marker(doorbell, completion))
 			return true;
@@ -101,12 +101,12 @@ static void await_marker(struct doorbell *doorbell)
 {
 	bool over = false, rotates = false;
 	for (int fruitless = 0; !over && fruitless < FRUITLESS; fruitless++) {
-		unsigned tail = *doorbell->ring->cq.ktail;
-		if (ringwake_doorbell_run_ring(doorbell) < 0)
+		unsigned tail = *doorbell->application->cq.ktail;
+		if (ringwake_ring_run_task_work(doorbell->application) < 0)
 			return;
-		if (tail != *doorbell->ring->cq.ktail)
+		if (tail != *doorbell->application->cq.ktail)
 			fruitless = 0;
-		rotates = rotates || io_uring_cq_has_overflow(doorbell->ring);
+		rotates = rotates || io_uring_cq_has_overflow(doorbell->application);
 		if (!rotates)
 			over = has_marker(doorbell);
 		else if (rotate(doorbell, &over) > 0)
@@ -117,7 +117,7 @@ static void await_marker(struct doorbell *doorbell)
 /* The second half of a large completion cannot be posted again. */
 static bool is_searched(const struct doorbell *doorbell)
 {
-	const struct io_uring *ring = doorbell->ring;
+	const struct io_uring *ring = doorbell->application;
 	return !(ring->flags & IORING_SETUP_CQE32) &&
 		(ring->flags & IORING_SETUP_DEFER_TASKRUN || io_uring_cq_has_overflow(ring));
 }
@@ -125,8 +125,8 @@ static bool is_searched(const struct doorbell *doorbell)
 unsigned ringwake_doorbell_purge(struct doorbell *doorbell)
 {
 	struct io_uring_cqe marker = {.user_data = doorbell->user_data, .res = MARKER};
-	ringwake_doorbell_run_ring(doorbell);
-	if (is_searched(doorbell) && ringwake_doorbell_repost(doorbell, &marker) == 0)
+	ringwake_ring_run_task_work(doorbell->application);
+	if (is_searched(doorbell) && ringwake_msg_ring_repost(doorbell, &marker) == 0)
 		await_marker(doorbell);
 	return remove_from_queue(doorbell);
 }

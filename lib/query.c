@@ -14,12 +14,7 @@ bool ringwake_is_doorbell(const struct ringwake *target, const struct io_uring_c
 
 int ringwake_fd(const struct ringwake *target)
 {
-	const struct doorbell *doorbell = &target->doorbell;
-	if (doorbell->ring == NULL)
-		return doorbell->fd;
-	if (doorbell->ring->flags & IORING_SETUP_DEFER_TASKRUN)
-		return -EOPNOTSUPP;
-	return doorbell->ring->ring_fd;
+	return ringwake_doorbell_fd(&target->doorbell);
 }
 
 bool ringwake_is_inherited(const struct ringwake *target)
@@ -44,7 +39,7 @@ bool ringwake_was_refused(int error)
 
 enum ringwake_path ringwake_get_path(const struct ringwake *target)
 {
-	return target->doorbell.path;
+	return ringwake_doorbell_path(&target->doorbell);
 }
 
 void ringwake_get_stats(const struct ringwake *target, struct ringwake_stats *stats, size_t size)

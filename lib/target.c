@@ -151,7 +151,7 @@ static int ring_or_fall_back(struct ringwake *target)
 {
 	/* Relaxed, here and below: a sender that does not see it finds out by itself. */
 	if (!atomic_load_explicit(&target->refused, memory_order_relaxed)) {
-		int result = ringwake_doorbell_ring(&target->doorbell);
+		int result = ringwake_doorbell_notify(&target->doorbell);
 		if (target->fallback == NULL || !is_final(result))
 			return result;
 		atomic_store_explicit(&target->refused, true, memory_order_relaxed);
@@ -308,19 +308,6 @@ bool ringwake_arm(struct ringwake *target)
 	return armed;
 }
 
-/*
- * A read(2) of the eventfd is due only if a ring has not been read. A ring that failed leaves
- * nothing to read: once all that were begun have ended, the eventfd is empty after the read.
- */
-static void reap_eventfd(struct ringwake *target)
-{
-	if (target->rings_owed == target->rings_reaped)
-		return;
-	bool all_ended = ringwake_gate_in_flight(&target->gate, target->rings_owed) == 0;
-	uint32_t count = (uint32_t)ringwake_doorbell_reap(&target->doorbell);
-	target->rings_reaped = all_ended ? target->rings_owed : target->rings_reaped + count;
-}
-
 static void disarm(struct ringwake *target)
 {
 	bool woken = target->may_sleep;
@@ -338,12 +325,8 @@ static void disarm(struct ringwake *target)
 	ASSERT_SUMS(target);
 	if (woken)
 		PROBE1(wake, target);
-	if (target->closed)
-		return;
-	if (target->doorbell.ring == NULL)
-		reap_eventfd(target);
-	else if (ringwake_doorbell_is_private(&target->doorbell))
-		ringwake_doorbell_reap(&target->doorbell);
+	if (!target->closed)
+		ringwake_doorbell_consume(&target->doorbell, target->rings_owed, &target->gate);
 }
 
 void ringwake_disarm(struct ringwake *target)

@@ -41,11 +41,10 @@ struct ringwake {
 	struct ringwake_msg *reversing; /* newest first, being reversed into ... */
 	struct ringwake_msg *reversed;  /* ... this */
 	struct ringwake_msg *reversed_last;
-	uint32_t rings_owed;   /* times that a sender has cleared ARMED, so that it had to ring */
-	uint32_t rings_reaped; /* of those, the ones whose write to the eventfd was read */
-	unsigned depth;        /* of nested dispatches */
-	bool may_sleep; /* between a ringwake_arm() that returned true and ringwake_disarm() */
-	bool notified;  /* a wake was taken, and no dispatch has ended since */
+	uint32_t rings_owed; /* times that a sender has cleared ARMED, so that it had to ring */
+	unsigned depth;      /* of nested dispatches */
+	bool may_sleep;      /* between a ringwake_arm() that returned true and ringwake_disarm() */
+	bool notified;       /* a wake was taken, and no dispatch has ended since */
 	bool closed;
 
 	/* Written by the loop thread, read by any. */

@@ -45,14 +45,12 @@ int ringwake_wait(struct ringwake *target, int64_t timeout_ns)
 	timeout_ns = ringwake_spin(target, timeout_ns);
 	if (timeout_ns != 0)
 		result = ringwake_target_arm(target);
-	if (result == 1) {
-		result = ringwake_doorbell_sleep(&target->doorbell, 1, timeout_ns);
-	} else if (result == 0) {
+	if (result == 1)
+		result = ringwake_doorbell_block(&target->doorbell, 1, timeout_ns);
+	else if (result == 0)
 		result = ringwake_doorbell_flush(&target->doorbell);
-	}
 	ringwake_disarm(target);
-	if (!ringwake_doorbell_is_private(&target->doorbell))
-		ringwake_doorbell_reap(&target->doorbell);
+	ringwake_doorbell_drain(&target->doorbell);
 	DEBUG_LEAVE(target);
 	if (result == 0 && timeout_ns == 0 && has_nothing_to_do(target))
 		return -ETIME;

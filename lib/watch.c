@@ -9,8 +9,8 @@
  *
  *   change             function
  *   NONE -> PREPARED   start
- *   PREPARED -> LIVE   ringwake_watch_note: a completion with IORING_CQE_F_MORE
- *   any -> NONE        ringwake_watch_note: a completion without it, which is the last
+ *   PREPARED -> LIVE   note: a completion with IORING_CQE_F_MORE
+ *   any -> NONE        note: a completion without it, which is the last
  *
  * The request is multishot: each write to the eventfd makes one completion, and the request stays.
  * No memory of ours is handed to the kernel, so nothing can be written after close.
@@ -28,21 +28,18 @@
  *
  * docs/design.md compares it with a READ request that is started anew after each wake.
  */
-#include <errno.h>
-
-#include "doorbell.h"
-#include "system.h"
+#include "form.h"
 #include "thread.h"
 
 /* A kernel thread that serves the ring, and a ring that defers, take their time for requests. */
 #define PATIENCE_NS 10000000
-#define NAP_NS      100000
+#define PAUSE_NS    100000
 #define FEW         10
 #define MANY        1000
 
 static bool is_served(const struct doorbell *doorbell)
 {
-	return doorbell->ring->flags & IORING_SETUP_SQPOLL;
+	return doorbell->application->flags & IORING_SETUP_SQPOLL;
 }
 
 /* If a kernel thread serves the ring, all requests are that thread's. */
@@ -55,7 +52,7 @@ static bool is_of_this_thread(const struct doorbell *doorbell)
 static bool is_taken(const struct doorbell *doorbell)
 {
 	/* Acquire: pairs with the kernel's release; it is done with the entry. */
-	unsigned head = io_uring_smp_load_acquire(doorbell->ring->sq.khead);
+	unsigned head = io_uring_smp_load_acquire(doorbell->application->sq.khead);
 	return (int)(head - doorbell->watch.position) >= 0;
 }
 
@@ -66,10 +63,10 @@ static int submit(struct doorbell *doorbell)
 	do {
 		result = ringwake_doorbell_submit(doorbell);
 	} while (result > 0 && !is_served(doorbell));
-	for (int i = 0; is_served(doorbell) && io_uring_sq_ready(doorbell->ring) > 0; i++) {
+	for (int i = 0; is_served(doorbell) && io_uring_sq_ready(doorbell->application) > 0; i++) {
 		if (i == MANY)
 			return -EBUSY;
-		ringwake_doorbell_nap(NAP_NS);
+		ringwake_doorbell_pause(PAUSE_NS);
 	}
 	return result < 0 ? result : 0;
 }
@@ -77,7 +74,7 @@ static int submit(struct doorbell *doorbell)
 /* What is prepared already goes first: its last request may want to be linked with the next. */
 static int start(struct doorbell *doorbell)
 {
-	struct io_uring *ring = doorbell->ring;
+	struct io_uring *ring = doorbell->application;
 	int error = submit(doorbell);
 	if (error < 0)
 		return error;
@@ -94,12 +91,17 @@ static int start(struct doorbell *doorbell)
 	return 0;
 }
 
+static void note(struct doorbell *doorbell, const struct io_uring_cqe *completion)
+{
+	doorbell->watch.state = completion->flags & IORING_CQE_F_MORE ? WATCH_LIVE : WATCH_NONE;
+}
+
 /* The last completion of the request in the queue. */
 static const struct io_uring_cqe *newest(const struct doorbell *doorbell)
 {
 	struct io_uring_cqe *completion, *found = NULL;
 	unsigned position;
-	io_uring_for_each_cqe(doorbell->ring, position, completion)
+	io_uring_for_each_cqe(doorbell->application, position, completion)
 	{
 		if ((int)(position - doorbell->watch.completions) >= 0 &&
 			completion->user_data == doorbell->user_data)
@@ -111,7 +113,7 @@ static const struct io_uring_cqe *newest(const struct doorbell *doorbell)
 /* Before Linux 6.0, and where restrictions forbid what cancel does. */
 static int cancel_by_request(struct doorbell *doorbell)
 {
-	struct io_uring_sqe *sqe = io_uring_get_sqe(doorbell->ring);
+	struct io_uring_sqe *sqe = io_uring_get_sqe(doorbell->application);
 	if (sqe == NULL)
 		return -EBUSY;
 	io_uring_prep_cancel64(sqe, doorbell->user_data, 0);
@@ -130,8 +132,15 @@ static int cancel(struct doorbell *doorbell)
 		.timeout = {-1, -1},
 	};
 	int result = ringwake_system.register_ring(
-		doorbell->ring->ring_fd, IORING_REGISTER_SYNC_CANCEL, &request, 1);
+		doorbell->application->ring_fd, IORING_REGISTER_SYNC_CANCEL, &request, 1);
 	return result < 0 ? cancel_by_request(doorbell) : result;
+}
+
+/* Blocks for one more than these completions. */
+static void await_completion(const struct doorbell *doorbell, unsigned completions)
+{
+	const struct io_uring *ring = doorbell->application;
+	ringwake_ring_enter(ring, ring->ring_fd, 0, completions + 1, PATIENCE_NS);
 }
 
 /* As ringwake_doorbell_prepare(). */
@@ -139,20 +148,21 @@ static int confirm(struct doorbell *doorbell)
 {
 	for (int attempt = 0; attempt < FEW; attempt++) {
 		unsigned completions = ringwake_doorbell_completions(doorbell);
-		ringwake_doorbell_run_ring(doorbell);
+		ringwake_ring_run_task_work(doorbell->application);
 		const struct io_uring_cqe *completion = newest(doorbell);
 		if (completion) {
-			ringwake_watch_note(&doorbell->watch, completion);
+			note(doorbell, completion);
 			if (doorbell->watch.state != WATCH_LIVE)
 				return completion->res == -ECANCELED ? 0 : completion->res;
 			/* Nobody was woken by it. Behind others, it is left to the application. */
 			if (ringwake_doorbell_completions(doorbell) == 1)
-				io_uring_cq_advance(doorbell->ring, 1);
+				io_uring_cq_advance(doorbell->application, 1);
 			return 1;
 		}
-		if (!(doorbell->ring->flags & (IORING_SETUP_SQPOLL | IORING_SETUP_DEFER_TASKRUN)))
+		if (!(doorbell->application->flags &
+			    (IORING_SETUP_SQPOLL | IORING_SETUP_DEFER_TASKRUN)))
 			break;
-		ringwake_doorbell_sleep_in_ring(doorbell, completions + 1, PATIENCE_NS);
+		await_completion(doorbell, completions);
 	}
 	return ringwake_doorbell_completions(doorbell) > 0 ? 0 : -EBUSY;
 }
@@ -166,7 +176,7 @@ static void move(struct doorbell *doorbell)
 	cancel(doorbell);
 }
 
-int ringwake_watch_prepare(struct doorbell *doorbell)
+static int prepare(struct doorbell *doorbell)
 {
 	if (doorbell->watch.state == WATCH_LIVE) {
 		move(doorbell);
@@ -182,17 +192,12 @@ int ringwake_watch_prepare(struct doorbell *doorbell)
 	return error < 0 ? error : confirm(doorbell);
 }
 
-void ringwake_watch_note(struct watch *watch, const struct io_uring_cqe *completion)
-{
-	watch->state = completion->flags & IORING_CQE_F_MORE ? WATCH_LIVE : WATCH_NONE;
-}
-
 /* The kernel has not seen the request, and must not see it when the target is gone. */
 static void take_back(struct doorbell *doorbell)
 {
-	struct io_uring_sq *queue = &doorbell->ring->sq;
+	struct io_uring_sq *queue = &doorbell->application->sq;
 	unsigned index = (doorbell->watch.position - 1) & queue->ring_mask;
-	unsigned shift = doorbell->ring->flags & IORING_SETUP_SQE128 ? 1 : 0;
+	unsigned shift = doorbell->application->flags & IORING_SETUP_SQE128 ? 1 : 0;
 	struct io_uring_sqe *sqe = &queue->sqes[index << shift];
 	io_uring_prep_nop(sqe);
 	sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
@@ -200,20 +205,16 @@ static void take_back(struct doorbell *doorbell)
 }
 
 /* The kernel does not block a thread whose queue is full, or can be filled from the backlog. */
-static void await_completion(struct doorbell *doorbell, unsigned completions)
+static bool can_block(const struct io_uring *ring, unsigned completions)
 {
-	const struct io_uring *ring = doorbell->ring;
-	if (completions < ring->cq.ring_entries && !io_uring_cq_has_overflow(ring))
-		ringwake_doorbell_sleep_in_ring(doorbell, completions + 1, PATIENCE_NS);
-	else
-		ringwake_doorbell_nap(PATIENCE_NS);
+	return completions < ring->cq.ring_entries && !io_uring_cq_has_overflow(ring);
 }
 
 /*
  * If the kernel refuses the cancellation, the request stays. It does nothing then: the eventfd is
  * closed, so nobody writes to it.
  */
-void ringwake_watch_close(struct doorbell *doorbell)
+static void end(struct doorbell *doorbell)
 {
 	if (doorbell->watch.state == WATCH_NONE)
 		return;
@@ -229,6 +230,41 @@ void ringwake_watch_close(struct doorbell *doorbell)
 		unsigned left = ringwake_doorbell_purge(doorbell);
 		if (doorbell->watch.state == WATCH_NONE || attempts-- == 0)
 			return;
-		await_completion(doorbell, left);
+		if (can_block(doorbell->application, left))
+			await_completion(doorbell, left);
+		else
+			ringwake_doorbell_pause(PATIENCE_NS);
 	}
 }
+
+static int open_watched(struct doorbell *doorbell)
+{
+	return ringwake_eventfd_open(doorbell, 1); /* never 0, as said above */
+}
+
+/* The last completion of the request may be among them: then no doorbell arrives. */
+static bool may_block(const struct doorbell *doorbell, unsigned completions, bool is_armed)
+{
+	(void)doorbell;
+	(void)is_armed;
+	return completions == 0;
+}
+
+static void close_watch(struct doorbell *doorbell)
+{
+	end(doorbell);
+	ringwake_doorbell_submit(doorbell);
+	ringwake_doorbell_purge(doorbell);
+}
+
+const struct doorbell_form ringwake_form_watch = {
+	.path = RINGWAKE_PATH_EVENTFD,
+	.open = open_watched,
+	.notify = ringwake_eventfd_notify,
+	.prepare = prepare,
+	.may_block = may_block,
+	.block = ringwake_ring_block,
+	.note = note,
+	.close = close_watch,
+	.abandon = ringwake_eventfd_abandon,
+};

@@ -14,7 +14,7 @@
 
 /* How long the loop blocks before it looks again: a sender's doorbell may be refused. */
 #define PATIENCE_NS 10000000
-#define NAP_NS      100000
+#define PAUSE_NS    100000
 
 static bool remove_ready(struct ringwake *target, const struct ringwake_msg *msg)
 {
@@ -33,18 +33,11 @@ static bool remove_ready(struct ringwake *target, const struct ringwake_msg *msg
 	return false;
 }
 
-static bool may_sleep_beside(const struct ringwake *target, unsigned completions)
+static bool may_block(struct ringwake *target, unsigned completions)
 {
-	/* The eventfd of an armed loop may be readable already, and has to stay so. */
-	if (target->doorbell.ring == NULL)
-		return !target->may_sleep;
-	/* The last completion of the poll request may be among them: then no doorbell arrives. */
-	return !ringwake_doorbell_is_watched(&target->doorbell) || completions == 0;
-}
-
-static bool is_prepared(struct ringwake *target)
-{
-	return target->may_sleep || ringwake_doorbell_prepare(&target->doorbell) >= 0;
+	struct doorbell *doorbell = &target->doorbell;
+	return ringwake_doorbell_may_block(doorbell, completions, target->may_sleep) &&
+		(target->may_sleep || ringwake_doorbell_prepare(doorbell) >= 0);
 }
 
 static void await_message(struct ringwake *target)
@@ -54,10 +47,10 @@ static void await_message(struct ringwake *target)
 	 * from ARMED on the doorbell may be among them.
 	 */
 	unsigned completions = ringwake_doorbell_completions(&target->doorbell);
-	if (!may_sleep_beside(target, completions) || !is_prepared(target))
-		ringwake_doorbell_nap(NAP_NS);
+	if (!may_block(target, completions))
+		ringwake_doorbell_pause(PAUSE_NS);
 	else if (ringwake_target_try_arm(target, NOTIFIED))
-		ringwake_doorbell_sleep(&target->doorbell, completions + 1, PATIENCE_NS);
+		ringwake_doorbell_block(&target->doorbell, completions + 1, PATIENCE_NS);
 	if (!target->may_sleep)
 		ringwake_disarm(target);
 }

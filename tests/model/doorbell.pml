@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The doorbell and the kernel behind it: lib/doorbell.c. DOORBELL is one of its four forms:
+ * The doorbell and the kernel behind it: lib/doorbell.h. DOORBELL is one of its four forms:
  *
  *   MSG_RING  a completion in the application's ring
  *   OWN_RING  a completion in a ring of the target's own
@@ -42,7 +42,7 @@ byte cancels_left = CANCELS; /* by the application, at any time */
 #endif
 
 /* When the queue is full the kernel may drop the completion: -EOVERFLOW. */
-inline ringwake_doorbell_ring(failed)
+inline ringwake_doorbell_notify(failed)
 {
 	atomic {
 		assert(descriptor_open);
@@ -68,7 +68,7 @@ inline ringwake_doorbell_prepare()
 }
 
 /* On the application's ring it is the application that passes over them, after each wait. */
-inline ringwake_doorbell_reap()
+inline ringwake_doorbell_consume()
 {
 #if DOORBELL == OWN_RING || DOORBELL == EVENTFD
 	if

@@ -134,11 +134,11 @@ inline ring()
 {
 #ifdef MUTANT_LEAVES_BEFORE_RING
 	leave_gate(to_ring);
-	ringwake_doorbell_ring(failed);
+	ringwake_doorbell_notify(failed);
 	result = (failed -> FAILED : OK)
 #else
 #ifndef MUTANT_RINGS_BEFORE_PUSH
-	ringwake_doorbell_ring(failed);
+	ringwake_doorbell_notify(failed);
 #endif
 	if
 	:: !failed -> leave_gate(to_ring); result = OK
@@ -160,7 +160,7 @@ inline begin()
 	failed = false;
 #ifdef MUTANT_RINGS_BEFORE_PUSH
 	if
-	:: word & ARMED -> ringwake_doorbell_ring(failed)
+	:: word & ARMED -> ringwake_doorbell_notify(failed)
 	:: else
 	fi;
 #endif
@@ -292,7 +292,7 @@ inline ringwake_disarm()
 #endif
 	:: else -> wake_seen = true
 	fi;
-	ringwake_doorbell_reap()
+	ringwake_doorbell_consume()
 }
 
 inline exchange(value)

@@ -243,7 +243,7 @@ static void test_event_closed_in_the_child(void **state)
 	assert_int_equal(io_uring_queue_init(8, &ring, 0), 0);
 	struct ringwake *target = open_target(&ring);
 	assert_true(ringwake_arm(target));
-	assert_int_equal(ringwake_doorbell_ring(&target->doorbell), 0);
+	assert_int_equal(ringwake_doorbell_notify(&target->doorbell), 0);
 	assert_int_equal(io_uring_wait_cqe(&ring, &completion), 0);
 	unsigned submitted = *ring.sq.ktail;
 	pid_t child = fork();
