@@ -1,355 +1,105 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Workers, and the work that waits for them. A completion is an ordinary message to the target, so
- * completions that arrive while the loop is busy, or before it has woken up, share one wake.
+ * Worker threads, and the work that waits for them. This file has the interface and the argument;
+ * pool_queue.c has the work that waits, pool_worker.c the life of a worker, pool_threads.c the
+ * threads. A completion is an ordinary message to the target, so completions that arrive before the
+ * loop is awake share one doorbell.
  *
- * Work waits in two places. A submit pushes it on the inbox, without the lock. Whoever has the lock
- * and needs to know moves what is there to the queue, which is linked both ways, so that cancel can
- * take any of it out. A worker takes one piece at a time: what it has not started, another can.
+ * Work waits in two places. A submit pushes work onto the inbox, without the lock. A thread that
+ * holds the lock moves the inbox's work to the queue. The queue is linked both ways, so that cancel
+ * can take any work out of it. A worker takes one piece of work at a time. Other workers can take
+ * what it has not started.
  *
- * The inbox is one word.
+ * The inbox is one word:
  *
- *   0        nothing was submitted
- *   work     the newest, linked to older work
- *   ASLEEP   nothing was submitted, and the next submit has to call a worker
- *   CLOSED   for good
+ *   0       no work was submitted
+ *   work    the newest work, linked to older work
+ *   ARMED   no work was submitted, and the next submit must wake a worker
+ *   CLOSED  for good
  *
- *   who      change                  function
- *   submit   any but CLOSED -> work  ringwake_pool_enqueue
- *   lock     0 -> ASLEEP             pick_worker: fails if anything was submitted
- *   lock     work -> 0               empty_inbox
- *   lock     any -> CLOSED           refuse_work
+ *   thread       change                  function
+ *   submit       any but CLOSED -> work  ringwake_pool_push
+ *   lock holder  0 -> ARMED              ringwake_pool_try_arm: fails if work was submitted
+ *   lock holder  work -> 0               ringwake_pool_empty_inbox
+ *   lock holder  any -> CLOSED           ringwake_pool_close_inbox
  *
- * The word of a worker says how to call it.
+ * Each worker has a word:
  *
- *   AWAKE    it works, or looks for work
- *   RESTING  it is on the stack of idle workers, and on its way to sleep
- *   PARKED   it sleeps
+ *   AWAKE    it runs work, or looks for work
+ *   IDLE     it went onto the stack of idle workers, and has not blocked yet
+ *   BLOCKED  it blocks, or is about to, in futex(2)
  *
- *   who      change                            function
- *   worker   AWAKE -> RESTING, with the lock   rest
- *   worker   RESTING -> PARKED                 park: fails if it was called, perhaps while it spun
- *   caller   RESTING or PARKED -> AWAKE        unlock_and_call: a system call if it was PARKED
+ *   thread   change                         function
+ *   worker   AWAKE -> IDLE, with the lock   go_idle
+ *   worker   IDLE -> BLOCKED                block: fails if the worker was woken before
+ *   waker    IDLE or BLOCKED -> AWAKE       ringwake_pool_unlock_and_wake: a system call only if
+ *                                           the worker was BLOCKED
  *
- * Why no work is forgotten. Whoever gives the lock back while a worker is idle has seen to it that
- * somebody will come and look: a worker that was called and has not had the lock since (called), or
- * the submit that clears ASLEEP, which takes the lock next (expecting). If neither is to come he
- * sets ASLEEP, and if that fails, because something was submitted, he calls a worker. Who comes
- * does the same before he goes.
+ * Invariants, while no thread holds the lock
  *
- * How many are called. A submit that finds ASLEEP calls one; it may put that off, and is told so
- * (ringwake_pool_enqueue), as a worker that is called at once may take the processor from a loop
- * that has more work to give. Submits after it are left to that worker, and make no system call;
- * nor do submits that find all workers busy. Each time a worker takes work and sees more in the
- * queue it calls another, so that work that takes long is spread over all of them. Measured with
- * 1,000 empty jobs under way: calling another only when the one before had come took two processors
- * to less than half the rate, as that one may have to wait for a processor; one for every submit
- * while any was idle took twice the processor time. Who rested last is called first: it is the
- * warmest, and perhaps not asleep yet. A worker that spins before it parks gains nothing if the
- * loop sleeps meanwhile, and all if that spins too (question H of tests/bench/RESULTS.md), so it is
- * left to the user. Giving way to other threads took a quarter off the processor time of single
- * jobs and cost three times as much with 1,000.
+ *   1. wakes_in_flight is the number of workers that were taken off the stack of idle workers and
+ *      have not held the lock since.
+ *   2. kick_pending is set while the inbox is ARMED, and after a submit has replaced ARMED until
+ *      this submit, or its ringwake_pool_kick(), has held the lock.
+ *   3. If a worker is idle, wakes_in_flight is not 0 or kick_pending is set.
+ *   4. If a doorbell is to be retried, a worker is awake, a worker is the retrier, or
+ *      wakes_in_flight is not 0.
+ *   5. No worker ends while kick_pending is set.
  *
- * A refused doorbell. The completion is on the target's list then, but its loop sleeps. The pool
- * remembers the target, and its workers ring again until the loop has taken its messages: at once,
- * then after the times of retry.h. A worker looks between two pieces of work. If workers are idle,
- * one of them attends to it: it parks for that time only. pick_worker sees to it that there is one.
+ * Why no work is forgotten. If no worker is idle, each worker looks for work again before it goes
+ * idle. If a worker is idle, 3 leaves three cases. A woken worker takes the lock and looks for
+ * work. A submit that replaced ARMED takes the lock, and wakes a worker when it releases the lock.
+ * Or the inbox is ARMED; then the inbox is empty, and the queue is empty too, because
+ * ringwake_pool_unlock_and_wake() arms the inbox only beside an empty queue. Every thread that adds
+ * an idle worker, lowers wakes_in_flight or clears kick_pending releases the lock by
+ * ringwake_pool_unlock_and_wake(), which restores 3: it arms the inbox, and if that fails because
+ * work was submitted, it wakes a worker.
  *
- * Memory. Work is the caller's until the push succeeds, then the pool's. A submit touches the pool
- * after its push only if it is expected, and no worker ends while one is; nor does the worker that
- * it calls before its word is AWAKE. So close, which waits for the workers, comes after both. Only
- * the system call may come later, with an address that is free or another's: it wakes nobody, or
- * somebody who looks at his own word again.
+ * How many workers are woken. A submit that replaces ARMED wakes one. ringwake_pool_enqueue()
+ * leaves this to a later ringwake_pool_kick(), because a worker that is woken at once may take the
+ * processor from a loop that has more work to submit. Submits after it make no system call, and
+ * neither do submits while all workers are busy. A worker that takes work and sees more in the
+ * queue wakes one more worker, so long work spreads over all of them. The worker that went idle
+ * last is woken first: its caches are warm, and it may not have blocked yet. docs/design.md has the
+ * measurements.
  *
- * Memory order. A push is a release, emptying the inbox an acquire: the work. Calling a worker is a
- * release, its look at its word an acquire: what the caller did to the pool comes before its end.
- * All else is handed over with the lock, so the rest is relaxed.
+ * A refused doorbell. The completion is in the target's word, but its loop is blocked. The pool
+ * remembers the target (retry.h), and workers retry between two pieces of work until the loop has
+ * taken its messages. If workers are idle, one of them is the retrier: it blocks only until the
+ * next retry is due. While there is none, pick_worker() does not leave all workers idle (4).
+ *
+ * Memory. Work is the caller's until the push succeeds, then the pool's until its completion is
+ * sent. After its push a submit touches the pool only if it replaced ARMED, and 5 keeps the pool
+ * alive until it has held the lock. A worker does not end while a thread is about to set its word
+ * to AWAKE. So ringwake_pool_close(), which joins the workers, comes after both. Only futex_wake()
+ * may come later, on an address that is free or reused. It wakes no thread, or one that checks its
+ * own word again.
+ *
+ * Memory order. A push is a release and emptying the inbox an acquire: they pass the work on.
+ * Waking a worker is a release and its look at its word an acquire: all that the waker did to the
+ * pool comes before the worker's end. The lock passes on everything else, so the rest is relaxed.
+ *
+ * Checked: tests/model/pool.pml is this protocol, and looks for states in which work, a completion
+ * or the pool's memory is lost. tests/unit/pool*.c run it on threads.
  */
 #include <errno.h>
-#include <pthread.h>
-#include <ringwake/pool.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "pool_private.h"
 #include "process.h"
 #include "reserved.h"
-#include "retry.h"
 #include "spin.h"
 #include "system.h"
-#include "target.h"
 
-#define ASLEEP ((uintptr_t)1)
-#define CLOSED (UINTPTR_MAX & ~ASLEEP) /* no work lies at the end of the address space */
+/* How long close retries doorbells that the kernel goes on refusing. */
+#define LAST_RETRIES_NS 500000000
 
-#define LAST_ATTEMPTS_NS 500000000
-
-/* As libuv's workers have from 1.45 on, whatever the limit of the process is. */
-#define STACK_SIZE (8u << 20)
-
-/* For a debug build: the work has the address of its message, which is sent in between. */
-#define WORK_MARK(work) ((const char *)(work) + 1)
-
-enum { AWAKE, RESTING, PARKED };
-
-struct worker {
-	struct ringwake_pool *pool;
-	struct worker *below; /* on the stack of idle workers */
-	pthread_t thread;
-	_Atomic uint32_t word;
-};
-
-struct ringwake_pool {
-	/* Every submit writes it. */
-	alignas(CACHE_LINE) _Atomic uintptr_t inbox;
-
-	/* Written at open, read by every submit and worker. */
-	alignas(CACHE_LINE) uint32_t process;
-	uint64_t spin_ns;
-
-	alignas(CACHE_LINE) pthread_mutex_t lock; /* guards all below but the workers */
-	struct ringwake_work *first, *last;       /* the queue */
-	struct worker *idle;                      /* a stack */
-	unsigned called; /* workers taken off the stack that have not looked for work since */
-	bool expecting;  /* ASLEEP was set, and who cleared it does not hold the lock */
-	bool closing;
-	struct ringwake_pool_stats stats;
-	struct retries retries; /* completions whose doorbell was refused */
-	bool attended;          /* an idle worker rings these again when it is time */
-
-	struct worker workers[];
-};
-
-/* The work is linked from the newest to the oldest, by previous. */
-static void enqueue(struct ringwake_pool *pool, struct ringwake_work *newest)
-{
-	struct ringwake_work *oldest = NULL;
-	unsigned count = 0;
-	for (struct ringwake_work *work = newest; work; work = work->previous) {
-		work->next = oldest;
-		work->queued = true;
-		oldest = work;
-		count++;
-	}
-	if (count == 0)
-		return;
-	oldest->previous = pool->last;
-	if (pool->last)
-		pool->last->next = oldest;
-	else
-		pool->first = oldest;
-	pool->last = newest;
-	pool->stats.queued += count;
-	pool->stats.submitted += count;
-}
-
-static void dequeue(struct ringwake_pool *pool, struct ringwake_work *work)
-{
-	if (work->previous)
-		work->previous->next = work->next;
-	else
-		pool->first = work->next;
-	if (work->next)
-		work->next->previous = work->previous;
-	else
-		pool->last = work->previous;
-	work->queued = false;
-	pool->stats.queued--;
-}
-
-static void empty_inbox(struct ringwake_pool *pool)
-{
-	uintptr_t word = atomic_load_explicit(&pool->inbox, memory_order_relaxed);
-	if (word == 0 || word == ASLEEP || word == CLOSED)
-		return;
-	/* Acquire: pairs with the release of every submit. */
-	word = atomic_exchange_explicit(&pool->inbox, 0, memory_order_acquire);
-	enqueue(pool, (struct ringwake_work *)word);
-}
-
-/*
- * Finds the idle worker that has to be called now, if one has. Relaxed: nothing is handed over with
- * ASLEEP, who clears it takes the lock.
- */
-static struct worker *pick_worker(struct ringwake_pool *pool)
-{
-	struct worker *worker = pool->idle;
-	if (worker == NULL)
-		return NULL;
-	if (pool->first == NULL && pool->called > 0)
-		return NULL;
-	bool is_neglected = pool->retries.count > 0 && !pool->attended;
-	if (pool->first == NULL && !is_neglected) {
-		if (pool->expecting)
-			return NULL;
-		uintptr_t word = 0;
-		pool->expecting = atomic_compare_exchange_strong_explicit(
-			&pool->inbox, &word, ASLEEP, memory_order_relaxed, memory_order_relaxed);
-		if (pool->expecting)
-			return NULL;
-	}
-	pool->idle = worker->below;
-	pool->called++;
-	return worker;
-}
-
-static void unlock_and_call(struct ringwake_pool *pool)
-{
-	struct worker *worker = pick_worker(pool);
-	pthread_mutex_unlock(&pool->lock);
-	if (worker == NULL)
-		return;
-	/* Release: pairs with the acquire in park. After it, the pool may be gone. */
-	uint32_t before = atomic_exchange_explicit(&worker->word, AWAKE, memory_order_release);
-	if (before == PARKED)
-		ringwake_system.futex_wake(&worker->word, 1);
-}
-
-/* Looks out for a call, awake, so that it needs no system call. */
-static void spin(const struct worker *worker)
-{
-	/* Relaxed: a setting, which orders nothing. */
-	uint64_t spin_ns = worker->pool->spin_ns;
-	if (spin_ns == 0)
-		return;
-	int64_t end = ringwake_deadline(spin_ns);
-	do {
-		for (int i = 0; i < LOOKS; i++) {
-			/* Relaxed: park looks again. */
-			if (atomic_load_explicit(&worker->word, memory_order_relaxed) == AWAKE)
-				return;
-			ringwake_relax();
-		}
-	} while (ringwake_now_ns() < end);
-}
-
-/* For the idle worker that attends: how long to park. It attends no more if that is negative. */
-static int64_t attend(struct ringwake_pool *pool)
-{
-	pthread_mutex_lock(&pool->lock);
-	int64_t pause_ns = ringwake_retry(&pool->retries, !pool->closing);
-	pool->attended = pause_ns >= 0;
-	pthread_mutex_unlock(&pool->lock);
-	return pause_ns;
-}
-
-/* Returns whether it attends still. Acquire, throughout: pairs with the release in unlock_and_call.
- */
-static bool park(struct worker *worker, bool attends)
-{
-	uint32_t word = RESTING;
-	if (!atomic_compare_exchange_strong_explicit(
-		    &worker->word, &word, PARKED, memory_order_acquire, memory_order_acquire))
-		return attends;
-	while (atomic_load_explicit(&worker->word, memory_order_acquire) == PARKED) {
-		int64_t pause_ns = attends ? attend(worker->pool) : -1;
-		attends = pause_ns >= 0;
-		struct timespec pause = ringwake_timespec(pause_ns);
-		ringwake_system.futex_wait(&worker->word, PARKED, attends ? &pause : NULL);
-	}
-	return attends;
-}
-
-static void rest(struct ringwake_pool *pool, struct worker *worker)
-{
-	worker->below = pool->idle;
-	pool->idle = worker;
-	/* Relaxed: who calls it has found it under the lock. */
-	atomic_store_explicit(&worker->word, RESTING, memory_order_relaxed);
-	bool attends = pool->retries.count > 0 && !pool->attended;
-	if (attends)
-		pool->attended = true;
-	unlock_and_call(pool);
-	spin(worker);
-	attends = park(worker, attends);
-	pthread_mutex_lock(&pool->lock);
-	pool->called--;
-	if (attends)
-		pool->attended = false;
-}
-
-static void deliver(struct ringwake_msg *msg)
-{
-	struct ringwake_work *work = (struct ringwake_work *)msg; /* its first member */
-	DEBUG_UNQUEUE(WORK_MARK(work));
-	work->done(work, work->status);
-}
-
-/* Returns the target, with the work's reference, if its doorbell was refused. */
-static struct ringwake *complete(struct ringwake_work *work, int status)
-{
-	struct ringwake *target = work->target;
-	work->status = status;
-	int error = ringwake_send(target, &work->msg); /* the work is the loop's from here on */
-	if (error < 0 && error != -ECANCELED && error != -EOWNERDEAD)
-		return target;
-	if (error < 0)
-		DEBUG_UNQUEUE(WORK_MARK(work));
-	ringwake_unref(target);
-	return NULL;
-}
-
-static void *run_worker(void *argument)
-{
-	struct worker *worker = argument;
-	struct ringwake_pool *pool = worker->pool;
-	pthread_mutex_lock(&pool->lock);
-	for (;;) {
-		if (pool->retries.count > 0)
-			ringwake_retry(&pool->retries, !pool->closing);
-		if (pool->first == NULL)
-			empty_inbox(pool);
-		struct ringwake_work *work = pool->first;
-		if (work) {
-			dequeue(pool, work);
-			unlock_and_call(pool);
-			work->run(work);
-			struct ringwake *refused = complete(work, 0);
-			pthread_mutex_lock(&pool->lock);
-			if (refused)
-				ringwake_retry_add(&pool->retries, refused);
-			pool->stats.completed++;
-		} else if (pool->closing && !pool->expecting) {
-			break;
-		} else {
-			rest(pool, worker);
-		}
-	}
-	unlock_and_call(pool);
-	return NULL;
-}
-
-/* That this thread may run on; all, on a machine with more than a cpu_set_t has room for. */
-static unsigned processors(void)
-{
-	cpu_set_t set;
-	if (sched_getaffinity(0, sizeof set, &set) == 0)
-		return (unsigned)CPU_COUNT(&set);
-	long online = sysconf(_SC_NPROCESSORS_ONLN);
-	if (online < 1)
-		return 1;
-	return online < RINGWAKE_POOL_MAX_THREADS ? (unsigned)online : RINGWAKE_POOL_MAX_THREADS;
-}
-
-static void refuse_work(struct ringwake_pool *pool)
-{
-	/* Acquire: as in empty_inbox. */
-	uintptr_t word = atomic_exchange_explicit(&pool->inbox, CLOSED, memory_order_acquire);
-	if (word == ASLEEP)
-		pool->expecting = false;
-	else
-		enqueue(pool, (struct ringwake_work *)word);
-	pool->closing = true;
-	ringwake_retry_soon(&pool->retries);
-}
-
-/* What is refused for good must not keep close from its end. */
-static void ring_for_the_last_time(struct ringwake_pool *pool)
+/* If the kernel refuses a doorbell for good, close must end all the same. */
+static void retry_for_the_last_time(struct ringwake_pool *pool)
 {
 	static const _Atomic uint32_t never_woken;
-	int64_t end_ns = ringwake_deadline(LAST_ATTEMPTS_NS);
+	int64_t end_ns = ringwake_deadline(LAST_RETRIES_NS);
 	for (;;) {
 		pthread_mutex_lock(&pool->lock);
 		int64_t pause_ns = ringwake_retry(&pool->retries, false);
@@ -365,46 +115,10 @@ static void join_workers(struct ringwake_pool *pool)
 {
 	for (unsigned i = 0; i < pool->stats.threads; i++)
 		pthread_join(pool->workers[i].thread, NULL);
-	ring_for_the_last_time(pool);
+	retry_for_the_last_time(pool);
 	ringwake_retry_end(&pool->retries);
 	pthread_mutex_destroy(&pool->lock);
 	free(pool);
-}
-
-/*
- * Handlers run on the application's threads. But a signal that a thread causes itself finds no
- * other thread, and the kernel ends the process if it is blocked; and a profiler wants to see
- * workers.
- */
-static sigset_t blocked_signals(void)
-{
-	static const int open[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGPROF};
-	sigset_t set;
-	sigfillset(&set);
-	for (size_t i = 0; i < sizeof open / sizeof *open; i++)
-		sigdelset(&set, open[i]);
-	return set;
-}
-
-static int start_workers(struct ringwake_pool *pool, unsigned threads)
-{
-	sigset_t blocked = blocked_signals(), before;
-	pthread_attr_t attributes;
-	int error = pthread_attr_init(&attributes);
-	if (error != 0)
-		return -error;
-	pthread_attr_setstacksize(&attributes, STACK_SIZE);
-	pthread_sigmask(SIG_SETMASK, &blocked, &before);
-	while (error == 0 && pool->stats.threads < threads) {
-		struct worker *worker = &pool->workers[pool->stats.threads];
-		worker->pool = pool;
-		error = pthread_create(&worker->thread, &attributes, run_worker, worker);
-		if (error == 0)
-			pool->stats.threads++;
-	}
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attributes);
-	return -error;
 }
 
 int ringwake_pool_open(struct ringwake_pool **out, const struct ringwake_pool_params *params)
@@ -418,7 +132,7 @@ int ringwake_pool_open(struct ringwake_pool **out, const struct ringwake_pool_pa
 		return (int)process;
 	if (params->threads > RINGWAKE_POOL_MAX_THREADS || !RESERVED_IS_ZERO(params))
 		return -EINVAL;
-	unsigned threads = params->threads ? params->threads : processors();
+	unsigned threads = params->threads ? params->threads : ringwake_pool_processors();
 	size_t size = sizeof(struct ringwake_pool) + threads * sizeof(struct worker);
 	size = (size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
 	struct ringwake_pool *pool = aligned_alloc(CACHE_LINE, size);
@@ -429,7 +143,7 @@ int ringwake_pool_open(struct ringwake_pool **out, const struct ringwake_pool_pa
 	pthread_mutex_init(&pool->lock, NULL);
 	pool->process = (uint32_t)process;
 	pool->spin_ns = params->spin_ns;
-	int error = start_workers(pool, threads);
+	int error = ringwake_pool_start(pool, threads);
 	errno = saved;
 	if (error < 0) {
 		ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
@@ -439,18 +153,25 @@ int ringwake_pool_open(struct ringwake_pool **out, const struct ringwake_pool_pa
 	return 0;
 }
 
-/* For the one submit that has cleared ASLEEP. */
-static void show_up(struct ringwake_pool *pool)
+/* For the one submit that has replaced ARMED. */
+static void kick(struct ringwake_pool *pool)
 {
 	pthread_mutex_lock(&pool->lock);
-	pool->expecting = false;
-	unlock_and_call(pool);
+	pool->kick_pending = false;
+	ringwake_pool_unlock_and_wake(pool);
 }
 
 void ringwake_pool_kick(struct ringwake_pool *pool)
 {
 	if (ringwake_process_is(pool->process))
-		show_up(pool);
+		kick(pool);
+}
+
+static void deliver(struct ringwake_msg *msg)
+{
+	struct ringwake_work *work = (struct ringwake_work *)msg; /* its first member */
+	DEBUG_UNQUEUE(WORK_MARK(work));
+	work->done(work, work->status);
 }
 
 int ringwake_pool_enqueue(struct ringwake_pool *pool, struct ringwake *target,
@@ -466,18 +187,12 @@ int ringwake_pool_enqueue(struct ringwake_pool *pool, struct ringwake *target,
 	work->target = ringwake_ref(target);
 	work->run = run;
 	work->done = done;
-	uintptr_t word = atomic_load_explicit(&pool->inbox, memory_order_relaxed);
-	do {
-		if (word == CLOSED) {
-			DEBUG_UNQUEUE(WORK_MARK(work));
-			ringwake_unref(target);
-			return -ECANCELED;
-		}
-		work->previous = (struct ringwake_work *)(word & ~ASLEEP);
-		/* Release: pairs with the acquire in empty_inbox. */
-	} while (!atomic_compare_exchange_weak_explicit(
-		&pool->inbox, &word, (uintptr_t)work, memory_order_release, memory_order_relaxed));
-	return word == ASLEEP;
+	int result = ringwake_pool_push(pool, work);
+	if (result < 0) {
+		DEBUG_UNQUEUE(WORK_MARK(work));
+		ringwake_unref(target);
+	}
+	return result;
 }
 
 int ringwake_pool_submit(struct ringwake_pool *pool, struct ringwake *target,
@@ -487,7 +202,7 @@ int ringwake_pool_submit(struct ringwake_pool *pool, struct ringwake *target,
 	int result = ringwake_pool_enqueue(pool, target, work, run, done);
 	if (result <= 0)
 		return result;
-	show_up(pool);
+	kick(pool);
 	return 0;
 }
 
@@ -496,17 +211,18 @@ int ringwake_pool_cancel(struct ringwake_pool *pool, struct ringwake_work *work)
 	if (!ringwake_process_is(pool->process))
 		return -EOWNERDEAD;
 	pthread_mutex_lock(&pool->lock);
-	empty_inbox(pool);
+	ringwake_pool_empty_inbox(pool);
 	bool found = work->queued;
 	struct ringwake *refused = NULL;
 	if (found) {
-		dequeue(pool, work);
+		ringwake_pool_dequeue(pool, work);
 		pool->stats.cancelled++;
-		refused = complete(work, -ECANCELED); /* before the pool can be gone */
+		/* With the lock: the work may be the last reason why the pool stays open. */
+		refused = ringwake_pool_complete(work, -ECANCELED);
 	}
 	if (refused) {
 		ringwake_retry_add(&pool->retries, refused);
-		unlock_and_call(pool);
+		ringwake_pool_unlock_and_wake(pool);
 	} else {
 		pthread_mutex_unlock(&pool->lock);
 	}
@@ -516,34 +232,31 @@ int ringwake_pool_cancel(struct ringwake_pool *pool, struct ringwake_work *work)
 void ringwake_pool_close(struct ringwake_pool *pool, enum ringwake_pool_close_mode mode)
 {
 	if (!ringwake_process_is(pool->process)) {
-		/* The threads are the parent's, and so is what one of them was changing. Or all of
-		 * it is of another copy of the library. */
+		/* The threads are the parent's, and one of them may have held the lock. A pool of
+		 * another copy of the library is left alone. */
 		if (ringwake_process_is_known(pool->process))
 			free(pool);
 		return;
 	}
 	struct ringwake_work *cancelled = NULL;
 	pthread_mutex_lock(&pool->lock);
-	refuse_work(pool);
-	if (mode == RINGWAKE_POOL_CANCEL) {
-		cancelled = pool->first;
-		pool->first = pool->last = NULL;
-		pool->stats.queued = 0;
-		for (struct ringwake_work *work = cancelled; work; work = work->next)
-			work->queued = false;
-	}
-	unlock_and_call(pool);
+	ringwake_pool_close_inbox(pool);
+	pool->closing = true;
+	ringwake_retry_soon(&pool->retries);
+	if (mode == RINGWAKE_POOL_CANCEL)
+		cancelled = ringwake_pool_dequeue_all(pool);
+	ringwake_pool_unlock_and_wake(pool);
 	while (cancelled) {
 		struct ringwake_work *work = cancelled;
 		cancelled = work->next;
-		struct ringwake *refused = complete(work, -ECANCELED);
+		struct ringwake *refused = ringwake_pool_complete(work, -ECANCELED);
 		if (refused == NULL)
 			continue;
 		pthread_mutex_lock(&pool->lock);
 		ringwake_retry_add(&pool->retries, refused);
 		pthread_mutex_unlock(&pool->lock);
 	}
-	ring_for_the_last_time(pool); /* work that runs may take long */
+	retry_for_the_last_time(pool); /* work that still runs may take long */
 	join_workers(pool);
 }
 
@@ -551,7 +264,7 @@ void ringwake_pool_get_stats(
 	struct ringwake_pool *pool, struct ringwake_pool_stats *stats, size_t size)
 {
 	pthread_mutex_lock(&pool->lock);
-	empty_inbox(pool);
+	ringwake_pool_empty_inbox(pool);
 	struct ringwake_pool_stats now = pool->stats;
 	pthread_mutex_unlock(&pool->lock);
 	ringwake_copy_out(stats, size, &now, sizeof now);

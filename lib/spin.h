@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* What it takes to look out for something without sleeping, for a time. */
+/* A bounded spin: the clock, a deadline, and the pause instruction. */
 #ifndef RINGWAKE_SPIN_H
 #define RINGWAKE_SPIN_H
 
 #include <stdint.h>
 #include <time.h>
 
-/* Looks between two looks at the clock. */
-#define LOOKS 32
+#define SPINS_PER_CLOCK_READ 32
 
 static inline int64_t ringwake_now_ns(void)
 {
@@ -16,7 +15,7 @@ static inline int64_t ringwake_now_ns(void)
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-/* When that time is over; never, if it is longer than there is a clock for. */
+/* The time on the clock after time_ns nanoseconds; INT64_MAX if the clock does not reach it. */
 static inline int64_t ringwake_deadline(uint64_t time_ns)
 {
 	int64_t now = ringwake_now_ns();

@@ -23,7 +23,7 @@ int64_t ringwake_spin(struct ringwake *target, int64_t timeout_ns)
 		return timeout_ns; /* the sleep tries again, and reports it */
 	int64_t end = ringwake_deadline(limit);
 	do {
-		for (int i = 0; i < LOOKS; i++) {
+		for (int i = 0; i < SPINS_PER_CLOCK_READ; i++) {
 			if (!has_nothing_to_do(target))
 				return timeout_ns;
 			ringwake_relax();

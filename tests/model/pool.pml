@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lib/pool.c: submit, rest, call and close. Every job is run, and nobody touches the pool after
- * close has freed it. Work is counted, not linked; the lock is one bit; a sleep ends by a wake only.
+ * The worker pool: submit, go_idle, block, unlock_and_wake and close of lib/pool*.c. Every job runs,
+ * and no thread touches the pool after close has freed it. Work is counted, not linked; the lock is
+ * one bit; only a wake-up ends a wait.
  *
- * With REFUSALS, so many doorbells are refused on the way to the loop that receives completions, and
- * a thread cancels one job if it comes in time. The loop must receive all of them. A park of the
- * worker that attends may end at any time.
+ * With REFUSALS, that many doorbells are refused on their way to the loop that receives completions,
+ * and a thread cancels one job if it comes in time. The loop must receive all completions. The wait
+ * of the retrier may end at any time.
  */
 #ifndef WORKERS
 #define WORKERS 2
@@ -22,26 +23,26 @@
 #define JOBS (SUBMITTERS * EACH)
 #define NOBODY 255
 #ifdef MUTANT_NOBODY_IS_CALLED_TO_ATTEND
-#define NEGLECTED 0
+#define NEEDS_RETRIER 0
 #else
-#define NEGLECTED (retries && !attended)
+#define NEEDS_RETRIER (retries && !has_retrier)
 #endif
 
-mtype = { AWAKE, RESTING, PARKED };
+mtype = { AWAKE, IDLE, BLOCKED };
 
 byte inbox;          /* work in it */
-bit asleep, closed;  /* its tag; never together with work */
+bit armed, closed;  /* its tag; never together with work */
 bit lock;
-byte queue, called, depth, ran, ended;
+byte queue, wakes_in_flight, depth, ran, ended;
 byte idle[WORKERS];
-bit expecting, closing, freed;
+bit kick_pending, closing, freed;
 mtype word[WORKERS] = AWAKE;
 bit sleeping[WORKERS];
 bit cancelled;
 
 /* lib/target.c and lib/retry.c, with one target */
 byte messages, received, refusals = REFUSALS;
-bit loop_asleep, loop_rung, retries, attended;
+bit loop_asleep, loop_rung, retries, has_retrier;
 
 inline ring(was, refused)
 {
@@ -99,26 +100,26 @@ inline empty_inbox()
 	d_step { queue = queue + inbox; inbox = 0 }
 }
 
-inline unlock_and_call(picked, parked)
+inline unlock_and_wake(picked, blocked)
 {
 	picked = NOBODY;
 	if
 	:: depth == 0
-	:: depth > 0 && queue == 0 && (called > 0 || (expecting && !NEGLECTED))
-	:: depth > 0 && !(queue == 0 && (called > 0 || (expecting && !NEGLECTED))) ->
+	:: depth > 0 && queue == 0 && (wakes_in_flight > 0 || (kick_pending && !NEEDS_RETRIER))
+	:: depth > 0 && !(queue == 0 && (wakes_in_flight > 0 || (kick_pending && !NEEDS_RETRIER))) ->
 		picked = idle[depth - 1];
 		if
-		:: queue == 0 && NEGLECTED
-		:: queue == 0 && !NEGLECTED ->
+		:: queue == 0 && NEEDS_RETRIER
+		:: queue == 0 && !NEEDS_RETRIER ->
 #ifdef MUTANT_STORES_ASLEEP
 			if
-			:: inbox == 0 && !closed -> d_step { inbox = 0; asleep = 1; expecting = 1 }; picked = NOBODY
+			:: inbox == 0 && !closed -> d_step { inbox = 0; armed = 1; kick_pending = 1 }; picked = NOBODY
 			:: else
 			fi
 #else
 			atomic {
 				if
-				:: inbox == 0 && !closed -> asleep = 1; expecting = 1; picked = NOBODY
+				:: inbox == 0 && !closed -> armed = 1; kick_pending = 1; picked = NOBODY
 				:: else
 				fi
 			}
@@ -126,7 +127,7 @@ inline unlock_and_call(picked, parked)
 		:: else
 		fi;
 		if
-		:: picked != NOBODY -> depth--; called++
+		:: picked != NOBODY -> depth--; wakes_in_flight++
 		:: else
 		fi
 	fi;
@@ -134,9 +135,9 @@ inline unlock_and_call(picked, parked)
 	if
 	:: picked != NOBODY ->
 		assert(!freed);
-		d_step { parked = (word[picked] == PARKED); word[picked] = AWAKE }
+		d_step { blocked = (word[picked] == BLOCKED); word[picked] = AWAKE }
 		if
-		:: parked -> sleeping[picked] = 0 /* the system call: may come after the free */
+		:: blocked -> sleeping[picked] = 0 /* the system call: may come after the free */
 		:: else
 		fi
 	:: else
@@ -146,7 +147,7 @@ inline unlock_and_call(picked, parked)
 proctype worker(byte me)
 {
 	byte picked;
-	bit parked, was, refused, attends;
+	bit blocked, was, refused, is_retrier;
 	take_lock();
 	do
 	::
@@ -158,7 +159,7 @@ proctype worker(byte me)
 		if
 		:: queue > 0 ->
 			queue--;
-			unlock_and_call(picked, parked);
+			unlock_and_wake(picked, blocked);
 			complete(was, refused);
 			ran++;
 			take_lock();
@@ -167,78 +168,78 @@ proctype worker(byte me)
 		:: queue == 0 && closing -> break
 		:: queue == 0 && !closing ->
 #else
-		:: queue == 0 && closing && !expecting -> break
-		:: queue == 0 && !(closing && !expecting) ->
+		:: queue == 0 && closing && !kick_pending -> break
+		:: queue == 0 && !(closing && !kick_pending) ->
 #endif
 			idle[depth] = me;
 			depth++;
-			word[me] = RESTING;
-			attends = (retries && !attended);
-			attended = (attended || attends);
-			unlock_and_call(picked, parked);
+			word[me] = IDLE;
+			is_retrier = (retries && !has_retrier);
+			has_retrier = (has_retrier || is_retrier);
+			unlock_and_wake(picked, blocked);
 #ifdef MUTANT_STORES_PARKED
-			word[me] = PARKED; parked = 1;
+			word[me] = BLOCKED; blocked = 1;
 #else
 			d_step {
-				parked = (word[me] == RESTING);
+				blocked = (word[me] == IDLE);
 				if
-				:: parked -> word[me] = PARKED
+				:: blocked -> word[me] = BLOCKED
 				:: else
 				fi
 			}
 #endif
 			do
-			:: !parked || word[me] != PARKED -> break
+			:: !blocked || word[me] != BLOCKED -> break
 			:: else ->
 				if
-				:: attends ->
+				:: is_retrier ->
 					take_lock();
 					retry(was, refused);
-					attends = retries;
-					attended = retries;
+					is_retrier = retries;
+					has_retrier = retries;
 					lock = 0
 				:: else
 				fi;
 				d_step {
 					if
-					:: word[me] == PARKED -> sleeping[me] = 1
+					:: word[me] == BLOCKED -> sleeping[me] = 1
 					:: else
 					fi
 				}
 				do
 				:: !sleeping[me] -> break
-				:: attends -> sleeping[me] = 0; break /* its time is over */
+				:: is_retrier -> sleeping[me] = 0; break /* its time is over */
 				od
 			od;
 			take_lock();
-			called--;
+			wakes_in_flight--;
 #ifndef MUTANT_ATTENDED_FOR_EVER
 			if
-			:: attends -> attends = 0; attended = 0
+			:: is_retrier -> is_retrier = 0; has_retrier = 0
 			:: else
 			fi
 #endif
 		fi
 	od;
-	unlock_and_call(picked, parked);
+	unlock_and_wake(picked, blocked);
 	ended++
 }
 
 proctype submitter()
 {
 	byte picked, i;
-	bit parked, was;
+	bit blocked, was;
 	for (i : 1 .. EACH) {
 		assert(!freed);
-		d_step { assert(!closed); was = asleep; asleep = 0; inbox++ }
+		d_step { assert(!closed); was = armed; armed = 0; inbox++ }
 		if
 		:: was ->
 			take_lock();
-			expecting = 0;
+			kick_pending = 0;
 #ifdef MUTANT_SUBMIT_CALLS_NOBODY
 			lock = 0
 #else
-			unlock_and_call(picked, parked)
+			unlock_and_wake(picked, blocked)
 #endif
 		:: else
 		fi
@@ -260,7 +261,7 @@ proctype loop()
 proctype canceller()
 {
 	byte picked;
-	bit parked, was, refused;
+	bit blocked, was, refused;
 	take_lock();
 	empty_inbox();
 	if
@@ -273,7 +274,7 @@ proctype canceller()
 	if
 	:: refused ->
 		remember(refused);
-		unlock_and_call(picked, parked)
+		unlock_and_wake(picked, blocked)
 	:: else -> lock = 0
 	fi;
 	cancelled = 1
@@ -283,7 +284,7 @@ proctype canceller()
 proctype closer()
 {
 	byte picked;
-	bit parked;
+	bit blocked;
 #if REFUSALS > 0
 	received == JOBS && cancelled;
 #else
@@ -292,14 +293,14 @@ proctype closer()
 	take_lock();
 	d_step {
 		if
-		:: asleep -> expecting = 0
+		:: armed -> kick_pending = 0
 		:: else
 		fi;
-		asleep = 0;
+		armed = 0;
 		closed = 1
 	}
 	closing = 1;
-	unlock_and_call(picked, parked);
+	unlock_and_wake(picked, blocked);
 	ended == WORKERS;
 	freed = 1
 }

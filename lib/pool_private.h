@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/* The parts of the pool, for its files alone. pool.c explains them. */
+#ifndef RINGWAKE_POOL_PRIVATE_H
+#define RINGWAKE_POOL_PRIVATE_H
+
+#include <pthread.h>
+#include <ringwake/pool.h>
+
+#include "retry.h"
+#include "target.h"
+
+struct worker {
+	struct ringwake_pool *pool;
+	struct worker *next_idle; /* the one below it on the stack of idle workers */
+	pthread_t thread;
+	_Atomic uint32_t word;
+};
+
+struct ringwake_pool {
+	/* Every submit writes it. */
+	alignas(CACHE_LINE) _Atomic uintptr_t inbox;
+
+	/* Written at open, read by every submit and worker. */
+	alignas(CACHE_LINE) uint32_t process;
+	uint64_t spin_ns;
+
+	alignas(CACHE_LINE) pthread_mutex_t lock; /* guards all below but the workers' words */
+	struct ringwake_work *first, *last;       /* the queue */
+	struct worker *idle;                      /* a stack */
+	unsigned wakes_in_flight; /* workers taken off the stack that have not looked for work since
+				   */
+	bool kick_pending; /* the inbox was armed, and the submit that disarmed it has not kicked */
+	bool closing;
+	bool has_retrier; /* an idle worker retries the refused doorbells when it is time */
+	struct ringwake_pool_stats stats;
+	struct retries retries; /* the targets of completions whose doorbell was refused */
+
+	struct worker workers[];
+};
+
+/* For a debug build: the work has the address of its message, which is sent in between. */
+#define WORK_MARK(work) ((const char *)(work) + 1)
+
+/*
+ * pool_queue.c. Any thread: pushes work. Returns 1 if the caller must kick the pool, 0 if not, or
+ * -ECANCELED if the pool is closed.
+ */
+int ringwake_pool_push(struct ringwake_pool *pool, struct ringwake_work *work);
+
+/* With the lock. */
+bool ringwake_pool_try_arm(struct ringwake_pool *pool);
+void ringwake_pool_empty_inbox(struct ringwake_pool *pool);
+void ringwake_pool_close_inbox(struct ringwake_pool *pool);
+void ringwake_pool_dequeue(struct ringwake_pool *pool, struct ringwake_work *work);
+struct ringwake_work *ringwake_pool_dequeue_all(struct ringwake_pool *pool);
+
+/*
+ * pool_worker.c. Releases the lock, and wakes a worker if no other thread is certain to look for
+ * work.
+ */
+void ringwake_pool_unlock_and_wake(struct ringwake_pool *pool);
+
+/* Sends the work to its loop. Returns the target, with the work's reference, if its doorbell was
+ * refused. */
+struct ringwake *ringwake_pool_complete(struct ringwake_work *work, int status);
+void *ringwake_pool_run_worker(void *worker);
+
+/* pool_threads.c */
+unsigned ringwake_pool_processors(void);
+int ringwake_pool_start(struct ringwake_pool *pool, unsigned threads);
+
+#endif

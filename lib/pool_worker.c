@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/* The life of a worker: it runs work, goes idle, spins, blocks, and is woken. */
+#include <errno.h>
+
+#include "pool_private.h"
+#include "spin.h"
+#include "system.h"
+
+/* States of a worker's word; pool.c explains them. */
+enum { AWAKE, IDLE, BLOCKED };
+
+static bool needs_retrier(const struct ringwake_pool *pool)
+{
+	return pool->retries.count > 0 && !pool->has_retrier;
+}
+
+/* Takes the worker that must be woken now off the stack of idle workers; NULL: none. */
+static struct worker *pick_worker(struct ringwake_pool *pool)
+{
+	struct worker *worker = pool->idle;
+	if (worker == NULL)
+		return NULL;
+	if (pool->first == NULL && pool->wakes_in_flight > 0)
+		return NULL;
+	if (pool->first == NULL && !needs_retrier(pool)) {
+		if (!pool->kick_pending)
+			pool->kick_pending = ringwake_pool_try_arm(pool);
+		if (pool->kick_pending)
+			return NULL;
+	}
+	pool->idle = worker->next_idle;
+	pool->wakes_in_flight++;
+	return worker;
+}
+
+void ringwake_pool_unlock_and_wake(struct ringwake_pool *pool)
+{
+	struct worker *worker = pick_worker(pool);
+	pthread_mutex_unlock(&pool->lock);
+	if (worker == NULL)
+		return;
+	/* Release: pairs with the acquire in block. The pool may be freed from here on. */
+	uint32_t before = atomic_exchange_explicit(&worker->word, AWAKE, memory_order_release);
+	if (before == BLOCKED)
+		ringwake_system.futex_wake(&worker->word, 1);
+}
+
+static void spin(const struct worker *worker)
+{
+	/* Relaxed: block reads the word again. */
+	uint64_t spin_ns = worker->pool->spin_ns;
+	if (spin_ns == 0)
+		return;
+	int64_t end = ringwake_deadline(spin_ns);
+	do {
+		for (int i = 0; i < SPINS_PER_CLOCK_READ; i++) {
+			if (atomic_load_explicit(&worker->word, memory_order_relaxed) == AWAKE)
+				return;
+			ringwake_relax();
+		}
+	} while (ringwake_now_ns() < end);
+}
+
+/* For the retrier, while it is idle: returns how long it may block. Negative: nothing is left to
+ * retry, so it is the retrier no more. */
+static int64_t retry(struct ringwake_pool *pool)
+{
+	pthread_mutex_lock(&pool->lock);
+	int64_t pause_ns = ringwake_retry(&pool->retries, !pool->closing);
+	pool->has_retrier = pause_ns >= 0;
+	pthread_mutex_unlock(&pool->lock);
+	return pause_ns;
+}
+
+/* Returns whether the worker is still the retrier. Acquire, throughout: pairs with the release in
+ * ringwake_pool_unlock_and_wake. */
+static bool block(struct worker *worker, bool is_retrier)
+{
+	uint32_t word = IDLE;
+	if (!atomic_compare_exchange_strong_explicit(
+		    &worker->word, &word, BLOCKED, memory_order_acquire, memory_order_acquire))
+		return is_retrier;
+	while (atomic_load_explicit(&worker->word, memory_order_acquire) == BLOCKED) {
+		int64_t pause_ns = is_retrier ? retry(worker->pool) : -1;
+		is_retrier = pause_ns >= 0;
+		struct timespec pause = ringwake_timespec(pause_ns);
+		ringwake_system.futex_wait(&worker->word, BLOCKED, is_retrier ? &pause : NULL);
+	}
+	return is_retrier;
+}
+
+static void go_idle(struct ringwake_pool *pool, struct worker *worker)
+{
+	worker->next_idle = pool->idle;
+	pool->idle = worker;
+	/* Relaxed: a thread that wakes the worker has found it under the lock. */
+	atomic_store_explicit(&worker->word, IDLE, memory_order_relaxed);
+	bool is_retrier = needs_retrier(pool);
+	if (is_retrier)
+		pool->has_retrier = true;
+	ringwake_pool_unlock_and_wake(pool);
+	spin(worker);
+	is_retrier = block(worker, is_retrier);
+	pthread_mutex_lock(&pool->lock);
+	pool->wakes_in_flight--;
+	if (is_retrier)
+		pool->has_retrier = false;
+}
+
+struct ringwake *ringwake_pool_complete(struct ringwake_work *work, int status)
+{
+	struct ringwake *target = work->target;
+	work->status = status;
+	int error = ringwake_send(target, &work->msg); /* the work is the loop's from here on */
+	if (error < 0 && error != -ECANCELED && error != -EOWNERDEAD)
+		return target;
+	if (error < 0)
+		DEBUG_UNQUEUE(WORK_MARK(work));
+	ringwake_unref(target);
+	return NULL;
+}
+
+static void run(struct ringwake_pool *pool, struct ringwake_work *work)
+{
+	ringwake_pool_dequeue(pool, work);
+	ringwake_pool_unlock_and_wake(pool);
+	work->run(work);
+	struct ringwake *refused = ringwake_pool_complete(work, 0);
+	pthread_mutex_lock(&pool->lock);
+	if (refused)
+		ringwake_retry_add(&pool->retries, refused);
+	pool->stats.completed++;
+}
+
+void *ringwake_pool_run_worker(void *argument)
+{
+	struct worker *worker = argument;
+	struct ringwake_pool *pool = worker->pool;
+	pthread_mutex_lock(&pool->lock);
+	for (;;) {
+		if (pool->retries.count > 0)
+			ringwake_retry(&pool->retries, !pool->closing);
+		if (pool->first == NULL)
+			ringwake_pool_empty_inbox(pool);
+		if (pool->first)
+			run(pool, pool->first);
+		else if (pool->closing && !pool->kick_pending)
+			break;
+		else
+			go_idle(pool, worker);
+	}
+	ringwake_pool_unlock_and_wake(pool);
+	return NULL;
+}
