@@ -2,63 +2,58 @@
 /*
  * A bounded queue for many senders and one loop.
  *
- * A ring of slots, each with a word of its own, turn. It says for which position in the stream of
- * items the slot is, and how far it has got. Senders claim positions from one counter, tail.
+ * It is a ring of slots. Each slot has a sequence number, which says for which position in the
+ * stream of items the slot is, and a state. Senders claim positions from one counter, tail.
  *
- *   FREE     may be claimed: tail says whether it is
- *   AWAITED  the same, and the loop has found nothing here and gone
+ *   FREE     may be claimed: tail says whether it was
+ *   AWAITED  the same, and the loop has found nothing here and does not look again by itself
  *   FULL     holds an item
  *
- *   who      change                                      function
- *   sender   tail + 1: the slot is the sender's to fill  claim
- *   sender   FREE or AWAITED -> FULL                     ringwake_channel_try_send
- *   loop     at head: FREE -> AWAITED, or finds it FULL  head_is_full
- *   loop     FULL -> FREE, for one round later           free_head
+ *   thread   change                                        function
+ *   sender   tail + 1: this sender fills the slot          claim
+ *   sender   FREE or AWAITED -> FULL                       ringwake_channel_try_send
+ *   loop     at head: FREE -> AWAITED, or finds it FULL    head_is_full
+ *   loop     FULL -> FREE, for one round later             free_head
  *
- * Calling the loop. Items are received in the order of their positions, so only the slot at the
- * head matters. There the sender's question "has the loop gone?" and the loop's question "is there
- * an item?" are answered by one word, which both change by read-modify-write. The sender that takes
- * it out of AWAITED sends msg; until the loop has put AWAITED there again, nobody else does. A
- * sender that is stopped between claiming and filling holds up the items behind its own, but it
- * neither makes the loop spin nor loses them: the loop goes, and this sender calls it.
+ * Notifying the loop. Items are received in the order of their positions, so only the slot at the
+ * head matters. There the sender's question "does the loop wait?" and the loop's question "is there
+ * an item?" are answered by one word, which both change by read-modify-write. The sender that
+ * replaces AWAITED sends msg. No other sender does until the loop has set AWAITED again. A sender
+ * that is stopped between claiming and filling delays the items behind its own, but it neither
+ * makes the loop spin nor loses items: the loop sets AWAITED, and this sender notifies it later.
  *
- * Waiting for room. A sender that finds no room sets WAITING in the word room, looks again, and
- * parks on room. The loop frees slots, then clears WAITING, and wakes one sender if it was set. So
- * either the sender's second look comes after the loop's change and sees the free slot, or the loop
- * sees WAITING. The sender that was woken sets WAITING again before it looks, so those that are
- * still parked are not forgotten; and it puts an item in or finds that others did, so the loop will
- * come by to wake the next. The loop does this when half the slots are free or none is full, so
- * that a sender finds much room when it wakes, not one slot.
+ * Waiting for room. A sender that finds no room sets WAITING in the word room, checks again, and
+ * blocks on room. The loop frees slots, then clears WAITING, and wakes one sender if WAITING was
+ * set. So either the sender's second check comes after the loop's change and sees the free slot, or
+ * the loop sees WAITING. The sender that was woken sets WAITING again before it checks, so senders
+ * that still block are not forgotten. It sends an item or finds that other senders did, so the loop
+ * will receive items again and wake the next sender. The loop does this when half the slots are
+ * free or none is full, so that a sender that wakes finds much room, not one slot.
  *
- * A refused doorbell. Its sender learns of it. But other senders of the target can leave the loop
- * asleep too, and a sender that is parked already could then wait for ever. So no sender parks for
- * long: each rings before it parks if the loop sleeps beside messages and nobody else is about to
- * ring, and does the same again after 1 ms, 2 ms, and so on, up to 64 ms.
+ * A refused doorbell. Its sender gets the error. But other senders of the target can also leave the
+ * loop blocked, and a sender that blocks already would then wait for ever. So no sender blocks for
+ * long. Each sender wakes the target before it blocks if the target needs a doorbell, and does so
+ * again after 1 ms, 2 ms, and so on, up to 64 ms.
  *
- * Ending. references counts the handles, and one for msg while it is on its way or being run. Who
- * drops the last one knows that nobody else can touch the channel, and that nothing is in it: the
- * loop has gone from an AWAITED head. If that is the loop it calls finalize; if it is a sender it
- * has the loop do so, with the same msg. When the target is closed, msg cannot be sent. The channel
- * is aborted then, and the sender that found out is in the loop's place: it takes its item back and
- * leaves head without AWAITED, so that nobody comes there but who drops the last reference, and
- * receives what other senders have put behind it.
+ * Ending. references counts the handles, and one for msg while it is sent or runs. The thread that
+ * drops the last reference knows that no other thread can touch the channel, and that the channel
+ * is empty, because the loop has left the head AWAITED. If this thread is the loop, it calls
+ * finalize. If it is a sender, it sends msg, and the loop calls finalize. If the target is closed,
+ * msg cannot be sent. The channel is aborted then, and the sender that found out acts as the loop:
+ * it takes its item back and leaves the head without AWAITED. So no other thread acts as the loop,
+ * except the one that drops the last reference; that thread receives what other senders have put
+ * behind the item.
  *
- * Memory. An item is copied into its slot and received there. head goes with AWAITED from the loop
- * to the sender that takes it, and back with msg. The target is referenced until the channel is
- * freed.
+ * Memory. An item is copied into its slot and received there. head passes with AWAITED from the
+ * loop to the sender that replaces it, and back with msg. The channel holds a reference to the
+ * target until it is freed.
  *
- * Memory order. FULL is a release, the loop's look at it an acquire: the item. FREE is a release, a
- * sender's look at it an acquire: the loop is done with the slot. AWAITED is a release, taking it
- * an acquire: head. Clearing WAITING is a release, setting it an acquire: the free slots. tail
- * hands nothing over.
+ * Memory order. FULL is a release and the loop's look at it an acquire: they pass the item. FREE is
+ * a release and a sender's look at it an acquire: the loop is done with the slot. Setting AWAITED
+ * is a release and replacing it an acquire: they pass head. Clearing WAITING is a release and
+ * setting it an acquire: they pass the free slots. tail passes nothing.
  *
- * Why not a lock? Measured on two processors against a mutex with the same rules for waking, items
- * copied out under it; processor time for an item, median of twelve runs on a machine with other
- * work: 4 senders, 8-byte items, 1024 slots kept full, 23 ns against 28; 200-byte items, 30 against
- * 35; 8 senders and 64 slots, 93 against 128; one sender, 48 against 48. That alone would not
- * decide. But without a lock a signal handler may send, and no sender waits for another that was
- * preempted. To wake one sender and not all is worth more: all took 650 ns with 8 senders and 64
- * slots. A batch above 16 gained nothing.
+ * docs/design.md compares the channel with a locked queue.
  */
 #include <errno.h>
 #include <limits.h>
@@ -75,7 +70,7 @@
 #include "target.h"
 #include "thread.h"
 
-/* The turn is the position times STATES plus one of these. */
+/* The sequence number is the position times STATES, plus the state. */
 #define FREE    ((size_t)0)
 #define AWAITED ((size_t)1)
 #define FULL    ((size_t)2)
@@ -87,7 +82,7 @@
 #define DEFAULT_BATCH 16
 
 struct slot {
-	_Atomic size_t turn;
+	_Atomic size_t sequence;
 	alignas(max_align_t) unsigned char item[];
 };
 
@@ -107,12 +102,12 @@ struct ringwake_channel {
 	/* The loop's. */
 	alignas(CACHE_LINE) struct ringwake_msg msg;
 	size_t head;  /* the next position to be received */
-	size_t freed; /* slots, since senders were told */
+	size_t freed; /* slots, since a waiting sender was last woken */
 	size_t batch;
 	void (*receive)(void *context, void *item, int status);
 	void (*finalize)(void *context);
 	void *context;
-	_Atomic uint64_t loop; /* read by senders that would wait */
+	_Atomic uint64_t loop; /* number of its thread; senders that would block read it */
 
 	alignas(CACHE_LINE) unsigned char slots[];
 };
@@ -136,31 +131,32 @@ static bool is_aborted(const struct ringwake_channel *channel)
 
 static void abort_channel(struct ringwake_channel *channel)
 {
-	/* Release: who learns of it also sees what led to it. */
+	/* Release: pairs with the acquire in is_aborted. */
 	atomic_fetch_or_explicit(&channel->room, ABORTED, memory_order_release);
 	ringwake_system.futex_wake(&channel->room, INT_MAX);
 }
 
-/* False if there is no item; then the sender of the next one calls the loop. */
+/* False if there is no item; then the sender of the next one notifies the loop. */
 static bool head_is_full(struct ringwake_channel *channel)
 {
-	_Atomic size_t *turn = &slot_at(channel, channel->head)->turn;
-	size_t now = atomic_load_explicit(turn, memory_order_acquire);
+	_Atomic size_t *sequence = &slot_at(channel, channel->head)->sequence;
+	size_t now = atomic_load_explicit(sequence, memory_order_acquire);
 	if (now % STATES == FREE &&
 		atomic_compare_exchange_strong_explicit(
-			turn, &now, now + AWAITED, memory_order_release, memory_order_acquire))
+			sequence, &now, now + AWAITED, memory_order_release, memory_order_acquire))
 		return false;
 	return now % STATES == FULL;
 }
 
 static void free_head(struct ringwake_channel *channel)
 {
-	size_t turn = (channel->head + channel->capacity) * STATES + FREE;
-	atomic_store_explicit(&slot_at(channel, channel->head)->turn, turn, memory_order_release);
+	size_t sequence = (channel->head + channel->capacity) * STATES + FREE;
+	atomic_store_explicit(
+		&slot_at(channel, channel->head)->sequence, sequence, memory_order_release);
 	channel->head++;
 }
 
-static void tell_a_waiting_sender(struct ringwake_channel *channel)
+static void wake_a_sender(struct ringwake_channel *channel)
 {
 	channel->freed = 0;
 	/* Release: pairs with the acquire in ringwake_channel_send. */
@@ -181,11 +177,11 @@ static bool receive(struct ringwake_channel *channel, size_t limit)
 		channel->freed++;
 	}
 	if (channel->freed > 0 && (!more || channel->freed >= channel->capacity / 2))
-		tell_a_waiting_sender(channel);
+		wake_a_sender(channel);
 	return more;
 }
 
-/* True if it was the last one. */
+/* True if it was the last reference. */
 static bool drop_reference(struct ringwake_channel *channel)
 {
 	RINGWAKE_ASSERT(atomic_load_explicit(&channel->references, memory_order_relaxed) > 0,
@@ -194,7 +190,7 @@ static bool drop_reference(struct ringwake_channel *channel)
 	return atomic_fetch_sub_explicit(&channel->references, 1, memory_order_acq_rel) == 1;
 }
 
-/* Without a reference left. */
+/* For the thread that has dropped the last reference. */
 static void finish(struct ringwake_msg *msg)
 {
 	struct ringwake_channel *channel = channel_of(msg);
@@ -205,16 +201,16 @@ static void finish(struct ringwake_msg *msg)
 	DEBUG_FREE(channel);
 }
 
-static void called(struct ringwake_msg *msg)
+static void receive_batch(struct ringwake_msg *msg)
 {
 	struct ringwake_channel *channel = channel_of(msg);
 	size_t limit = channel->batch;
-	/* Relaxed: the number is all there is to it. */
+	/* Relaxed: nothing else is published through this number. */
 	atomic_store_explicit(&channel->loop, ringwake_thread_number(), memory_order_relaxed);
 	while (receive(channel, limit)) {
 		if (ringwake_send(channel->target, msg) != -ECANCELED)
 			return;
-		/* The target is being closed: there is no next time. */
+		/* The target is being closed, so this is the last call. */
 		abort_channel(channel);
 		limit = SIZE_MAX;
 	}
@@ -244,7 +240,7 @@ static struct ringwake_channel *allocate(const struct ringwake_channel_params *p
 	channel->stride = stride;
 	channel->capacity = capacity;
 	for (size_t i = 0; i < capacity; i++)
-		atomic_init(&slot_at(channel, i)->turn, i * STATES + (i == 0 ? AWAITED : FREE));
+		atomic_init(&slot_at(channel, i)->sequence, i * STATES + (i == 0 ? AWAITED : FREE));
 	return channel;
 }
 
@@ -254,7 +250,7 @@ int ringwake_channel_open(struct ringwake_channel **out, struct ringwake *target
 	if (params->item_size == 0 || params->capacity == 0 || params->receive == NULL ||
 		params->capacity > RINGWAKE_CHANNEL_MAX_CAPACITY || !RESERVED_IS_ZERO(params))
 		return -EINVAL;
-	if (!ringwake_process_is(target->process))
+	if (!ringwake_is_this_process(target->process))
 		return -EOWNERDEAD;
 	int saved = errno;
 	struct ringwake_channel *channel = allocate(params);
@@ -263,7 +259,7 @@ int ringwake_channel_open(struct ringwake_channel **out, struct ringwake *target
 		return -ENOMEM;
 	channel->target = ringwake_ref(target);
 	channel->process = target->process;
-	channel->msg.fn = called;
+	channel->msg.fn = receive_batch;
 	channel->batch = params->batch ? params->batch : DEFAULT_BATCH;
 	channel->receive = params->receive;
 	channel->finalize = params->finalize;
@@ -276,17 +272,17 @@ int ringwake_channel_open(struct ringwake_channel **out, struct ringwake *target
 
 int ringwake_channel_acquire(struct ringwake_channel *channel)
 {
-	if (!ringwake_process_is(channel->process))
+	if (!ringwake_is_this_process(channel->process))
 		return -EOWNERDEAD;
 	if (is_aborted(channel))
 		return -ECANCELED;
-	/* Relaxed: the caller has a reference, which orders all it needs. */
+	/* Relaxed: the caller already holds a reference. */
 	atomic_fetch_add_explicit(&channel->references, 1, memory_order_relaxed);
 	return 0;
 }
 
-/* What to say of an item or a release, given that msg is sent: a target that is closed receives it.
- */
+/* Maps the result of ringwake_send() or ringwake_wake() to the channel's. An item is accepted even
+ * if the target is closing. */
 static int accepted(int error)
 {
 	return error < 0 && error != -ECANCELED ? -EIO : 0;
@@ -294,7 +290,7 @@ static int accepted(int error)
 
 int ringwake_channel_release(struct ringwake_channel *channel)
 {
-	if (!ringwake_process_is(channel->process))
+	if (!ringwake_is_this_process(channel->process))
 		return -EOWNERDEAD;
 	if (!drop_reference(channel))
 		return 0;
@@ -310,7 +306,7 @@ int ringwake_channel_release(struct ringwake_channel *channel)
 
 int ringwake_channel_abort(struct ringwake_channel *channel)
 {
-	if (!ringwake_process_is(channel->process))
+	if (!ringwake_is_this_process(channel->process))
 		return -EOWNERDEAD;
 	abort_channel(channel);
 	return 0;
@@ -319,18 +315,20 @@ int ringwake_channel_abort(struct ringwake_channel *channel)
 /* The slot for the next item, and its position; NULL if the channel is full. */
 static struct slot *claim(struct ringwake_channel *channel, size_t *position)
 {
-	/* Relaxed: that the slot is free orders what matters, and that is in its turn. */
+	/* Relaxed: that the slot is free orders what matters, and that is in its sequence number.
+	 */
 	size_t tail = atomic_load_explicit(&channel->tail, memory_order_relaxed);
 	for (;;) {
 		struct slot *slot = slot_at(channel, tail);
-		size_t turn = atomic_load_explicit(&slot->turn, memory_order_acquire) & ~AWAITED;
-		if (turn == tail * STATES + FREE) {
+		size_t sequence =
+			atomic_load_explicit(&slot->sequence, memory_order_acquire) & ~AWAITED;
+		if (sequence == tail * STATES + FREE) {
 			if (atomic_compare_exchange_weak_explicit(&channel->tail, &tail, tail + 1,
 				    memory_order_relaxed, memory_order_relaxed)) {
 				*position = tail;
 				return slot;
 			}
-		} else if ((ptrdiff_t)(turn - tail * STATES) < 0) {
+		} else if ((ptrdiff_t)(sequence - tail * STATES) < 0) {
 			return NULL; /* an item of the round before */
 		} else {
 			tail = atomic_load_explicit(&channel->tail, memory_order_relaxed);
@@ -338,10 +336,10 @@ static struct slot *claim(struct ringwake_channel *channel, size_t *position)
 	}
 }
 
-/* For the one sender that has taken AWAITED: until msg is sent, it is in the loop's place. */
-static int call_the_loop(struct ringwake_channel *channel)
+/* For the one sender that has replaced AWAITED: until msg is sent, it acts as the loop. */
+static int notify_loop(struct ringwake_channel *channel)
 {
-	/* Relaxed: the caller has a reference, which orders all it needs. */
+	/* Relaxed: the caller already holds a reference. */
 	atomic_fetch_add_explicit(&channel->references, 1, memory_order_relaxed);
 	int error = ringwake_send(channel->target, &channel->msg);
 	if (error != -ECANCELED && error != -EOWNERDEAD)
@@ -352,22 +350,23 @@ static int call_the_loop(struct ringwake_channel *channel)
 	return error;
 }
 
-/* msg may lie there after a doorbell was refused, with nobody about to ring: this sender has to. */
-static int ring_if_unrung(struct ringwake_channel *channel)
+/* msg may be in the target's word after a refused doorbell, and no other sender is about to notify.
+ */
+static int wake_if_needed(struct ringwake_channel *channel)
 {
-	return ringwake_target_needs_ring(channel->target) ? ringwake_wake(channel->target) : 0;
+	return ringwake_target_needs_doorbell(channel->target) ? ringwake_wake(channel->target) : 0;
 }
 
-/* The channel is full, so the loop must come by. Whether it was rung is for the next look. */
+/* The channel is full, so the loop must run. A refused doorbell is retried at the next attempt. */
 static int refuse(struct ringwake_channel *channel)
 {
-	int error = ring_if_unrung(channel);
+	int error = wake_if_needed(channel);
 	return error == -ECANCELED || error == -EOWNERDEAD ? error : -EAGAIN;
 }
 
 int ringwake_channel_try_send(struct ringwake_channel *channel, const void *item)
 {
-	if (!ringwake_process_is(channel->process))
+	if (!ringwake_is_this_process(channel->process))
 		return -EOWNERDEAD;
 	if (is_aborted(channel))
 		return -ECANCELED;
@@ -378,14 +377,14 @@ int ringwake_channel_try_send(struct ringwake_channel *channel, const void *item
 	memcpy(slot->item, item, channel->item_size);
 	/* Release: the item, for head_is_full. Acquire: head, if it was AWAITED. */
 	size_t before = atomic_exchange_explicit(
-		&slot->turn, position * STATES + FULL, memory_order_acq_rel);
+		&slot->sequence, position * STATES + FULL, memory_order_acq_rel);
 	if (before & AWAITED)
-		return call_the_loop(channel);
-	return accepted(ring_if_unrung(channel));
+		return notify_loop(channel);
+	return accepted(wake_if_needed(channel));
 }
 
-/* False if the time is over. It may return early, and does after pause_ns. */
-static bool park(struct ringwake_channel *channel, uint32_t room, int64_t end_ns, int64_t pause_ns)
+/* False if end_ns is over. Returns after pause_ns at the latest. */
+static bool block(struct ringwake_channel *channel, uint32_t room, int64_t end_ns, int64_t pause_ns)
 {
 	if (end_ns != INT64_MAX) {
 		int64_t left_ns = end_ns - ringwake_now_ns();
@@ -411,13 +410,13 @@ int ringwake_channel_send(struct ringwake_channel *channel, const void *item, in
 	int64_t end_ns = timeout_ns < 0 ? INT64_MAX : ringwake_deadline((uint64_t)timeout_ns);
 	int64_t pause_ns = RETRY_FIRST_NS;
 	for (;;) {
-		/* Acquire: pairs with the release in tell_a_waiting_sender. */
+		/* Acquire: pairs with the release in wake_a_sender. */
 		uint32_t room =
 			atomic_fetch_or_explicit(&channel->room, WAITING, memory_order_acquire);
 		result = ringwake_channel_try_send(channel, item);
 		if (result != -EAGAIN)
 			return result;
-		if (!park(channel, room | WAITING, end_ns, pause_ns))
+		if (!block(channel, room | WAITING, end_ns, pause_ns))
 			return -ETIME;
 		pause_ns = ringwake_next_pause(pause_ns);
 	}

@@ -15,15 +15,15 @@ static void close_inherited(struct ringwake *target)
 
 void ringwake_close(struct ringwake *target)
 {
-	if (!ringwake_process_is_known(target->process))
+	if (!ringwake_is_of_this_copy(target->process))
 		return; /* of another copy of the library */
-	if (!ringwake_process_is(target->process)) {
+	if (!ringwake_is_this_process(target->process)) {
 		close_inherited(target);
 		return;
 	}
 	DEBUG_ENTER(target, "ringwake_close()");
 	RINGWAKE_ASSERT(!target->closed, "a target is closed twice");
-	target->may_sleep = false;
+	target->is_armed = false;
 	ringwake_target_gather(target);
 	ringwake_target_shut(target);
 	target->depth++; /* a callback must not free what is in use here */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The inline functions of liburing-compat.h, for programs that cannot use these. */
+/* The inline functions of liburing-compat.h as functions, for languages other than C and C++. */
 #include <ringwake/liburing-compat.h>
 #include <ringwake/ringwake.h>
 

@@ -15,7 +15,7 @@
 #include "target.h"
 #include "thread.h"
 
-/* A thread that has ended has no target any more. The kernel takes a moment after pthread_join().
+/* A thread that has ended uses no target. The kernel needs a moment after pthread_join() to end it.
  */
 static bool has_ended(int thread_id)
 {
@@ -34,7 +34,7 @@ bool ringwake_debug_enter(struct ringwake *target, bool takes_over)
 {
 	struct ringwake_debug *debug = &target->debug;
 	uint64_t self = ringwake_thread_number(), thread = 0;
-	if (!ringwake_process_is(target->process))
+	if (!ringwake_is_this_process(target->process))
 		return true;
 	/* Acquire: pairs with the release in leave, if another thread had it. */
 	while (!atomic_compare_exchange_strong_explicit(
@@ -54,15 +54,15 @@ bool ringwake_debug_enter(struct ringwake *target, bool takes_over)
 void ringwake_debug_leave(struct ringwake *target)
 {
 	struct ringwake_debug *debug = &target->debug;
-	if (!ringwake_process_is(target->process) || --debug->depth > 0 || target->may_sleep)
+	if (!ringwake_is_this_process(target->process) || --debug->depth > 0 || target->is_armed)
 		return;
 	/* Release: pairs with the acquire in enter. */
 	atomic_store_explicit(&debug->thread, 0, memory_order_release);
 }
 
 /*
- * Buckets of a few addresses each. The pages are wiped on fork: what is queued in the parent will
- * not come back in the child.
+ * Buckets of a few addresses each. Fork wipes the pages, because the child never gets back what is
+ * queued in the parent.
  */
 #define BUCKETS 4096
 #define PLACES  8
@@ -80,7 +80,7 @@ static bucket *get_table(void)
 	if (fresh == MAP_FAILED)
 		return NULL;
 	madvise(fresh, size, MADV_WIPEONFORK);
-	/* Release: the table is zeroed when others find it. */
+	/* Release: the table is zeroed when another thread finds it. */
 	if (atomic_compare_exchange_strong_explicit(
 		    &table, &found, fresh, memory_order_release, memory_order_acquire))
 		return fresh;
@@ -97,7 +97,7 @@ static _Atomic(const void *) *bucket_of(const void *what)
 	return all ? all[hash >> 52] : NULL;
 }
 
-/* Relaxed throughout: the address is all that is passed on. */
+/* Relaxed throughout: nothing is published through the address. */
 bool ringwake_debug_queue(const void *what)
 {
 	_Atomic(const void *) *places = bucket_of(what);

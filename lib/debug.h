@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a debug build keeps in mind to notice that a caller breaks a rule. In any other build all of
- * this is nothing.
+ * What a debug build records to detect that a caller breaks a rule. Any other build has none of it.
  *
  * Loop's thread. A target may be handed from thread to thread, but two must not use it at once. A
  * thread has the target while it is in a function for the loop's thread, and from ringwake_arm()
  * to ringwake_disarm(). Another thread may take the loop over by the next of these two calls.
  *
- * Queued. A message, or a piece of work, that was handed over and has not come back. A table of
- * addresses holds them; where it is full, an address is not watched.
+ * Queued. Messages and work that the library owns at the moment. A table holds their addresses. If
+ * the table is full, an address is not checked.
  *
- * Kept. Memory of targets and channels is not freed at once, so that the count of references of one
- * that is gone can still be looked at.
+ * Kept. Memory of targets and channels is not freed at once, so that the reference count of a freed
+ * one can still be checked.
  */
 #ifndef RINGWAKE_LIB_DEBUG_H
 #define RINGWAKE_LIB_DEBUG_H

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The loop's side of the list. The word holds the newest message first; callbacks run in the order
- * sent. So the list is taken as a whole, reversed, and run from the front. All three steps can
- * be left half done between two dispatches: a flood of messages holds up the loop for one batch of
- * callbacks and a bounded piece of reversing, no longer.
+ * The loop's side of the list. The word holds the newest message first, but callbacks run in the
+ * order sent. So the loop takes the list as a whole, reverses it, and runs it from the front.
+ * Reversing and running may continue in the next dispatch, so a flood of messages delays the loop
+ * for one batch of callbacks and a bounded piece of reversing, no longer.
  */
 #include "target.h"
 
@@ -13,7 +13,7 @@
 
 #define REVERSE_LIMIT 4096
 
-/* Brings taken messages to the end of the ready ones, touching at most limit of them. */
+/* Reverses at most limit of the taken messages. Once all are reversed, they become ready. */
 static void reverse(struct ringwake *target, unsigned limit)
 {
 	while (target->reversing && limit-- > 0) {
@@ -34,7 +34,7 @@ static void reverse(struct ringwake *target, unsigned limit)
 	target->reversed = NULL;
 }
 
-/* Everything that has been taken is made ready, whatever it costs. */
+/* Makes all taken messages ready, however many. */
 static void reverse_all(struct ringwake *target)
 {
 	reverse(target, UINT_MAX);
@@ -89,9 +89,9 @@ int ringwake_dispatch(struct ringwake *target, unsigned max)
 		ran++;
 		DEBUG_UNQUEUE(msg);
 		RINGWAKE_ASSERT(msg->fn != NULL, "the callback of a queued message is NULL");
-		msg->fn(msg); /* from here on the memory is the callback's */
+		msg->fn(msg); /* the callback may free the message */
 	}
-	target->notified = false; /* it is the application's turn now */
+	target->notified = false; /* the caller sees the wake by the return of this function */
 	if (ran > 0) {
 		PROBE2(dispatch, target, ran);
 		count_dispatch(target, ran);

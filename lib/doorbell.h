@@ -47,7 +47,7 @@ struct doorbell {
 	/* The loop thread's. */
 	struct own_ring own;
 	struct watch watch;
-	uint32_t rings_consumed; /* rings whose write to the eventfd was read: eventfd.c */
+	uint32_t doorbells_consumed; /* rings whose write to the eventfd was read: eventfd.c */
 };
 
 int ringwake_doorbell_open(struct doorbell *doorbell, struct io_uring *ring,

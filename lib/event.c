@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A coalescing event: one message, sent only if it is not on its way already.
+ * A coalescing event: one message, which is sent only if it is not queued already.
  *
- *   QUEUED   a sender has taken it on itself to push the message, or has pushed it
+ *   QUEUED   a sender has pushed the message, or is about to
  *   CLOSED   the loop has closed the event
  *
- * The sender that sets QUEUED, which only an open event lets it do, pushes the message. The loop
- * clears QUEUED before it calls fn, so a send that comes later pushes anew, and one that came
- * before is seen by this call: both are read-modify-writes of one word. Close sets CLOSED; if
- * QUEUED was not set then, no sender will touch the message again; if it was, the message is sure
- * to arrive, and the memory is free when it has.
+ * The sender that sets QUEUED pushes the message. Only an open event lets a sender set it. The loop
+ * clears QUEUED before it calls fn. Setting and clearing are read-modify-writes of one word, so a
+ * send that comes after the clearing pushes the message again, and this call of fn sees the effect
+ * of every send before it. Close sets CLOSED. If QUEUED was not set then, no sender will touch the
+ * message again. If it was, the message is certain to arrive, and the memory is the caller's again
+ * once it has.
  */
 #include <errno.h>
 
@@ -29,7 +30,7 @@ static void arrived(struct ringwake_msg *msg)
 {
 	struct ringwake_event *event = event_of(msg);
 	/* Acquire: pairs with the release of each send that it coalesces. Release: pairs with the
-	 * acquire of the next one, which uses the message anew. */
+	 * acquire of the next send, which uses the message again. */
 	atomic_fetch_and_explicit(&event->state, ~QUEUED, memory_order_acq_rel);
 	if (event->fn)
 		event->fn(event);
@@ -48,15 +49,16 @@ void ringwake_event_init(struct ringwake_event *event, struct ringwake *target,
 int ringwake_event_send(struct ringwake_event *event)
 {
 	struct ringwake *target = event->target;
-	if (!ringwake_process_is(target->process))
+	if (!ringwake_is_this_process(target->process))
 		return -EOWNERDEAD;
 	/*
-	 * Before the event is touched: from then on it belongs to the loop, which may free it and
-	 * the target. If messages lie there with nobody about to ring, this send has to.
+	 * First, because once QUEUED is set the loop may run fn, which may free the event and the
+	 * target. If messages were sent and no other sender is about to notify, this
+	 * send must.
 	 */
-	int rung = ringwake_target_needs_ring(target) ? ringwake_wake(target) : 0;
-	if (rung == -ECANCELED || rung == -EOWNERDEAD)
-		return rung;
+	int woken = ringwake_target_needs_doorbell(target) ? ringwake_wake(target) : 0;
+	if (woken == -ECANCELED || woken == -EOWNERDEAD)
+		return woken;
 	unsigned before = atomic_load_explicit(&event->state, memory_order_relaxed);
 	/* Release: pairs with the acquire in arrived, which lets fn see what was written before
 	 * this send. Acquire: pairs with the release there; the loop is done with the message. A
@@ -64,11 +66,12 @@ int ringwake_event_send(struct ringwake_event *event)
 	 */
 	do {
 		if (before & CLOSED)
-			return rung < 0 ? rung : -ECANCELED; /* nobody else was told */
+			return woken < 0 ? woken
+					 : -ECANCELED; /* only this caller knows of the error */
 	} while (!atomic_compare_exchange_weak_explicit(&event->state, &before, before | QUEUED,
 		memory_order_acq_rel, memory_order_relaxed));
 	if (before & QUEUED)
-		return rung;
+		return woken;
 	int result = ringwake_send(target, &event->msg);
 	if (result == -ECANCELED || result == -EOWNERDEAD) {
 		/* Not pushed after all. Release: pairs with the acquire in await_refusal. */
@@ -89,19 +92,20 @@ struct ringwake *ringwake_event_target(const struct ringwake_event *event)
 	return event->target;
 }
 
-/* The target was closed first, so a sender that is still on its way will be refused. In a forked
- * child there is no such sender. */
+/* The target was closed first, so it refuses the sender that has set QUEUED. In a forked child
+ * there is no such sender. */
 static void await_refusal(struct ringwake_event *event)
 {
-	if (!ringwake_process_is(event->target->process))
+	if (!ringwake_is_this_process(event->target->process))
 		return;
 	unsigned state;
-	/* Acquire: pairs with the release of the sender that gives up. */
+	/* Acquire: pairs with the release of the sender that was refused. */
 	while ((state = atomic_load_explicit(&event->state, memory_order_acquire)) & QUEUED)
 		ringwake_system.futex_wait((_Atomic uint32_t *)&event->state, state, NULL);
 }
 
-/* Acquire: the sender that was the last to clear or see QUEUED is done with the memory. */
+/* Acquire: pairs with the release of the sender or loop that last changed QUEUED, so the caller may
+ * free the memory. */
 static unsigned mark_closed(struct ringwake_event *event)
 {
 	return atomic_fetch_or_explicit(&event->state, CLOSED, memory_order_acquire);
@@ -149,7 +153,7 @@ int ringwake_event_reopen(struct ringwake_event *event)
 	if (!(atomic_load_explicit(&event->state, memory_order_relaxed) & CLOSED))
 		return -EINVAL;
 	/* Not QUEUED: close may have taken the message off the list. Release: pairs with the
-	 * acquire of the send that uses the message anew. */
+	 * acquire of the send that uses the message again. */
 	atomic_store_explicit(&event->state, 0, memory_order_release);
 	return 0;
 }

@@ -66,12 +66,13 @@ void ringwake_doorbell_pause(int64_t time_ns)
  */
 static void consume(struct doorbell *doorbell, uint32_t rings, const _Atomic uint32_t *gate)
 {
-	if (rings == doorbell->rings_consumed)
+	if (rings == doorbell->doorbells_consumed)
 		return;
 	bool all_ended = ringwake_gate_in_flight(gate, rings) == 0; /* before the read */
 	uint64_t count = 0;
 	ringwake_system.read(doorbell->fd, &count);
-	doorbell->rings_consumed = all_ended ? rings : doorbell->rings_consumed + (uint32_t)count;
+	doorbell->doorbells_consumed =
+		all_ended ? rings : doorbell->doorbells_consumed + (uint32_t)count;
 }
 
 void ringwake_eventfd_abandon(struct doorbell *doorbell)

@@ -3,8 +3,8 @@
  * The gate of a target counts the doorbells in flight, so that ringwake_close() can wait for them.
  *
  * It counts in both directions, in steps of GATE_CALL, modulo 2^32. The loop knows how many
- * doorbells it is owed (rings_owed). A ring that ends subtracts one step. Close adds all that are
- * owed and the CLOSING bit in one step, and blocks until only the bit is left. The last sender
+ * doorbells it is owed (doorbells_owed). A ring that ends subtracts one step. Close adds all that
+ * are owed and the CLOSING bit in one step, and blocks until only the bit is left. The last sender
  * sees the bit and wakes close. So a ring that ends costs one atomic operation, and a ring that
  * begins costs none.
  *

@@ -47,7 +47,7 @@ int ringwake_open(
 struct ringwake *ringwake_ref(struct ringwake *target)
 {
 	ASSERT_REFERENCED(target);
-	/* Relaxed: the caller has a reference, which orders all it needs. */
+	/* Relaxed: the caller already holds a reference. */
 	atomic_fetch_add_explicit(&target->references, 1, memory_order_relaxed);
 	return target;
 }

@@ -50,7 +50,7 @@
  * idle. If a worker is idle, 3 leaves three cases. A woken worker takes the lock and looks for
  * work. A submit that replaced ARMED takes the lock, and wakes a worker when it releases the lock.
  * Or the inbox is ARMED; then the inbox is empty, and the queue is empty too, because
- * ringwake_pool_unlock_and_wake() arms the inbox only beside an empty queue. Every thread that adds
+ * ringwake_pool_unlock_and_wake() arms the inbox only if the queue is empty. Every thread that adds
  * an idle worker, lowers wakes_in_flight or clears kick_pending releases the lock by
  * ringwake_pool_unlock_and_wake(), which restores 3: it arms the inbox, and if that fails because
  * work was submitted, it wakes a worker.
@@ -163,7 +163,7 @@ static void kick(struct ringwake_pool *pool)
 
 void ringwake_pool_kick(struct ringwake_pool *pool)
 {
-	if (ringwake_process_is(pool->process))
+	if (ringwake_is_this_process(pool->process))
 		kick(pool);
 }
 
@@ -178,7 +178,7 @@ int ringwake_pool_enqueue(struct ringwake_pool *pool, struct ringwake *target,
 	struct ringwake_work *work, void (*run)(struct ringwake_work *work),
 	void (*done)(struct ringwake_work *work, int status))
 {
-	if (pool->process != target->process || !ringwake_process_is(pool->process))
+	if (pool->process != target->process || !ringwake_is_this_process(pool->process))
 		return -EOWNERDEAD;
 	if (run == NULL || done == NULL)
 		return -EINVAL;
@@ -208,7 +208,7 @@ int ringwake_pool_submit(struct ringwake_pool *pool, struct ringwake *target,
 
 int ringwake_pool_cancel(struct ringwake_pool *pool, struct ringwake_work *work)
 {
-	if (!ringwake_process_is(pool->process))
+	if (!ringwake_is_this_process(pool->process))
 		return -EOWNERDEAD;
 	pthread_mutex_lock(&pool->lock);
 	ringwake_pool_empty_inbox(pool);
@@ -231,10 +231,10 @@ int ringwake_pool_cancel(struct ringwake_pool *pool, struct ringwake_work *work)
 
 void ringwake_pool_close(struct ringwake_pool *pool, enum ringwake_pool_close_mode mode)
 {
-	if (!ringwake_process_is(pool->process)) {
+	if (!ringwake_is_this_process(pool->process)) {
 		/* The threads are the parent's, and one of them may have held the lock. A pool of
 		 * another copy of the library is left alone. */
-		if (ringwake_process_is_known(pool->process))
+		if (ringwake_is_of_this_copy(pool->process))
 			free(pool);
 		return;
 	}

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Places where a tracer can look, as USDT probes of the provider "ringwake". Each is one no-op
- * instruction; without sys/sdt.h they are nothing at all.
+ * USDT probes of the provider "ringwake", for tracers. Each is one no-op instruction. Without
+ * sys/sdt.h there are none.
  *
  *   ring(target)            a sender is about to make the system call that wakes the loop
  *   ring_failed(target, error)
- *   wake(target)            the loop found that it was rung, on its thread, before any callback
- *   dispatch(target, count) callbacks of one dispatch have run
+ *   wake(target)            on the loop's thread: a doorbell ended the wait; no callback has run
+ * yet dispatch(target, count) callbacks of one dispatch have run
  */
 #ifndef RINGWAKE_PROBES_H
 #define RINGWAKE_PROBES_H

@@ -6,11 +6,11 @@
 
 #include "wipeonfork.h"
 
-/* Until this process, or the one that it is a fork of, has a number: no process has this one. */
+/* Holds 0, the number of no process, until this process or its parent has taken a number. */
 static _Atomic uint32_t no_number;
 _Atomic(_Atomic uint32_t *) ringwake_process_word = &no_number;
 
-/* Not wiped: a child counts on from its parent's. */
+/* Not wiped by fork: a child continues its parent's count. */
 static _Atomic uint32_t count;
 
 /*
@@ -24,12 +24,12 @@ static uint32_t first_number(void)
 
 static _Atomic uint32_t *take_word(void)
 {
-	/* Acquire, here and below: pairs with the release of the thread that was first. */
+	/* Acquire, here and below: pairs with the release of the thread that set the word. */
 	_Atomic uint32_t *word = atomic_load_explicit(&ringwake_process_word, memory_order_acquire);
 	if (word != &no_number)
 		return word;
 	_Atomic uint32_t *fresh = ringwake_wipeonfork_alloc();
-	/* Release: others find the word zeroed. */
+	/* Release: other threads see the word zeroed. */
 	if (fresh == NULL ||
 		atomic_compare_exchange_strong_explicit(&ringwake_process_word, &word, fresh,
 			memory_order_release, memory_order_acquire))
@@ -54,7 +54,7 @@ int64_t ringwake_process_number(void)
 	_Atomic uint32_t *word = take_word();
 	if (word == NULL)
 		return -ENOMEM;
-	/* Relaxed: as above, and of two threads that meet one's CAS wins. */
+	/* Relaxed: as above. If two threads get here, the compare-exchange of one wins. */
 	uint32_t number = atomic_load_explicit(word, memory_order_relaxed);
 	if (number != 0)
 		return number;
@@ -65,7 +65,7 @@ int64_t ringwake_process_number(void)
 	return number;
 }
 
-bool ringwake_process_is_known(uint32_t number)
+bool ringwake_is_of_this_copy(uint32_t number)
 {
 	return number - first_number() < atomic_load_explicit(&count, memory_order_relaxed);
 }

@@ -20,7 +20,7 @@
 
 #include "form.h"
 
-#define MARKER INT32_MAX /* the result of a doorbell that nobody has rung */
+#define MARKER INT32_MAX /* the result of a doorbell that no sender has posted */
 
 #define FRUITLESS 1000 /* entries of a ring that post nothing, until the marker counts as lost */
 

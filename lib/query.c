@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What can be asked of a target. */
+/* The functions that only read the state of a target. */
 #include <errno.h>
 
 #include "process.h"
@@ -8,7 +8,8 @@
 
 bool ringwake_is_doorbell(const struct ringwake *target, const struct io_uring_cqe *cqe)
 {
-	/* Only the loop's thread takes completions, so the note that this makes is its own. */
+	/* Only the loop's thread takes completions, so only it changes what the doorbell notes
+	 * here. */
 	return ringwake_doorbell_recognise((struct doorbell *)&target->doorbell, cqe);
 }
 
@@ -19,12 +20,12 @@ int ringwake_fd(const struct ringwake *target)
 
 bool ringwake_is_inherited(const struct ringwake *target)
 {
-	return !ringwake_process_is(target->process);
+	return !ringwake_is_this_process(target->process);
 }
 
 bool ringwake_is_armed(const struct ringwake *target)
 {
-	return target->may_sleep;
+	return target->is_armed;
 }
 
 bool ringwake_pending(const struct ringwake *target)
@@ -44,11 +45,12 @@ enum ringwake_path ringwake_get_path(const struct ringwake *target)
 
 void ringwake_get_stats(const struct ringwake *target, struct ringwake_stats *stats, size_t size)
 {
-	/* Relaxed: figures for people. */
+	/* Relaxed: the figures need not be of one moment. */
 	struct ringwake_stats now = {
 		.messages = atomic_load_explicit(&target->messages, memory_order_relaxed),
-		.doorbells = atomic_load_explicit(&target->rung, memory_order_relaxed),
-		.doorbell_failures = atomic_load_explicit(&target->failures, memory_order_relaxed),
+		.doorbells = atomic_load_explicit(&target->doorbell_calls, memory_order_relaxed),
+		.doorbell_failures =
+			atomic_load_explicit(&target->doorbell_failures, memory_order_relaxed),
 		.dispatches = atomic_load_explicit(&target->dispatches, memory_order_relaxed),
 		.longest_batch = atomic_load_explicit(&target->longest_batch, memory_order_relaxed),
 	};

@@ -44,12 +44,12 @@ void ringwake_retry_add(struct retries *retries, struct ringwake *target)
 }
 
 /*
- * A wake that returns 0 does not say that the loop was rung: another sender may be about to, and be
- * refused. So a patient caller wants to see that the loop has taken its messages.
+ * If ringwake_wake() returns 0, another sender may still be about to notify, and be refused. So a
+ * patient caller retries until the loop has taken its messages.
  */
 static bool is_over(struct ringwake *target, bool is_patient)
 {
-	if (ringwake_target_needs_ring(target))
+	if (ringwake_target_needs_doorbell(target))
 		return ringwake_wake(target) == -ECANCELED;
 	return !is_patient || ringwake_target_inbox_is_empty(target);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Doorbells that were refused, to be rung again: after 1 ms, then after twice the time before, up
- * to 64 ms. What was refused for the moment is repaired soon, and what is refused for good costs
+ * Retries refused doorbells: after 1 ms, then after twice the previous time, up to 64 ms. So a
+ * doorbell that was refused for the moment is repaired soon, and one that is refused for good costs
  * little.
  */
 #ifndef RINGWAKE_RETRY_H
@@ -26,29 +26,29 @@ static inline struct timespec ringwake_timespec(int64_t ns)
 	return (struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
 }
 
-/* The targets to ring again. All zero: none. The caller's lock guards it. */
+/* The targets whose doorbell is to be retried. All zero: none. The caller's lock guards it. */
 struct retries {
 	struct ringwake **targets; /* with a reference to each */
 	unsigned count;
 	int64_t due_ns;
-	int64_t pause_ns; /* from then to the time after that */
+	int64_t pause_ns; /* from due_ns to the retry after that */
 };
 
-/* A message lies at the target, and its doorbell was refused. Takes over a reference to the target.
- * If there is no memory the target is not remembered. */
+/* Adds a target that accepted a message but whose doorbell was refused. Takes over a reference to
+ * the target. If there is no memory, the target is not added. */
 void ringwake_retry_add(struct retries *retries, struct ringwake *target);
 
-/* Starts anew, with an attempt that is due at once. */
+/* Makes a retry due at once, and starts again with the shortest pause. */
 void ringwake_retry_soon(struct retries *retries);
 
 /*
- * Rings again if it is due; returns the time until it is due next, or a negative number if no
- * target is left. A target is forgotten when its loop has taken its messages; if the caller is not
- * patient, when its loop is awake or about to be rung.
+ * Retries if it is due. Returns the time until the next retry is due, or a negative number if no
+ * target is left. A target is removed when its loop has taken its messages; if the caller is not
+ * patient, already when its loop is awake or another sender is about to notify it.
  */
 int64_t ringwake_retry(struct retries *retries, bool is_patient);
 
-/* Forgets all targets. */
+/* Removes all targets. */
 void ringwake_retry_end(struct retries *retries);
 
 #endif

@@ -10,8 +10,9 @@
 #include <unistd.h>
 
 /*
- * The raw system call: libc's wrappers for read, write, close and poll are cancellation points, and
- * a thread that was cancelled between winning a wake and ringing would lose the wakes of others.
+ * The raw system call. libc's wrappers for read, write, close and poll are cancellation points. A
+ * thread that was cancelled after it cleared ARMED and before its system call would lose the wakes
+ * of all senders.
  */
 static int call(long number, long a, long b, long c, long d, long e, long f)
 {

@@ -4,36 +4,36 @@
  *
  * One word holds the list of messages and the loop's state. Both sides change it only by
  * read-modify-write, so there is one order of all changes. In that order the sender's question "is
- * the loop about to sleep?" and the loop's question "was anything sent?" have one answer.
+ * the loop about to block?" and the loop's question "was anything sent?" have one answer.
  *
  *   messages  the newest message, linked to older ones; 0: none
  *   NOTIFIED  ringwake_wake() was called, or a doorbell was refused
- *   ARMED     the loop sleeps, or may go to sleep: the next sender rings
+ *   ARMED     the loop blocks, or is about to: the next sender notifies it by the doorbell
  *   CLOSED    for good; no other bit is set then
  *
  * SENT stands for messages, NOTIFIED, or both:
  *
- *              try_arm                  send, wake: this sender rings
+ *              try_arm                  send, wake: this sender notifies
  *     0 <-------------------> ARMED ---------------------------------------+
  *     ^ |       disarm                                                     |
- *     | |                     send, wake: nobody rings                     v
+ *     | |                     send, wake: no system call                   v
  *     | +--------------------------------------------------------------> SENT
  *     |                              take                                 | ^
  *     +-------------------------------------------------------------------+ |
  *                                                                         | |
- *                                            the ring is refused: rearm   | |  disarm, or
+ *                                        the doorbell is refused: rearm   | |  disarm, or
  *                                                                         | |  send, wake:
- *                                                                         v |  this sender rings
+ *                                                                         v |  this sender notifies
  *                                                                    SENT + ARMED
  *
- * SENT + ARMED always has NOTIFIED. A take while the loop may sleep leaves NOTIFIED + ARMED there,
- * and NOTIFIED elsewhere becomes 0. ringwake_close() leads from every state to CLOSED.
+ * SENT + ARMED always has NOTIFIED. A take while the loop is armed leaves NOTIFIED + ARMED there;
+ * elsewhere a take leaves 0. ringwake_close() leads from every state to CLOSED.
  *
  *   thread  change                                       function
  *   loop    0 -> ARMED                                   ringwake_target_try_arm
  *   loop    any but CLOSED: - ARMED                      ringwake_disarm
  *   loop    any but CLOSED: -> 0                         ringwake_target_take
- *   loop    - messages, + NOTIFIED if ARMED stays        ringwake_target_take, if may_sleep
+ *   loop    - messages, + NOTIFIED if ARMED stays        ringwake_target_take, while is_armed
  *   loop    any -> CLOSED                                ringwake_target_shut, for ringwake_close
  *   sender  any but CLOSED: + message, - ARMED           ringwake_send
  *   sender  any but CLOSED: + NOTIFIED, - ARMED          ringwake_wake
@@ -41,62 +41,65 @@
  *
  * Invariants
  *
- *   1. Who clears ARMED by a send makes one system call that rings, and nobody else makes one.
- *   2. A loop sleeps beside something that was sent only if a doorbell is on its way to it, or if
- *      the doorbell was refused. Then its sender was told, and the word is SENT + ARMED.
- *   3. What was accepted before CLOSED is run before ringwake_close() returns; nothing is accepted
- *      after it.
- *   4. Each ARMED that the loop has set and has not found again (rings_owed) is one call: it has
- *      passed the gate, or a sender is still in it. So no call is in progress when the gate's count
- *      and rings_owed cancel out.
+ *   1. The sender that clears ARMED makes one system call that notifies the loop. No other sender
+ *      makes one.
+ *   2. A loop stays blocked after something was sent only while a doorbell is in flight, or if the
+ *      doorbell was refused. Then its sender got the error, and the word is SENT + ARMED.
+ *   3. All that was accepted before CLOSED runs before ringwake_close() returns. After CLOSED
+ *      nothing is accepted.
+ *   4. Each ARMED that the loop has set and has not found again (doorbells_owed) is one call. The
+ *      call has left the gate, or is still in progress. So no call is in progress when the gate's
+ *      count and doorbells_owed cancel out.
  *
  * Why no wake is lost: a send comes before the loop's try_arm in the order of changes, or after it.
  *
  *   loop                              sender
- *                                     send: 0 -> message. No ARMED, so it does not ring
+ *                                     send: 0 -> message. No ARMED: no system call
  *   try_arm fails: the word is not 0
  *   take, run
  *
  *   try_arm: 0 -> ARMED
- *                                     send: ARMED -> message. It has cleared ARMED, so it rings
- *   enters the kernel to sleep        the completion is posted: before the sleep or during it, the
- *   the sleep ends                    kernel keeps it, and does not sleep beside it
+ *                                     send: ARMED -> message. It has cleared ARMED,
+ *                                     so it notifies
+ *   enters the kernel to block        the completion is posted. The kernel does not block a thread
+ *   the wait ends                     whose completion queue holds one
  *   disarm, take, run
  *
- * A doorbell that is refused, and close. Sender B relied on A, so the next sender has to ring for
- * both; and close has to wait for A, who uses the ring.
+ * A doorbell that is refused, and close. Sender B relies on A, so the next sender must notify for
+ * both. Close must wait for A, which uses the ring.
  *
  *   sender A                          sender B                  loop
- *                                                               try_arm: rings_owed is 1
+ *                                                               try_arm: doorbells_owed is 1
  *   send: ARMED -> a
  *                                     send: a -> b, a
- *   the kernel refuses to ring
+ *   the kernel refuses the doorbell
  *   b, a -> b, a, NOTIFIED, ARMED
  *   returns the error
- *                                     send: it rings, for all
+ *                                     send: it notifies, for all
  *
- *   or, if the loop has been woken by something else meanwhile:
+ *   or, if something else has woken the loop meanwhile:
  *
  *   send: ARMED -> a
  *                                                               disarm; a -> CLOSED
- *                                                               gate: 0 + 1 call: it parks
- *   the kernel refuses to ring
- *   CLOSED: nobody will ring again
+ *                                                               gate: 0 + 1 call: it blocks
+ *   the kernel refuses the doorbell
+ *   CLOSED: no sender will notify
  *   gate: - 1 call; wakes the loop
- *                                                               gives the ring away
+ *                                                               closes the doorbell
  *
- * The gate (4) counts the calls in progress: gate.h. A refused ring that has put ARMED back does
- * not leave the gate: the loop finds the ARMED that it set, and owes one less. ringwake_post()
- * enters and leaves the same gate.
+ * The gate (4) counts the calls in progress: gate.h. A sender that has put ARMED back after a
+ * refusal does not leave the gate: the loop finds the ARMED that it set, and owes one less.
+ * ringwake_post() enters and leaves the same gate.
  *
- * ARMED may come back when the loop is awake again. That costs one iteration for nothing: all
- * relies on ARMED being set while the loop sleeps, nothing on its being clear at other times. So
- * the loop knows by a flag of its own (may_sleep) that it is between arm and disarm.
+ * ARMED may be put back when the loop is awake again. A stale ARMED costs one spurious wake-up. The
+ * protocol needs ARMED to be set while the loop is blocked and no sender is about to notify it; it
+ * does not need ARMED to be clear at other times. So the loop has a flag of its own (is_armed) for
+ * the time from arm to disarm.
  *
  * Memory. A message is the sender's until the push succeeds, then the target's, and the caller's
  * again when its callback starts. The target is freed with its last reference. A sender that holds
- * none, but was accepted, is safe too: after its push it touches the target only if it has to ring,
- * and then close waits for it.
+ * none, but was accepted, is safe too: after its push it touches the target only if it must notify
+ * the loop, and then close waits for it.
  *
  * Memory order. Push is a release; take is an acquire. Pushes on top of each other are one release
  * sequence, so taking the newest message makes what was written before every one of them visible.
@@ -105,8 +108,8 @@
  *
  * Checked: tests/model/target.pml is this protocol (4 is its SUMS_ARE_EQUAL), and send_close.pml
  * asks for 1 to 3. tests/property runs this file in all orders of its atomic operations, "sends"
- * and "close" in scripts.c, also with rings that are refused. docs/design.md tells why the list is
- * a stack.
+ * and "close" in scripts.c, also with doorbells that are refused. docs/design.md explains why
+ * the list is a stack.
  */
 #include "target.h"
 
@@ -119,11 +122,11 @@
 
 #define CLOSED (UINTPTR_MAX & ~TAGS) /* no message lies at the end of the address space */
 
-/* Each ring and post that was begun and has not ended; more are no threads, but a wrong count. */
+/* More doorbells in flight than there are threads are a wrong count. */
 #define MOST_IN_FLIGHT (1u << 20)
 #define ASSERT_SUMS(target)                                                                        \
-	RINGWAKE_ASSERT(                                                                           \
-		ringwake_gate_in_flight(&(target)->gate, (target)->rings_owed) < MOST_IN_FLIGHT,   \
+	RINGWAKE_ASSERT(ringwake_gate_in_flight(&(target)->gate, (target)->doorbells_owed) <       \
+			MOST_IN_FLIGHT,                                                            \
 		"more doorbells have ended than were begun")
 
 static void rearm_after_failure(struct ringwake *target)
@@ -140,16 +143,16 @@ static void rearm_after_failure(struct ringwake *target)
 		&target->word, &word, word | TAGS, memory_order_release, memory_order_relaxed));
 }
 
-/* A program's filter may answer with any error. Without these the call may succeed another time. */
+/* A program's filter may return any error. After the errors named here a later call may succeed. */
 static bool is_final(int result)
 {
 	return result < 0 && result != -EOVERFLOW && result != -EINTR && result != -EAGAIN &&
 		result != -ENOMEM;
 }
 
-static int ring_or_fall_back(struct ringwake *target)
+static int notify_or_fall_back(struct ringwake *target)
 {
-	/* Relaxed, here and below: a sender that does not see it finds out by itself. */
+	/* Relaxed, here and below: a sender that reads an old value gets the same refusal. */
 	if (!atomic_load_explicit(&target->refused, memory_order_relaxed)) {
 		int result = ringwake_doorbell_notify(&target->doorbell);
 		if (target->fallback == NULL || !is_final(result))
@@ -159,24 +162,23 @@ static int ring_or_fall_back(struct ringwake *target)
 	return target->fallback(target->fallback_data);
 }
 
-/* For the one sender that has cleared ARMED. */
-static int ring(struct ringwake *target)
+/* For the one sender that has cleared ARMED: wakes the loop. */
+static int notify(struct ringwake *target)
 {
-	if (!ringwake_process_is(
-		    target->process)) /* forked since, by a signal handler of this thread */
+	/* Here and below: a signal handler of this thread may have forked. */
+	if (!ringwake_is_this_process(target->process))
 		return -EOWNERDEAD;
-	atomic_fetch_add_explicit(&target->rung, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&target->doorbell_calls, 1, memory_order_relaxed);
 	PROBE1(ring, target);
-	int result = ring_or_fall_back(target);
-	if (!ringwake_process_is(target->process)) /* a signal handler of this thread has forked */
+	int result = notify_or_fall_back(target);
+	if (!ringwake_is_this_process(target->process))
 		return -EOWNERDEAD;
 	if (result < 0) {
 		PROBE2(ring_failed, target, result);
-		atomic_fetch_add_explicit(&target->failures, 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(&target->doorbell_failures, 1, memory_order_relaxed);
 	}
 	if (result == 0 || result == -EOVERFLOW) {
-		/* -EOVERFLOW: the queue is full, and no loop sleeps on a queue that has something
-		 * in it. */
+		/* -EOVERFLOW: the queue is full, so the kernel does not block the loop. */
 		ringwake_gate_leave(&target->gate);
 		return 0;
 	}
@@ -197,12 +199,12 @@ static int push(struct ringwake *target, struct ringwake_msg *newest, struct rin
 		/* Release: pairs with the acquire in ringwake_target_take. */
 	} while (!atomic_compare_exchange_weak_explicit(
 		&target->word, &word, pushed, memory_order_release, memory_order_relaxed));
-	return word & ARMED ? ring(target) : 0;
+	return word & ARMED ? notify(target) : 0;
 }
 
 int ringwake_send(struct ringwake *target, struct ringwake_msg *msg)
 {
-	if (!ringwake_process_is(target->process))
+	if (!ringwake_is_this_process(target->process))
 		return -EOWNERDEAD;
 	if (msg->fn == NULL)
 		return -EINVAL;
@@ -217,7 +219,7 @@ int ringwake_send(struct ringwake *target, struct ringwake_msg *msg)
 int ringwake_send_many(
 	struct ringwake *target, struct ringwake_msg *const *messages, unsigned count)
 {
-	if (!ringwake_process_is(target->process))
+	if (!ringwake_is_this_process(target->process))
 		return -EOWNERDEAD;
 	for (unsigned i = 0; i < count; i++)
 		if (messages[i]->fn == NULL)
@@ -237,7 +239,7 @@ int ringwake_send_many(
 
 int ringwake_wake(struct ringwake *target)
 {
-	if (!ringwake_process_is(target->process))
+	if (!ringwake_is_this_process(target->process))
 		return -EOWNERDEAD;
 	ASSERT_REFERENCED(target);
 	uintptr_t word = atomic_load_explicit(&target->word, memory_order_relaxed);
@@ -251,12 +253,12 @@ int ringwake_wake(struct ringwake *target)
 			return -ECANCELED;
 	} while (!atomic_compare_exchange_weak_explicit(&target->word, &word,
 		(word & ~ARMED) | NOTIFIED, memory_order_release, memory_order_relaxed));
-	return word & ARMED ? ring(target) : 0;
+	return word & ARMED ? notify(target) : 0;
 }
 
 int ringwake_post(struct ringwake *target, uint64_t user_data, int32_t result)
 {
-	if (!ringwake_process_is(target->process))
+	if (!ringwake_is_this_process(target->process))
 		return -EOWNERDEAD;
 	if (!ringwake_gate_enter(&target->gate))
 		return -ECANCELED;
@@ -265,7 +267,7 @@ int ringwake_post(struct ringwake *target, uint64_t user_data, int32_t result)
 	return error;
 }
 
-bool ringwake_target_needs_ring(const struct ringwake *target)
+bool ringwake_target_needs_doorbell(const struct ringwake *target)
 {
 	uintptr_t word = atomic_load_explicit(&target->word, memory_order_relaxed);
 	return word == CLOSED || (word & ARMED && word != ARMED);
@@ -276,14 +278,14 @@ bool ringwake_target_inbox_is_empty(const struct ringwake *target)
 	return (atomic_load_explicit(&target->word, memory_order_relaxed) & ~ARMED) == 0;
 }
 
-/* Relaxed: the word alone decides, and nothing is published by going to sleep. */
+/* Relaxed: only the word decides, and arming publishes nothing. */
 bool ringwake_target_try_arm(struct ringwake *target, uintptr_t ignored)
 {
 	uintptr_t word = 0;
 	if (!atomic_compare_exchange_strong_explicit(
 		    &target->word, &word, ARMED, memory_order_relaxed, memory_order_relaxed))
 		return (word & ~ignored) == ARMED;
-	target->rings_owed++;
+	target->doorbells_owed++;
 	return true;
 }
 
@@ -296,7 +298,7 @@ int ringwake_target_arm(struct ringwake *target)
 		return ready;
 	if (!ringwake_target_try_arm(target, 0))
 		return 0;
-	target->may_sleep = true;
+	target->is_armed = true;
 	return 1;
 }
 
@@ -310,15 +312,15 @@ bool ringwake_arm(struct ringwake *target)
 
 static void disarm(struct ringwake *target)
 {
-	bool woken = target->may_sleep;
-	target->may_sleep = false;
+	bool woken = target->is_armed;
+	target->is_armed = false;
 	/* Relaxed: no message is taken. The load spares the write where a sender has cleared
 	 * ARMED. */
 	if (atomic_load_explicit(&target->word, memory_order_relaxed) & ARMED) {
 		uintptr_t before =
 			atomic_fetch_and_explicit(&target->word, ~ARMED, memory_order_relaxed);
 		if (before & ARMED) {
-			target->rings_owed--;
+			target->doorbells_owed--;
 			woken = false;
 		}
 	}
@@ -326,7 +328,7 @@ static void disarm(struct ringwake *target)
 	if (woken)
 		PROBE1(wake, target);
 	if (!target->closed)
-		ringwake_doorbell_consume(&target->doorbell, target->rings_owed, &target->gate);
+		ringwake_doorbell_consume(&target->doorbell, target->doorbells_owed, &target->gate);
 }
 
 void ringwake_disarm(struct ringwake *target)
@@ -339,7 +341,7 @@ void ringwake_disarm(struct ringwake *target)
 static void take_over(struct ringwake *target, uintptr_t word)
 {
 	if (word & ARMED)
-		target->rings_owed--;
+		target->doorbells_owed--;
 	if (word & NOTIFIED)
 		target->notified = true;
 	target->reversing = (struct ringwake_msg *)(word & ~TAGS);
@@ -348,7 +350,7 @@ static void take_over(struct ringwake *target, uintptr_t word)
 void ringwake_target_take(struct ringwake *target)
 {
 	/* Acquire, here and below: pairs with the release of every push and wake that it takes. */
-	if (!target->may_sleep) {
+	if (!target->is_armed) {
 		take_over(target, atomic_exchange_explicit(&target->word, 0, memory_order_acquire));
 		return;
 	}
@@ -361,11 +363,11 @@ void ringwake_target_take(struct ringwake *target)
 
 void ringwake_target_shut(struct ringwake *target)
 {
-	target->may_sleep = false;
+	target->is_armed = false;
 	/* Acquire: as in ringwake_target_take, and pairs with the release in rearm_after_failure.
 	 */
 	take_over(target, atomic_exchange_explicit(&target->word, CLOSED, memory_order_acquire));
 	target->closed = true;
 	ASSERT_SUMS(target);
-	ringwake_gate_close(&target->gate, target->rings_owed);
+	ringwake_gate_close(&target->gate, target->doorbells_owed);
 }

@@ -28,12 +28,12 @@ struct ringwake {
 	void *fallback_data;
 	struct doorbell doorbell;
 
-	/* Written by the few senders that ring. */
+	/* Written by the few senders that use the doorbell. */
 	alignas(CACHE_LINE) _Atomic uint32_t gate;
 	_Atomic uint32_t references;
-	_Atomic uint64_t rung;
-	_Atomic uint64_t failures;
-	_Atomic bool refused; /* for good, so the fallback is called */
+	_Atomic uint64_t doorbell_calls;
+	_Atomic uint64_t doorbell_failures;
+	_Atomic bool refused; /* the kernel refuses doorbells for good: the fallback is called */
 
 	/* The loop thread's. */
 	alignas(CACHE_LINE) struct ringwake_msg *ready; /* in the order sent: to be run */
@@ -41,10 +41,11 @@ struct ringwake {
 	struct ringwake_msg *reversing; /* newest first, being reversed into ... */
 	struct ringwake_msg *reversed;  /* ... this */
 	struct ringwake_msg *reversed_last;
-	uint32_t rings_owed; /* times that a sender has cleared ARMED, so that it had to ring */
-	unsigned depth;      /* of nested dispatches */
-	bool may_sleep;      /* between a ringwake_arm() that returned true and ringwake_disarm() */
-	bool notified;       /* a wake was taken, and no dispatch has ended since */
+	uint32_t doorbells_owed; /* times that a sender has cleared ARMED, so that it had to notify
+				  */
+	unsigned depth;          /* of nested dispatches */
+	bool is_armed; /* between a ringwake_arm() that returned true and ringwake_disarm() */
+	bool notified; /* a wake was taken, and no dispatch has ended since */
 	bool closed;
 
 	/* Written by the loop thread, read by any. */
@@ -57,20 +58,19 @@ struct ringwake {
 #endif
 };
 
-/* Of a debug build alone: the memory is kept for a while. */
+/* A debug build keeps the memory for a while, so that it can check this. */
 #define ASSERT_REFERENCED(target)                                                                  \
 	RINGWAKE_ASSERT(atomic_load_explicit(&(target)->references, memory_order_relaxed) > 0,     \
 		"the target is used after its last reference was dropped")
 
 /*
- * Loop thread. Waits, parked, until the message has arrived, and takes it off the list; other
- * messages stay for the next dispatch. False if the target was closed before the message came, or
- * is the parent's of a forked child.
+ * Loop thread. Blocks until the message has arrived, and takes it off the list. Other messages stay
+ * for the next dispatch. False if the target was closed before the message arrived, or was opened
+ * by the parent of this process.
  */
 bool ringwake_target_withdraw(struct ringwake *target, const struct ringwake_msg *msg);
 
-/* ringwake_arm() with the reason: 1 armed, 0 there is something to do, or a negative error number.
- */
+/* ringwake_arm() with the reason: 1: armed; 0: there is something to do; or a negative error. */
 int ringwake_target_arm(struct ringwake *target);
 
 /* The loop's change of the word alone: false if anything was sent, except for tags in ignored. */
@@ -78,8 +78,8 @@ bool ringwake_target_try_arm(struct ringwake *target, uintptr_t ignored);
 
 /*
  * Takes all messages in the word; those taken before must have been reversed. While the loop is
- * armed and no sender has rung, ARMED stays, with NOTIFIED: the next sender must ring, for the
- * messages that were taken.
+ * armed and no sender has used the doorbell, ARMED stays, with NOTIFIED: the next sender must use
+ * the doorbell, for the messages that were taken.
  */
 void ringwake_target_take(struct ringwake *target);
 
@@ -89,10 +89,10 @@ void ringwake_target_shut(struct ringwake *target);
 /* dispatch.c: takes and reverses all messages, however many, so that they are ready. */
 void ringwake_target_gather(struct ringwake *target);
 
-/* Nothing was sent that has not been taken. */
+/* True if the loop has taken all that was sent. */
 bool ringwake_target_inbox_is_empty(const struct ringwake *target);
 
-/* Nor is anything that was taken left to run. */
+/* True if the inbox is empty, and no message or wake that was taken is still to be handled. */
 static inline bool ringwake_target_has_nothing_to_run(const struct ringwake *target)
 {
 	return !target->notified && target->ready == NULL && target->reversing == NULL &&
@@ -100,9 +100,10 @@ static inline bool ringwake_target_has_nothing_to_run(const struct ringwake *tar
 }
 
 /*
- * The loop may sleep beside something that was sent, and no sender is about to ring: a doorbell was
- * refused. Also true of a closed target, so that a caller of ringwake_wake() is refused.
+ * True if the loop may be blocked although something was sent, and no sender is about to use
+ * the doorbell, because it was refused before. Also true of a closed target, so that
+ * ringwake_wake() returns the error.
  */
-bool ringwake_target_needs_ring(const struct ringwake *target);
+bool ringwake_target_needs_doorbell(const struct ringwake *target);
 
 #endif

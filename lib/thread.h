@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-/* The calling thread's number, never 0. No later thread is given it, as it may be a pthread_t. */
+/* The calling thread's number, never 0. Unlike a pthread_t, it is never used again. */
 uint64_t ringwake_thread_number(void);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The program may have been compiled with the headers of another version. */
+/* The version that runs; the program may have been compiled with headers of another version. */
 #include <ringwake/ringwake.h>
 
 #define STRING_OF(number) #number

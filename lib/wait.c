@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The whole turn of a loop that has no wait of its own: arm, sleep, disarm, dispatch. */
+/* One iteration of a loop that has no wait of its own: arm, block, disarm, dispatch. */
 #include <errno.h>
 
 #include "process.h"
@@ -20,7 +20,8 @@ int64_t ringwake_spin(struct ringwake *target, int64_t timeout_ns)
 	if (limit == 0 || !has_nothing_to_do(target))
 		return timeout_ns;
 	if (ringwake_doorbell_submit(&target->doorbell) < 0)
-		return timeout_ns; /* the sleep tries again, and reports it */
+		return timeout_ns; /* ringwake_doorbell_block() submits again, and reports the error
+				    */
 	int64_t end = ringwake_deadline(limit);
 	do {
 		for (int i = 0; i < SPINS_PER_CLOCK_READ; i++) {
@@ -35,7 +36,7 @@ int64_t ringwake_spin(struct ringwake *target, int64_t timeout_ns)
 
 int ringwake_wait(struct ringwake *target, int64_t timeout_ns)
 {
-	if (!ringwake_process_is(target->process))
+	if (!ringwake_is_this_process(target->process))
 		return -EOWNERDEAD;
 	if (target->closed)
 		return -ECANCELED;
@@ -55,7 +56,7 @@ int ringwake_wait(struct ringwake *target, int64_t timeout_ns)
 	if (result == 0 && timeout_ns == 0 && has_nothing_to_do(target))
 		return -ETIME;
 	if ((result == -EINTR || result == -ETIME) && !ringwake_target_has_nothing_to_run(target))
-		result = 0; /* a wake came with the signal, or just in time */
+		result = 0; /* something was sent before the wait ended */
 	int ran = ringwake_dispatch(target, 0);
 	return ran > 0 ? ran : result;
 }

@@ -15,18 +15,19 @@
  * The request is multishot: each write to the eventfd makes one completion, and the request stays.
  * No memory of ours is handed to the kernel, so nothing can be written after close.
  *
- * The loop may sleep only if the request is LIVE. The eventfd's count is never 0 and nobody reads
- * it, so the request completes once as soon as it starts. If that completion does not come, the
- * kernel holds the request back (the application uses IOSQE_IO_DRAIN), and the loop is told so
- * instead of put to sleep.
+ * The loop may block only if the request is LIVE. The eventfd's count is never 0 and no thread
+ * reads it, so the request completes once as soon as it starts. If that completion does not arrive,
+ * the kernel holds the request back (the application uses IOSQE_IO_DRAIN). The loop then gets
+ * -EBUSY and does not block.
  *
  * The request ends when the application cancels it, when its thread ends, when the loop has moved
  * to another thread, or when the ring refuses it. Each of these posts a last completion. A loop
- * does not sleep while a completion waits in the queue, so it is enough to notice the last one when
- * it is taken out (ringwake_is_doorbell), and to start anew before the next sleep. The new request
- * finds the eventfd readable and completes at once, so a ring that fell between the two is heard.
+ * does not block while a completion is in the queue. So it is enough to notice the last completion
+ * when it is taken out (ringwake_is_doorbell), and to start a new request before the next wait. The
+ * new request finds the eventfd readable and completes at once, so no notification between the two
+ * requests is lost.
  *
- * docs/design.md compares it with a READ request that is started anew after each wake.
+ * docs/design.md compares it with a READ request that is submitted again after each wake.
  */
 #include "form.h"
 #include "thread.h"
@@ -71,7 +72,7 @@ static int submit(struct doorbell *doorbell)
 	return result < 0 ? result : 0;
 }
 
-/* What is prepared already goes first: its last request may want to be linked with the next. */
+/* Submits first: the application's last request may have a flag that links it with the next. */
 static int start(struct doorbell *doorbell)
 {
 	struct io_uring *ring = doorbell->application;
@@ -154,7 +155,8 @@ static int confirm(struct doorbell *doorbell)
 			note(doorbell, completion);
 			if (doorbell->watch.state != WATCH_LIVE)
 				return completion->res == -ECANCELED ? 0 : completion->res;
-			/* Nobody was woken by it. Behind others, it is left to the application. */
+			/* No sender has posted it. Behind other completions, the application takes
+			 * it. */
 			if (ringwake_doorbell_completions(doorbell) == 1)
 				io_uring_cq_advance(doorbell->application, 1);
 			return 1;
@@ -167,7 +169,7 @@ static int confirm(struct doorbell *doorbell)
 	return ringwake_doorbell_completions(doorbell) > 0 ? 0 : -EBUSY;
 }
 
-/* The completions of a request are posted by its thread, so it has to be one of this thread. */
+/* The thread that submitted a request posts its completions, so it must be this thread. */
 static void move(struct doorbell *doorbell)
 {
 	if (is_of_this_thread(doorbell))
@@ -212,7 +214,7 @@ static bool can_block(const struct io_uring *ring, unsigned completions)
 
 /*
  * If the kernel refuses the cancellation, the request stays. It does nothing then: the eventfd is
- * closed, so nobody writes to it.
+ * closed, so no thread writes to it.
  */
 static void end(struct doorbell *doorbell)
 {

@@ -9,8 +9,8 @@
 #include <sys/mman.h>
 
 /*
- * Pages of 64 pieces each, in a list that only grows. There is no lock: a child could find it held
- * by a thread that it does not have.
+ * Pages of 64 pieces each, in a list that only grows. There is no lock: a forked child could find
+ * it held by a thread that the child does not have.
  */
 #define PIECES 64
 struct page {
@@ -25,7 +25,7 @@ static void *take_piece(struct page *page)
 	uint64_t used = atomic_load_explicit(&page->used, memory_order_relaxed);
 	while (~used != 0) {
 		int piece = __builtin_ctzll(~used);
-		/* Acquire: pairs with the release in ringwake_wipeonfork_free by its last owner. */
+		/* Acquire: pairs with the release in ringwake_wipeonfork_free by the last owner. */
 		if (atomic_compare_exchange_weak_explicit(&page->used, &used, used | 1ull << piece,
 			    memory_order_acquire, memory_order_relaxed))
 			return page->memory + piece * WIPEONFORK_SIZE;
@@ -66,7 +66,7 @@ void *ringwake_wipeonfork_alloc(void)
 	void *piece = take_piece(fresh);
 	do {
 		fresh->next = page;
-		/* Release: the page is complete when others find it. */
+		/* Release: the page is complete when another thread finds it. */
 	} while (!atomic_compare_exchange_weak_explicit(
 		&newest, &page, fresh, memory_order_release, memory_order_relaxed));
 	return piece;

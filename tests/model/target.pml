@@ -130,7 +130,7 @@ inline rearm_after_failure()
 }
 
 /* For the one sender that has cleared ARMED. */
-inline ring()
+inline notify()
 {
 #ifdef MUTANT_LEAVES_BEFORE_RING
 	leave_gate(to_ring);
@@ -173,7 +173,7 @@ inline begin()
 inline end()
 {
 	if
-	:: result != CANCELED && OWES_RING -> ring()
+	:: result != CANCELED && OWES_RING -> notify()
 	:: else
 	fi
 }

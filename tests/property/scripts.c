@@ -55,7 +55,7 @@ static const struct script scripts[] = {
 		.faults = ANY_FAULT,
 		.fault_limit = 1},
 	{.name = "close", .loop = "C", .senders = {"s", "s"}},
-	{.name = "close after a turn",
+	{.name = "close after an iteration",
 		.loop = "tC",
 		.senders = {"s", "s"},
 		.faults = ANY_FAULT,

@@ -56,7 +56,7 @@ static struct {
 	bool closing, closed, freed;
 
 	/* Moments, to tell what came before what. */
-	unsigned now, last_turn, last_wake, last_failure;
+	unsigned now, last_iteration, last_wake, last_failure;
 	unsigned wake_marks[MAX_SENDERS];
 	bool excused; /* a doorbell failed, its sender was told, and nothing was sent since */
 	unsigned failed_sender;
@@ -86,7 +86,7 @@ void before_atomic(const volatile void *address)
 		return;
 	require(!world.freed || !is_within(address, target, sizeof *target),
 		"the target is used after it was freed");
-	if (address == &target->rung || address == &target->failures ||
+	if (address == &target->doorbell_calls || address == &target->doorbell_failures ||
 		address == &target->references || address == &target->messages ||
 		address == &target->dispatches || address == &target->longest_batch)
 		return;
@@ -306,7 +306,7 @@ static void judge_idle(void)
 	}
 	require(notes_are_delivered(), "the loop sleeps beside a message");
 	require(events_are_seen(), "the loop sleeps, and the event's callback has not run");
-	require(world.last_wake < world.last_turn || world.last_wake == 0,
+	require(world.last_wake < world.last_iteration || world.last_wake == 0,
 		"the loop sleeps through a wake");
 	for (unsigned i = 0; i < MAX_SENDERS; i++)
 		require(clocks_see(THREAD(i), world.wake_marks[i], LOOP),
@@ -343,15 +343,15 @@ static void take_completions(void)
 	io_uring_cq_advance(world.ring, count);
 }
 
-static void end_turn(void)
+static void end_iteration(void)
 {
 	world.place = AWAKE;
 	if (!world.closed)
 		take_completions();
-	world.last_turn = ++world.now;
+	world.last_iteration = ++world.now;
 }
 
-static void reverse(int64_t timeout)
+static void iterate(int64_t timeout)
 {
 	step();
 	world.place = IN_WAIT;
@@ -359,10 +359,10 @@ static void reverse(int64_t timeout)
 	require(result >= 0 || result == -ETIME || result == -EINTR || result == -EBUSY ||
 			(result == -EACCES && world.script->faults & FAULT_RESTRICTED),
 		"the wait fails");
-	end_turn();
+	end_iteration();
 }
 
-static void armed_turn(bool closes_event)
+static void armed_iteration(bool closes_event)
 {
 	step();
 	bool armed = ringwake_arm(world.target);
@@ -376,7 +376,7 @@ static void armed_turn(bool closes_event)
 	take_completions();
 	ringwake_disarm(world.target);
 	ringwake_dispatch(world.target, 0);
-	end_turn();
+	end_iteration();
 }
 
 static void on_event(struct ringwake_event *event)
@@ -409,7 +409,7 @@ static void close_event(bool later)
 	if (result == 0)
 		event_is_gone(&world.event);
 	while (!world.event_closed) {
-		reverse(-1);
+		iterate(-1);
 		world.place = IN_EVENT_CLOSE;
 	}
 	world.place = before;
@@ -429,30 +429,30 @@ static void take_step(char letter)
 	switch (letter) {
 	case 'W':
 		while (!world.stopped && !world.closed)
-			reverse(-1);
+			iterate(-1);
 		break;
 	case 'A':
 		while (!world.stopped && !world.closed)
-			armed_turn(false);
+			armed_iteration(false);
 		break;
 	case 'D':
 		while (world.delivered < count_notes())
-			reverse(-1);
+			iterate(-1);
 		break;
 	case 'w':
-		reverse(-1);
+		iterate(-1);
 		break;
 	case 't':
-		reverse(1000);
+		iterate(1000);
 		break;
 	case 'n':
-		reverse(0);
+		iterate(0);
 		break;
 	case 'a':
-		armed_turn(false);
+		armed_iteration(false);
 		break;
 	case 'b':
-		armed_turn(true);
+		armed_iteration(true);
 		break;
 	case 'f':
 		step();

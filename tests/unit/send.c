@@ -253,13 +253,13 @@ static void test_late_doorbells_leave_nothing_behind(void **state)
 	struct pollfd entry = {.fd = ringwake_fd(target), .events = POLLIN};
 	for (int i = 0; i < 100; i++)
 		assert_int_equal(ringwake_doorbell_notify(&target->doorbell), 0);
-	target->rings_owed += 100; /* as if as many senders had been held up */
+	target->doorbells_owed += 100; /* as if as many senders had been held up */
 	for (int turns = 0; poll(&entry, 1, 0) > 0; turns++) {
 		assert_true(turns < 10);
 		ringwake_disarm(target);
 	}
-	target->rings_owed -= 100;
-	target->doorbell.rings_consumed -= 100;
+	target->doorbells_owed -= 100;
+	target->doorbell.doorbells_consumed -= 100;
 	ringwake_close(target);
 }
 
