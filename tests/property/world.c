@@ -137,23 +137,33 @@ static bool is_accepted(int result)
 
 static void on_note(struct ringwake_msg *msg);
 
-static int send_note(struct note *note)
+/* Before it is sent: from then on it may be delivered at any moment. */
+static void expect_note(struct note *note)
 {
-	bool was_closed = world.closed;
-	unsigned begun = ++world.now;
 	note->msg.fn = on_note;
 	note->accepted = true;
 	note->sent++;
 	note->thread = this_thread();
 	note->mark = clocks_mark();
 	trace("sends %d", (int)(note - world.notes));
-	int result = ringwake_send(world.target, &note->msg);
-	judge(note->sender, result, begun, was_closed);
-	if (is_accepted(result))
-		return result;
+}
+
+static void take_back(struct note *note)
+{
 	require(world.closing, "is refused before close");
 	note->sent--;
 	note->accepted = note->sent > 0;
+}
+
+static int send_note(struct note *note)
+{
+	bool was_closed = world.closed;
+	unsigned begun = ++world.now;
+	expect_note(note);
+	int result = ringwake_send(world.target, &note->msg);
+	judge(note->sender, result, begun, was_closed);
+	if (!is_accepted(result))
+		take_back(note);
 	return result;
 }
 
@@ -163,6 +173,22 @@ static struct note *new_note(unsigned sender, char kind)
 	note->sender = sender;
 	note->kind = kind;
 	return note;
+}
+
+/* Two messages by one call. */
+static void send_many(unsigned sender)
+{
+	struct note *notes[] = {new_note(sender, 'm'), new_note(sender, 'm')};
+	struct ringwake_msg *messages[] = {&notes[0]->msg, &notes[1]->msg};
+	bool was_closed = world.closed;
+	unsigned begun = ++world.now;
+	expect_note(notes[0]);
+	expect_note(notes[1]);
+	int result = ringwake_send_many(world.target, messages, 2);
+	if (is_accepted(judge(sender, result, begun, was_closed)))
+		return;
+	take_back(notes[0]);
+	take_back(notes[1]);
 }
 
 static void require_no_doorbell(const struct io_uring_cqe *completion)
@@ -278,6 +304,9 @@ static void run_sender(void *argument)
 			break;
 		case 'p':
 			post_completion();
+			break;
+		case 'm':
+			send_many(sender);
 			break;
 		default:
 			send_note(new_note(sender, *letter));

@@ -21,6 +21,7 @@ enum form {
 /*
  * A sender's letters:
  *   s  sends a message
+ *   m  sends two messages by one call
  *   r  sends a message whose callback sends it again, once
  *   x  sends a message whose callback closes the target
  *   y  sends a message whose callback closes the event
