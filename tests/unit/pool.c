@@ -1,53 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include <ringwake/pool.h>
-#include <sched.h>
-#include <signal.h>
+/* Work from its submission to its completion: order, cancel, close, fork. */
 #include <sys/wait.h>
 
-#include "hooks.h"
-
-struct job {
-	struct ringwake_work work;
-	unsigned runs, dones;
-	int status;
-	pthread_t ran_on, done_on;
-	pthread_barrier_t *started, *go_on;
-};
-
-static void run_job(struct ringwake_work *work)
-{
-	struct job *job = (struct job *)work;
-	job->runs++;
-	job->ran_on = pthread_self();
-	if (job->started) {
-		pthread_barrier_wait(job->started);
-		pthread_barrier_wait(job->go_on);
-	}
-}
-
-static unsigned jobs_done;
-static void finish_job(struct ringwake_work *work, int status)
-{
-	struct job *job = (struct job *)work;
-	job->dones++;
-	job->status = status;
-	job->done_on = pthread_self();
-	jobs_done++;
-}
-
-static struct ringwake_pool *open_pool(unsigned threads)
-{
-	struct ringwake_pool *pool;
-	assert_int_equal(
-		ringwake_pool_open(&pool, &(struct ringwake_pool_params){.threads = threads}), 0);
-	return pool;
-}
-
-static void wait_for_jobs(struct ringwake *target, unsigned count)
-{
-	while (jobs_done < count)
-		assert_true(ringwake_wait(target, 30000000000) >= 0);
-}
+#include "pool.h"
 
 static void test_done_runs_on_the_loop(void **state)
 {
@@ -95,38 +50,6 @@ static void test_completions_share_a_wake(void **state)
 	assert_int_equal(ringwake_dispatch(target, 1000), 200);
 	assert_int_equal(stats_of(target).doorbells, 1);
 	ringwake_close(target);
-}
-
-/* Keeps workers busy, so that what is submitted next stays in the queue. */
-struct keeper {
-	pthread_barrier_t started, go_on;
-	struct job jobs[2];
-};
-
-static void keep_busy(struct keeper *keeper, struct ringwake_pool *pool, struct ringwake *target,
-	unsigned workers)
-{
-	pthread_barrier_init(&keeper->started, NULL, workers + 1);
-	pthread_barrier_init(&keeper->go_on, NULL, workers + 1);
-	jobs_done = 0;
-	for (unsigned i = 0; i < workers; i++) {
-		keeper->jobs[i] =
-			(struct job){.started = &keeper->started, .go_on = &keeper->go_on};
-		ringwake_pool_submit(pool, target, &keeper->jobs[i].work, run_job, finish_job);
-	}
-	pthread_barrier_wait(&keeper->started);
-}
-
-static void let_go(struct keeper *keeper)
-{
-	pthread_barrier_wait(&keeper->go_on);
-}
-
-/* After the workers have ended. */
-static void destroy_keeper(struct keeper *keeper)
-{
-	pthread_barrier_destroy(&keeper->started);
-	pthread_barrier_destroy(&keeper->go_on);
 }
 
 static void test_cancel(void **state)
@@ -205,85 +128,6 @@ static void test_close_cancels(void **state)
 	close_with_work_queued(RINGWAKE_POOL_CANCEL, -ECANCELED);
 }
 
-/* Those that a thread causes itself, and a profiler's. */
-static bool is_open(int signal)
-{
-	return signal == SIGSEGV || signal == SIGBUS || signal == SIGFPE || signal == SIGILL ||
-		signal == SIGTRAP || signal == SIGSYS || signal == SIGPROF;
-}
-
-static void check_mask(struct ringwake_work *work)
-{
-	sigset_t mask;
-	unsigned wrong = 0;
-	pthread_sigmask(SIG_SETMASK, NULL, &mask);
-	for (int signal = 1; signal < 32; signal++) {
-		if (signal != SIGKILL && signal != SIGSTOP)
-			wrong += sigismember(&mask, signal) == is_open(signal);
-	}
-	((struct job *)work)->runs = wrong;
-}
-
-static void test_workers_block_signals(void **state)
-{
-	(void)state;
-	sigset_t all, before, after;
-	sigfillset(&all);
-	for (int blocked = 0; blocked < 2; blocked++) {
-		struct ringwake *target = open_target(NULL);
-		pthread_sigmask(SIG_SETMASK, blocked ? &all : NULL, &before);
-		struct ringwake_pool *pool = open_pool(1);
-		pthread_sigmask(SIG_SETMASK, &before, &after);
-		assert_int_equal(sigismember(&after, SIGUSR1), blocked);
-		struct job job = {.runs = 0};
-		jobs_done = 0;
-		ringwake_pool_submit(pool, target, &job.work, check_mask, finish_job);
-		wait_for_jobs(target, 1);
-		assert_int_equal(job.runs, 0);
-		ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
-		ringwake_close(target);
-	}
-}
-
-static sigjmp_buf after_fault;
-static pthread_t fault_thread;
-
-static void leave_fault(int number)
-{
-	(void)number;
-	fault_thread = pthread_self();
-	siglongjmp(after_fault, 1);
-}
-
-static void fault(struct ringwake_work *work)
-{
-	struct job *job = (struct job *)work;
-	job->ran_on = pthread_self();
-	if (sigsetjmp(after_fault, 1) == 0)
-		pthread_kill(pthread_self(), SIGSEGV); /* a true fault is an error to valgrind */
-	else
-		job->runs++;
-}
-
-/* The application's handler is called on the worker; a blocked signal would wait. */
-static void test_a_fault_in_work_has_its_handler(void **state)
-{
-	(void)state;
-	struct sigaction action = {.sa_handler = leave_fault}, before;
-	struct ringwake *target = open_target(NULL);
-	struct ringwake_pool *pool = open_pool(1);
-	struct job job = {.runs = 0};
-	sigaction(SIGSEGV, &action, &before);
-	jobs_done = 0;
-	ringwake_pool_submit(pool, target, &job.work, fault, finish_job);
-	wait_for_jobs(target, 1);
-	sigaction(SIGSEGV, &before, NULL);
-	assert_int_equal(job.runs, 1);
-	assert_true(pthread_equal(fault_thread, job.ran_on));
-	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
-	ringwake_close(target);
-}
-
 /* A pool and a target that do not belong to one process: 0 if the child is told so each time. */
 static int try_pools_of_the_child(struct ringwake_pool *inherited, struct ringwake *parents)
 {
@@ -342,198 +186,11 @@ static void test_limits_and_fork(void **state)
 	ringwake_close(target);
 }
 
-/* Calls of the workers' futexes. The next wait can be held between reached and released. */
-static _Atomic unsigned futex_wakes, futex_waits;
-static _Atomic bool hold_wait;
-
-static int hooked_futex_wake(const _Atomic uint32_t *word, int count)
-{
-	atomic_fetch_add(&futex_wakes, 1);
-	return real_system.futex_wake(word, count);
-}
-
-static int hooked_futex_wait(
-	const _Atomic uint32_t *word, uint32_t expected, const struct timespec *timeout)
-{
-	atomic_fetch_add(&futex_waits, 1);
-	if (atomic_exchange(&hold_wait, false)) {
-		pthread_barrier_wait(&reached);
-		pthread_barrier_wait(&released);
-	}
-	return real_system.futex_wait(word, expected, timeout);
-}
-
-static int hook_futexes(void **state)
-{
-	(void)state;
-	hook_doorbell();
-	futex_wakes = futex_waits = 0;
-	hold_wait = false;
-	ringwake_system.futex_wake = hooked_futex_wake;
-	ringwake_system.futex_wait = hooked_futex_wait;
-	return use_eventfd(state); /* these tests are about workers, not about the doorbell */
-}
-
-static int unhook_futexes(void **state)
-{
-	(void)state;
-	unhook();
-	return 0;
-}
-
-#define WITH_FUTEXES(test) cmocka_unit_test_setup_teardown(test, hook_futexes, unhook_futexes)
-
-static void wait_until_parked(unsigned workers)
-{
-	while (futex_waits < workers)
-		sched_yield();
-}
-
-static void test_busy_workers_are_not_called(void **state)
-{
-	(void)state;
-	struct ringwake *target = open_target(NULL);
-	struct ringwake_pool *pool = open_pool(2);
-	struct keeper keeper;
-	struct job queued[100] = {{.runs = 0}};
-	wait_until_parked(2);
-	keep_busy(&keeper, pool, target, 2);
-	/* None for a worker that was not quite asleep. */
-	assert_true(futex_wakes >= 1 && futex_wakes <= 2);
-	futex_wakes = 0;
-	for (int i = 0; i < 100; i++)
-		ringwake_pool_submit(pool, target, &queued[i].work, run_job, finish_job);
-	assert_int_equal(futex_wakes, 0);
-	let_go(&keeper);
-	wait_for_jobs(target, 102);
-	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
-	ringwake_close(target);
-	destroy_keeper(&keeper);
-}
-
-/* The worker has looked at its word and is about to sleep on it when it is called. */
-static void test_call_before_the_sleep(void **state)
-{
-	(void)state;
-	struct ringwake *target = open_target(NULL);
-	struct job job = {.runs = 0};
-	jobs_done = 0;
-	hold_wait = true;
-	struct ringwake_pool *pool = open_pool(1);
-	pthread_barrier_wait(&reached);
-	ringwake_pool_submit(pool, target, &job.work, run_job, finish_job);
-	assert_int_equal(futex_wakes, 1);
-	pthread_barrier_wait(&released);
-	wait_for_jobs(target, 1);
-	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
-	ringwake_close(target);
-}
-
-struct submit {
-	struct ringwake_pool *pool;
-	struct ringwake *target;
-	struct job *jobs;
-	unsigned count;
-};
-
-static void *submit_all(void *argument)
-{
-	struct submit *submit = argument;
-	for (unsigned i = 0; i < submit->count; i++)
-		ringwake_pool_submit(
-			submit->pool, submit->target, &submit->jobs[i].work, run_job, finish_job);
-	return NULL;
-}
-
-enum { MEETING = 4 };
-static struct submit others;
-static void submit_others(struct ringwake_work *work)
-{
-	submit_all(&others);
-	run_job(work);
-}
-
-/* Work that waits for the other workers: all must be called, whoever submits. */
-static void test_all_workers_take_part(void **state)
-{
-	(void)state;
-	pthread_barrier_t meeting;
-	pthread_barrier_init(&meeting, NULL, MEETING);
-	struct ringwake *target = open_target(NULL);
-	struct ringwake_pool *pool = open_pool(MEETING);
-	for (int round = 0; round < 1000; round++) {
-		struct job jobs[MEETING];
-		for (int i = 0; i < MEETING; i++)
-			jobs[i] = (struct job){.started = &meeting, .go_on = &meeting};
-		others = (struct submit){pool, target, jobs + 1, MEETING - 1};
-		jobs_done = 0;
-		if (round % 2 == 0)
-			submit_all(&others);
-		ringwake_pool_submit(pool, target, &jobs[0].work,
-			round % 2 == 0 ? run_job : submit_others, finish_job);
-		wait_for_jobs(target, MEETING);
-	}
-	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
-	ringwake_close(target);
-	pthread_barrier_destroy(&meeting);
-}
-
 static struct job *order[10];
 static unsigned order_length;
 static void note_order(struct ringwake_work *work)
 {
 	order[order_length++] = (struct job *)work;
-}
-
-/* It is called by its word alone, and ends with the pool however long it is to spin. */
-static void test_spinning_worker_needs_no_system_call(void **state)
-{
-	(void)state;
-	enum { COUNT = 100 };
-	static struct job jobs[COUNT];
-	memset(jobs, 0, sizeof jobs);
-	struct ringwake *target = open_target(NULL);
-	struct ringwake_pool *pool;
-	struct ringwake_pool_params params = {.threads = 1, .spin_ns = UINT64_MAX};
-	assert_int_equal(ringwake_pool_open(&pool, &params), 0);
-	jobs_done = 0;
-	for (unsigned i = 0; i < COUNT; i++) {
-		ringwake_pool_submit(pool, target, &jobs[i].work, run_job, finish_job);
-		wait_for_jobs(target, i + 1);
-	}
-	assert_int_equal(futex_waits, 0);
-	assert_int_equal(futex_wakes, 0);
-	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
-	ringwake_close(target);
-}
-
-/* Nobody is called for what is queued, nor for what is submitted after it, until the one call. */
-static void test_queued_work_waits_for_the_call(void **state)
-{
-	(void)state;
-	enum { COUNT = 20 };
-	struct job jobs[COUNT];
-	memset(jobs, 0, sizeof jobs);
-	struct ringwake *target = open_target(NULL);
-	struct ringwake_pool *pool = open_pool(2);
-	struct ringwake_pool_stats stats;
-	jobs_done = 0;
-	wait_until_parked(2);
-	for (int i = 0; i < COUNT - 1; i++)
-		assert_int_equal(
-			ringwake_pool_enqueue(pool, target, &jobs[i].work, run_job, finish_job),
-			i == 0);
-	assert_int_equal(
-		ringwake_pool_submit(pool, target, &jobs[COUNT - 1].work, run_job, finish_job), 0);
-	assert_int_equal(futex_wakes, 0);
-	ringwake_pool_get_stats(pool, &stats, sizeof stats);
-	assert_int_equal(stats.queued, COUNT);
-	ringwake_pool_kick(pool);
-	wait_for_jobs(target, COUNT);
-	for (int i = 0; i < COUNT; i++)
-		assert_int_equal(jobs[i].runs, 1);
-	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
-	ringwake_close(target);
 }
 
 static void test_order(void **state)
@@ -670,18 +327,11 @@ int main(void)
 		ON_BOTH_PATHS(test_cancel),
 		ON_BOTH_PATHS(test_close_finishes),
 		ON_BOTH_PATHS(test_close_cancels),
-		ON_BOTH_PATHS(test_workers_block_signals),
-		ON_BOTH_PATHS(test_a_fault_in_work_has_its_handler),
 		ON_BOTH_PATHS(test_limits_and_fork),
-		ON_BOTH_PATHS(test_all_workers_take_part),
 		ON_BOTH_PATHS(test_order),
 		ON_BOTH_PATHS(test_many_submitters),
 		ON_BOTH_PATHS(test_close_after_the_last_done),
 		ON_BOTH_PATHS(test_close_while_work_submits),
-		WITH_FUTEXES(test_busy_workers_are_not_called),
-		WITH_FUTEXES(test_call_before_the_sleep),
-		WITH_FUTEXES(test_spinning_worker_needs_no_system_call),
-		WITH_FUTEXES(test_queued_work_waits_for_the_call),
 	};
 	return RUN_BOUNDED(pool_tests, 120);
 }

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* What the tests of the pool share. */
+#ifndef POOL_H
+#define POOL_H
+
+#include <ringwake/pool.h>
+
+#include "hooks.h"
+
+struct job {
+	struct ringwake_work work;
+	unsigned runs, dones;
+	int status;
+	pthread_t ran_on, done_on;
+	pthread_barrier_t *started, *go_on;
+};
+
+static inline void run_job(struct ringwake_work *work)
+{
+	struct job *job = (struct job *)work;
+	job->runs++;
+	job->ran_on = pthread_self();
+	if (job->started) {
+		pthread_barrier_wait(job->started);
+		pthread_barrier_wait(job->go_on);
+	}
+}
+
+static unsigned jobs_done;
+static inline void finish_job(struct ringwake_work *work, int status)
+{
+	struct job *job = (struct job *)work;
+	job->dones++;
+	job->status = status;
+	job->done_on = pthread_self();
+	jobs_done++;
+}
+
+static inline struct ringwake_pool *open_pool(unsigned threads)
+{
+	struct ringwake_pool *pool;
+	assert_int_equal(
+		ringwake_pool_open(&pool, &(struct ringwake_pool_params){.threads = threads}), 0);
+	return pool;
+}
+
+static inline void wait_for_jobs(struct ringwake *target, unsigned count)
+{
+	while (jobs_done < count)
+		assert_true(ringwake_wait(target, 30000000000) >= 0);
+}
+
+/* Keeps workers busy, so that what is submitted next stays in the queue. */
+struct keeper {
+	pthread_barrier_t started, go_on;
+	struct job jobs[2];
+};
+
+static inline void keep_busy(struct keeper *keeper, struct ringwake_pool *pool,
+	struct ringwake *target, unsigned workers)
+{
+	pthread_barrier_init(&keeper->started, NULL, workers + 1);
+	pthread_barrier_init(&keeper->go_on, NULL, workers + 1);
+	jobs_done = 0;
+	for (unsigned i = 0; i < workers; i++) {
+		keeper->jobs[i] =
+			(struct job){.started = &keeper->started, .go_on = &keeper->go_on};
+		ringwake_pool_submit(pool, target, &keeper->jobs[i].work, run_job, finish_job);
+	}
+	pthread_barrier_wait(&keeper->started);
+}
+
+static inline void let_go(struct keeper *keeper)
+{
+	pthread_barrier_wait(&keeper->go_on);
+}
+
+/* After the workers have ended. */
+static inline void destroy_keeper(struct keeper *keeper)
+{
+	pthread_barrier_destroy(&keeper->started);
+	pthread_barrier_destroy(&keeper->go_on);
+}
+
+struct submit {
+	struct ringwake_pool *pool;
+	struct ringwake *target;
+	struct job *jobs;
+	unsigned count;
+};
+
+static inline void *submit_all(void *argument)
+{
+	struct submit *submit = argument;
+	for (unsigned i = 0; i < submit->count; i++)
+		ringwake_pool_submit(
+			submit->pool, submit->target, &submit->jobs[i].work, run_job, finish_job);
+	return NULL;
+}
+
+#endif
