@@ -183,7 +183,9 @@ static int notify(struct ringwake *target)
 		return 0;
 	}
 	rearm_after_failure(target);
-	return result;
+	/* The error must not say that nothing was sent: a filter or a fallback returns any error.
+	 */
+	return ringwake_was_refused(result) ? -EIO : result;
 }
 
 /* The messages are linked from the newest to the oldest. */

@@ -371,6 +371,33 @@ static void test_fallback_that_fails(void **state)
 	unhook();
 }
 
+/* A filter may return any error, also one by which ringwake_send() says that it sent nothing. */
+static void test_error_that_looks_like_a_refusal(void **state)
+{
+	(void)state;
+	static const int errors[] = {-EINVAL, -ECANCELED, -EOWNERDEAD};
+	for (unsigned i = 0; i < sizeof errors / sizeof *errors; i++) {
+		struct ringwake *target = open_target(NULL);
+		struct counted message = {.msg.fn = count_message};
+		struct ringwake_event event;
+		ringwake_event_init(&event, target, NULL);
+		hook_doorbell();
+		assert_true(ringwake_arm(target));
+		doorbell_error = errors[i];
+		int results[] = {ringwake_send(target, &message.msg), ringwake_wake(target),
+			ringwake_event_send(&event)};
+		for (unsigned j = 0; j < sizeof results / sizeof *results; j++) {
+			assert_int_equal(results[j], -EIO);
+			assert_false(ringwake_was_refused(results[j]));
+		}
+		unhook();
+		ringwake_disarm(target);
+		assert_int_equal(ringwake_dispatch(target, 0), 2);
+		assert_int_equal(message.count, 1);
+		ringwake_close(target);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest failure_tests[] = {
@@ -384,6 +411,7 @@ int main(void)
 		ON_BOTH_PATHS(test_failure_after_the_loop_woke),
 		ON_BOTH_PATHS(test_failing_sleep_leaves_the_target_usable),
 		ON_BOTH_PATHS(test_refused_doorbell_is_not_read_for_ever),
+		ON_BOTH_PATHS(test_error_that_looks_like_a_refusal),
 		ON_BOTH_PATHS(test_fallback),
 		ON_BOTH_PATHS(test_fallback_that_fails),
 	};
