@@ -18,6 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "config.h"
+
 static void line(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void line(const char *name, const char *format, ...)
 {
@@ -79,6 +81,16 @@ static void tell_settings(void)
 			: "a filter is on this process; it may refuse calls");
 	value = getenv("RINGWAKE_PATH");
 	line("RINGWAKE_PATH", "%s", value ? value : "not set");
+}
+
+/* The program can run with a library of another version. */
+static void tell_ringwake(void)
+{
+	const char *library = ringwake_version_string();
+	if (strcmp(library, PACKAGE_VERSION) == 0)
+		line("ringwake", "%s", library);
+	else
+		line("ringwake", "%s; ringwake-info is %s", library, PACKAGE_VERSION);
 }
 
 static void tell_liburing(void)
@@ -270,13 +282,19 @@ static void tell_libuv(void)
 
 int main(int argc, char **argv)
 {
+	if (argc > 1 && strcmp(argv[1], "--version") == 0) {
+		puts("ringwake-info " PACKAGE_VERSION);
+		return 0;
+	}
 	if (argc > 1) {
 		bool help = strcmp(argv[1], "--help") == 0;
 		fprintf(help ? stdout : stderr,
-			"usage: ringwake-info\nTells which path ringwake takes on this machine and "
+			"usage: ringwake-info [--help | --version]\nTells which path ringwake "
+			"takes on this machine and "
 			"why, and tests it.\n");
 		return help ? 0 : 2;
 	}
+	tell_ringwake();
 	tell_kernel();
 	tell_settings();
 	tell_liburing();
