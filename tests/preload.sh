@@ -66,6 +66,7 @@ check_launcher() { # pattern of what ./bare prints
 	check "no program" 2 usage $wrapper
 	check "no such option" 2 usage $wrapper --none true
 	check "help" 0 "^usage: ringwake-$loop" $wrapper --help
+	check "version" 0 "^ringwake-$loop $(sed -n 's/^PACKAGE_VERSION = //p' Makefile)\$" $wrapper --version
 	check "no library" 126 'is not there' env "RINGWAKE_${LOOP}_PRELOAD=$work/none" $wrapper true
 	check "no such path" 126 "^ringwake-$loop: RINGWAKE_PATH=pigeon: not a path; use auto, msg_ring or eventfd\$" \
 		env RINGWAKE_PATH=pigeon $wrapper ./bare
