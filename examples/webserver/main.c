@@ -23,7 +23,8 @@ static const char usage[] =
 	"(auto)\n"
 	"  --timeout N     seconds a client may take for a request, for its answer, between two "
 	"(10)\n"
-	"  --help          print this and exit\n";
+	"  --help          print this and exit\n"
+	"  --version       print the version and exit\n";
 
 static bool parse_number(const char *text, unsigned long most, unsigned *number)
 {
@@ -78,6 +79,7 @@ static bool parse_options(int argc, char **argv, struct server_options *options)
 		{"path", required_argument, NULL, 'P'},
 		{"timeout", required_argument, NULL, 't'},
 		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'v'},
 		{NULL, 0, NULL, 0},
 	};
 	const char *bind = "127.0.0.1";
@@ -104,6 +106,9 @@ static bool parse_options(int argc, char **argv, struct server_options *options)
 			break;
 		case 'h':
 			printf(usage, argv[0]);
+			exit(EXIT_SUCCESS);
+		case 'v':
+			work_print_version();
 			exit(EXIT_SUCCESS);
 		default:
 			return false;

@@ -19,6 +19,9 @@ struct work_pool;
  */
 bool work_path_is_good(const char *path);
 
+/* For --version: prints the library that does the work, and its version. */
+void work_print_version(void);
+
 /*
  * Before the loop runs. loop is the server's, workers the number of threads or 0 for one a
  * processor, path is what --path said and is good. 0 or a negative errno value.

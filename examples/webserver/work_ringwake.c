@@ -61,6 +61,11 @@ bool work_path_is_good(const char *path)
 	return good;
 }
 
+void work_print_version(void)
+{
+	printf("webserver with ringwake %s\n", ringwake_version_string());
+}
+
 int work_pool_open(struct work_pool **out, void *loop, unsigned workers, const char *path)
 {
 	struct ringwake_params params = {0};

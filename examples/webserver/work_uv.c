@@ -35,6 +35,11 @@ bool work_path_is_good(const char *path)
 	return false;
 }
 
+void work_print_version(void)
+{
+	printf("webserver with libuv %s\n", uv_version_string());
+}
+
 int work_pool_open(struct work_pool **out, void *loop, unsigned workers, const char *path)
 {
 	(void)path; /* there is one path only */

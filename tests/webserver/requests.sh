@@ -11,6 +11,8 @@ ok "a port that is none is refused" usage_error --port 65536
 ok "an address that is none is refused" usage_error --bind example
 ok "no time at all is refused" usage_error --timeout 0
 ok "--help says how it is used" sh -c "'$program' --help | grep -q '^Usage:'"
+ok "--version names the library and its version" \
+	sh -c "'$program' --version | grep -qE '^webserver with (ringwake|libuv) [0-9]+\.[0-9]+\.[0-9]+\$'"
 
 start
 line="^listening on http://127\\.0\\.0\\.1:[0-9][0-9]* path=$path\$"
