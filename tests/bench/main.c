@@ -2,6 +2,7 @@
 /* ringwake-bench: README.md says what the questions are, RESULTS.md what came out. */
 #include <errno.h>
 #include <getopt.h>
+#include <ringwake/ringwake.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -146,7 +147,8 @@ static void parse_options(int argc, char **argv)
 {
 	static const struct option options[] = {{"quick", no_argument, NULL, 'q'},
 		{"only", required_argument, NULL, 'o'}, {"rounds", required_argument, NULL, 'r'},
-		{"json", required_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
+		{"json", required_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'v'}, {0}};
 	int option;
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (option) {
@@ -164,6 +166,9 @@ static void parse_options(int argc, char **argv)
 			json = fopen(optarg, "we");
 			must(json ? 0 : -1, optarg);
 			break;
+		case 'v':
+			printf("ringwake-bench %s\n", ringwake_version_string());
+			exit(0);
 		default:
 			usage(option == 'h' ? stdout : stderr);
 			exit(option == 'h' ? 0 : 2);
