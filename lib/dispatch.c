@@ -10,6 +10,7 @@
 #include <limits.h>
 
 #include "probes.h"
+#include "process.h"
 
 #define REVERSE_LIMIT 4096
 
@@ -75,7 +76,7 @@ static void count_dispatch(struct ringwake *target, unsigned ran)
 int ringwake_dispatch(struct ringwake *target, unsigned max)
 {
 	unsigned ran = 0;
-	if (target->closed && target->depth == 0)
+	if ((target->closed && target->depth == 0) || !ringwake_is_this_process(target->process))
 		return 0;
 	DEBUG_ENTER(target, "ringwake_dispatch()");
 	if (max == 0)

@@ -306,6 +306,8 @@ int ringwake_target_arm(struct ringwake *target)
 
 bool ringwake_arm(struct ringwake *target)
 {
+	if (!ringwake_is_this_process(target->process))
+		return false;
 	DEBUG_TAKE_OVER(target, "ringwake_arm()");
 	bool armed = ringwake_target_arm(target) == 1;
 	DEBUG_LEAVE(target);
@@ -335,6 +337,10 @@ static void disarm(struct ringwake *target)
 
 void ringwake_disarm(struct ringwake *target)
 {
+	/* A forked child shares the ring's memory and the eventfd: it would consume the doorbell.
+	 */
+	if (!ringwake_is_this_process(target->process))
+		return;
 	DEBUG_TAKE_OVER(target, "ringwake_disarm()");
 	disarm(target);
 	DEBUG_LEAVE(target);

@@ -257,6 +257,34 @@ static void test_event_closed_in_the_child(void **state)
 	io_uring_queue_exit(&ring);
 }
 
+static int child_uses_the_loops_side(struct ringwake *inherited)
+{
+	CHILD_EXPECT(!ringwake_arm(inherited));
+	ringwake_disarm(inherited);
+	CHILD_EXPECT(ringwake_dispatch(inherited, 0) == 0);
+	return 0;
+}
+
+/* The parent's loop is still woken by a doorbell that was used before the fork. */
+static void test_child_cannot_consume_the_doorbell(void **state)
+{
+	(void)state;
+	struct ringwake *target = open_target(NULL);
+	struct counted message = {.msg.fn = count_message};
+	struct pollfd entry = {.fd = ringwake_fd(target), .events = POLLIN};
+	assert_true(ringwake_arm(target));
+	assert_int_equal(ringwake_send(target, &message.msg), 0);
+	pid_t child = fork();
+	if (child == 0)
+		_exit(child_uses_the_loops_side(target));
+	assert_child_succeeds(child);
+	assert_int_equal(poll(&entry, 1, 0), 1);
+	ringwake_disarm(target);
+	assert_int_equal(ringwake_dispatch(target, 0), 1);
+	assert_int_equal(message.count, 1);
+	ringwake_close(target);
+}
+
 int main(void)
 {
 	const struct CMUnitTest fork_tests[] = {
@@ -267,6 +295,7 @@ int main(void)
 		ON_BOTH_PATHS(test_fork_at_every_step_of_a_send),
 		ON_BOTH_PATHS(test_application_ring_in_the_child),
 		ON_BOTH_PATHS(test_event_closed_in_the_child),
+		ON_BOTH_PATHS(test_child_cannot_consume_the_doorbell),
 	};
 	return RUN_BOUNDED(fork_tests, 60);
 }

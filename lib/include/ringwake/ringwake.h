@@ -71,10 +71,10 @@ struct ringwake_params {
 	/* Nanoseconds for which ringwake_wait() and ringwake_spin() spin before the loop blocks. */
 	uint64_t spin_ns;
 	/*
-	 * Called instead of the doorbell once the kernel has refused the doorbell for good (-EPERM,
-	 * -ENOSYS or -EACCES, from a filter that the program installed after open). It must wake
-	 * the loop in another way and return 0 or a negative errno value. Any thread and any signal
-	 * handler can call it, never after ringwake_close() has returned. NULL: none.
+	 * Called instead of the doorbell once the kernel has refused the doorbell for good: by any
+	 * error but -EINTR, -EAGAIN, -ENOMEM and -EOVERFLOW. It must wake the loop in another way
+	 * and return 0 or a negative errno value. Any thread and any signal handler can call it,
+	 * never after ringwake_close() has returned. NULL: none.
 	 */
 	int (*fallback)(void *fallback_data);
 	void *fallback_data;
@@ -103,8 +103,9 @@ void ringwake_unref(struct ringwake *target);
 
 /*
  * Any thread, any signal handler. Sends a message: msg->fn will be called exactly once.
- * Errors: -EINVAL, -ECANCELED, -EOWNERDEAD, and those of the doorbell, such as -ENOMEM, -EPERM and
- * -EBADF. After an error of the doorbell the message is accepted; see ringwake_was_refused().
+ * Errors: -EINVAL, -ECANCELED, -EOWNERDEAD, and those of the doorbell, such as -ENOMEM, -EPERM,
+ * -EBADF and -EIO. After an error of the doorbell the message is accepted; see
+ * ringwake_was_refused().
  */
 int ringwake_send(struct ringwake *target, struct ringwake_msg *msg);
 
