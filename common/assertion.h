@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * RINGWAKE_ASSERT(condition, rule): in a debug build, ends the process with the rule that was
- * broken, if the condition is false. In any other build it is nothing, and the condition is not
- * evaluated. It may fail in a signal handler.
+ * RINGWAKE_ASSERT(condition, rule): in a debug build, if the condition is false, prints the rule
+ * and aborts the process. In any other build it expands to nothing, and the condition is not
+ * evaluated. An assertion may fail in a signal handler.
  */
 #ifndef RINGWAKE_ASSERTION_H
 #define RINGWAKE_ASSERTION_H
