@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How ringwake comes to the server's loop: a target of ringwake's that the loop serves. On libuv it
- * is attachment_uv.c, on libev attachment_ev.c; a server whose loop is its own has it in its own
- * file.
+ * Attaches a ringwake target to the server's loop. attachment_uv.c implements it for libuv,
+ * attachment_ev.c for libev; server_ring.c implements it for its own loop.
  */
 #ifndef WEBSERVER_ATTACHMENT_H
 #define WEBSERVER_ATTACHMENT_H
@@ -11,11 +10,11 @@
 
 struct attachment;
 
-/* Before the loop runs. loop is the server's. 0 or a negative errno value. */
+/* Call it before the loop runs. loop is the server's loop. Returns 0 or a negative errno value. */
 int attachment_open(struct attachment **out, void *loop, const struct ringwake_params *params);
 struct ringwake *attachment_target(struct attachment *attachment);
 
-/* After the loop has run. */
+/* Call it after the loop has ended. */
 void attachment_close(struct attachment *attachment);
 
 #endif

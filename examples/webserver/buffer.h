@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bytes that grow at the end. When memory runs out the buffer is marked as failed and what is
- * appended is lost, so that one look at the end is enough.
+ * A byte buffer that grows. When memory runs out, the buffer is marked as failed and drops all
+ * further bytes, so the caller needs to check for failure only once, at the end.
  */
 #ifndef WEBSERVER_BUFFER_H
 #define WEBSERVER_BUFFER_H
@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Zero is an empty buffer. */
+/* All zeros is an empty buffer. */
 struct buffer {
 	char *bytes;
 	size_t length;

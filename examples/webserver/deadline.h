@@ -1,22 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Time limits that are all of the same length: they stand in a queue in the order in which they run
- * out, so a tick has to look at its head only.
+ * Time limits of equal length. The queue is in the order of expiry, so a tick checks only its head.
  */
 #ifndef WEBSERVER_DEADLINE_H
 #define WEBSERVER_DEADLINE_H
 
 #include <stdint.h>
 
-#define TICK_MS 100 /* how often to look */
+#define TICK_MS 100 /* how often the server checks */
 
-/* Zero but for its length is an empty queue. */
+/* All zeros except length_ms is an empty queue. */
 struct deadlines {
 	struct deadline *first, *last; /* the next one due first */
 	uint64_t length_ms;
 };
 
-/* Zero but for its queue is none. */
+/* All zeros except its queue is a deadline that is not set. */
 struct deadline {
 	struct deadlines *queue;
 	struct deadline *next, *previous;
@@ -26,7 +25,7 @@ struct deadline {
 void deadline_set(struct deadline *deadline);
 void deadline_clear(struct deadline *deadline);
 
-/* One that is over, or NULL. It stays in the queue. */
+/* Returns an expired deadline, or NULL. The deadline stays in the queue. */
 struct deadline *deadline_due(const struct deadlines *queue);
 
 #endif

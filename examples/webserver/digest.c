@@ -3,9 +3,9 @@
 
 #include <openssl/evp.h>
 
-#define BLOCK_SIZE 16384 /* a multiple of 256: each block begins as the first one */
+#define BLOCK_SIZE 16384 /* a multiple of 256: all blocks are equal */
 
-/* Looked up once: to do it for every digest costs more than a small digest does. */
+/* Fetched once: a fetch costs more than a small digest. */
 static EVP_MD *sha256;
 static unsigned char block[BLOCK_SIZE];
 

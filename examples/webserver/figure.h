@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-/* One number for /metrics and the page. A name that ends in _total is that of a counter. */
+/* One number for /metrics and the page. A name that ends in _total names a counter. */
 struct figure {
 	const char *name;
 	const char *help;

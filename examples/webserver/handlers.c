@@ -67,7 +67,7 @@ static void respond(
 		});
 }
 
-/* Begins the text of an answer. */
+/* Begins the body of a response. */
 static struct buffer *new_page(struct exchange *exchange)
 {
 	struct buffer *page = &exchange->site->page;
@@ -123,7 +123,7 @@ static void answer_healthz(struct exchange *exchange)
 	respond(exchange, 200, type_text, "ok\n", 3);
 }
 
-/* The number in bytes=N: 200, 400 if there is none, 413 if it is more than is hashed here. */
+/* Reads the number in bytes=N. Returns 200, 400 if there is none, or 413 if it is too large. */
 static int parse_bytes(const char *query, uint64_t *bytes)
 {
 	while (strncmp(query, "bytes=", 6) != 0) {

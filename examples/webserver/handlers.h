@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What each path answers. Knows neither sockets nor a loop. */
+/* The response to each path. This file uses no socket and no loop. */
 #ifndef WEBSERVER_HANDLERS_H
 #define WEBSERVER_HANDLERS_H
 
@@ -11,29 +11,29 @@
 #define SITE_PATHS    5 /* four and all others */
 #define SITE_STATUSES 10
 
-/* What the answers are made from. The server counts connections into it. */
+/* The state behind the responses. The server counts its connections here. */
 struct site {
 	struct work_pool *pool;
 	const char *loop; /* name and version of the loop's library */
-	bool stopping;    /* answer what comes, and keep no connection */
+	bool stopping;    /* answer requests, then close their connections */
 	uint64_t connections_open;
 	uint64_t connections_accepted;
 	uint64_t connections_timed_out;
 	uint64_t digests_submitted;
 	uint64_t digests_completed;
 	uint64_t requests[SITE_PATHS][SITE_STATUSES];
-	struct buffer output; /* responses on their way out */
+	struct buffer output; /* responses to be sent */
 	struct buffer page;   /* scratch */
 };
 
-/* One request and its response, which goes to the site's output. On the heap. */
+/* One request and its response, which goes to the site's output. Allocate it on the heap. */
 struct exchange {
 	struct site *site;
 	const struct http_request *request;
-	bool pending; /* the response is still to come */
-	bool last;    /* the connection ends with this response */
+	bool pending; /* the response is not ready yet */
+	bool last;    /* the connection is closed after this response */
 	unsigned path;
-	void (*answered)(struct exchange *exchange); /* when a pending response has come */
+	void (*answered)(struct exchange *exchange); /* called when a pending response is ready */
 	struct work work;
 	uint64_t digest_bytes;
 	bool digest_good;

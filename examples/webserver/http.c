@@ -9,8 +9,8 @@
 #define VERSION_TEXT(major, minor, patch) TEXT_OF(major) "." TEXT_OF(minor) "." TEXT_OF(patch)
 
 /*
- * The two parsers are relatives: the callbacks are the same, how one is stopped after a request and
- * how far it came is not.
+ * Both parsers have the same callbacks. They differ in how to stop after a request and in how to
+ * find the number of bytes parsed.
  */
 #ifdef LLHTTP_VERSION_MAJOR
 
@@ -34,7 +34,7 @@ static bool grammar_keep_alive(const http_grammar *grammar)
 	return llhttp_should_keep_alive(grammar);
 }
 
-/* How many bytes were taken; failed if they cannot be the start of a request. */
+/* Returns how many bytes were parsed. Sets *failed if they cannot be the start of a request. */
 static size_t grammar_execute(http_grammar *grammar, const grammar_settings *settings,
 	const char *bytes, size_t length, bool *failed)
 {
@@ -71,7 +71,7 @@ static bool grammar_keep_alive(const http_grammar *grammar)
 	return http_should_keep_alive(grammar);
 }
 
-/* How many bytes were taken; failed if they cannot be the start of a request. */
+/* Returns how many bytes were parsed. Sets *failed if they cannot be the start of a request. */
 static size_t grammar_execute(http_grammar *grammar, const grammar_settings *settings,
 	const char *bytes, size_t length, bool *failed)
 {
@@ -116,7 +116,7 @@ static int on_target(http_grammar *grammar, const char *bytes, size_t length)
 	return 0;
 }
 
-/* A field's name may come in pieces, and its end shows only by what follows. */
+/* A field's name may arrive in pieces, and only what follows it shows that it has ended. */
 static void end_of_name(struct http_reader *reader)
 {
 	if (reader->name_length == 4 && strncasecmp(reader->name, "host", 4) == 0)
@@ -127,7 +127,7 @@ static void end_of_name(struct http_reader *reader)
 static int on_field_name(http_grammar *grammar, const char *bytes, size_t length)
 {
 	struct http_reader *reader = reader_of(grammar);
-	/* http-parser lets spaces pass, which name no field */
+	/* http-parser accepts spaces in a field's name */
 	if (memchr(bytes, ' ', length))
 		return refuse(reader, 400);
 	reader->in_value = false;
@@ -149,7 +149,7 @@ static int on_field_value(http_grammar *grammar, const char *bytes, size_t lengt
 	return 0;
 }
 
-/* A target may be a whole URL; which host it names is of no interest here. */
+/* A target may be a whole URL. The server ignores its host. */
 static bool split_target(struct http_reader *reader)
 {
 	char *path = reader->target;
@@ -157,7 +157,7 @@ static bool split_target(struct http_reader *reader)
 	if (strncasecmp(path, "http://", 7) == 0) {
 		path += 7 + strcspn(path + 7, "/?");
 		if (*path != '/')
-			*--path = '/'; /* over the end of the host */
+			*--path = '/'; /* overwrites the last character of the host */
 	}
 	char *query = path + strcspn(path, "?");
 	if (*query)
@@ -170,7 +170,7 @@ static bool split_target(struct http_reader *reader)
 static int on_head_complete(http_grammar *grammar)
 {
 	struct http_reader *reader = reader_of(grammar);
-	/* an offer to change the protocol may be passed over */
+	/* the server may ignore an offer to change the protocol */
 	if (grammar->method != HTTP_CONNECT)
 		grammar->upgrade = 0;
 	bool old = grammar->http_minor == 0;
@@ -225,7 +225,7 @@ int http_read(struct http_reader *reader, const char *bytes, size_t length, size
 		return reader->refusal;
 	if (reader->head_length > HTTP_HEAD_MAX)
 		return 431;
-	/* a request with a body is where reading was told to fail */
+	/* the callback makes parsing fail for a request with a body */
 	if (reader->complete && (!failed || reader->request.has_body)) {
 		reader->complete = false;
 		reader->head_length = 0;

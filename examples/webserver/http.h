@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * HTTP/1.1 without a socket: bytes in, requests out, and the text of a response. The grammar is
- * that of the packaged parser, llhttp or its elder http-parser; the limits are set here.
+ * HTTP/1.1 without a socket: it reads requests from bytes and writes responses. The packaged
+ * parser, llhttp or the older http-parser, defines the grammar; this file sets the limits.
  */
 #ifndef WEBSERVER_HTTP_H
 #define WEBSERVER_HTTP_H
@@ -24,19 +24,19 @@ enum http_verb { HTTP_VERB_GET, HTTP_VERB_HEAD, HTTP_VERB_OTHER };
 struct http_request {
 	enum http_verb verb;
 	bool keep_alive;
-	bool old;          /* HTTP/1.0, where keeping the connection has to be said */
-	bool has_body;     /* the body itself is not read */
+	bool old;          /* HTTP/1.0: keeping the connection needs a header field */
+	bool has_body;     /* the body is not read */
 	const char *path;  /* "/" and so on, without the query */
 	const char *query; /* "" if there is none */
 };
 
-/* Reads the requests of one connection, one after the other. Only request is public. */
+/* Reads the requests of one connection in order. Only the member request is public. */
 struct http_reader {
 	struct http_request request;
 	http_grammar grammar;
 	size_t head_length; /* bytes seen of the request that is being read */
 	size_t target_length;
-	int refusal; /* the status to refuse the request with, once it is known */
+	int refusal; /* the status of a refused request, or 0 */
 	bool complete;
 	bool in_value;
 	unsigned name_length; /* of the header field that is being read */
@@ -48,20 +48,20 @@ struct http_reader {
 void http_reader_init(struct http_reader *reader);
 
 /*
- * Reads up to the end of one request and says in used how many bytes it took.
- * 0     all bytes are used and the request is not complete
- * 200   reader->request is the next request, valid until the next call
- * else  the request has to be refused with that status, and nothing more can be read
+ * Reads up to the end of one request and sets *used to the number of bytes read. Returns
+ * 0     if all bytes are used and the request is not complete;
+ * 200   if reader->request is the next request, valid until the next call;
+ * else  the status with which to refuse the request. Nothing more can be read.
  */
 int http_read(struct http_reader *reader, const char *bytes, size_t length, size_t *used);
 
 /* True between two requests. */
 bool http_reader_idle(const struct http_reader *reader);
 
-/* Which library reads the requests, and its version. */
+/* The name and version of the parser. */
 const char *http_grammar_name(void);
 
-/* The words that go with a status. */
+/* The reason phrase of a status. */
 const char *http_reason(int status);
 
 struct http_response {
@@ -70,11 +70,11 @@ struct http_response {
 	const char *body;
 	size_t length;
 	bool head_only;  /* the response to a HEAD request */
-	bool keep_alive; /* else the connection is closed after it */
-	bool old;        /* to an HTTP/1.0 request */
+	bool keep_alive; /* if false, the connection is closed after it */
+	bool old;        /* the response to an HTTP/1.0 request */
 };
 
-/* Loop thread, because of the cached date. */
+/* Call it on the loop's thread, because the date is cached. */
 void http_write(struct buffer *output, const struct http_response *response);
 
 #endif

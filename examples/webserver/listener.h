@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The socket that clients come to, for a server whose loop's library has none of its own. */
+/* The listening socket of a server whose loop library does not create one. */
 #ifndef WEBSERVER_LISTENER_H
 #define WEBSERVER_LISTENER_H
 
@@ -8,14 +8,15 @@
 
 struct listener {
 	int fd;
-	int spare; /* a descriptor, for when there is none left */
+	int spare; /* a reserved descriptor, used when no other is left */
 };
 
-/* flags are further ones for socket(2). 0 or a negative errno value. */
+/* flags are added to the type for socket(2). Returns 0 or a negative errno value. */
 int listener_open(struct listener *listener, const struct sockaddr_storage *at, int flags);
 void listener_close(struct listener *listener);
 
-/* Without a descriptor left: tells one client that waits so. */
+/* If no descriptor is left: accepts one waiting client and closes it. Returns false if none waits.
+ */
 bool listener_shed(struct listener *listener);
 
 #endif

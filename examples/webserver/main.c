@@ -16,14 +16,13 @@ static const char usage[] =
 	"Usage: %s [OPTION]...\n"
 	"Serves /, /digest?bytes=N, /metrics and /healthz over HTTP until SIGINT or SIGTERM.\n"
 	"\n"
-	"  --port N        port to listen on, 0 for any that is free (8080)\n"
+	"  --port N        port to listen on, 0 for any free port (8080)\n"
 	"  --bind ADDRESS  IPv4 or IPv6 address to listen on (127.0.0.1)\n"
-	"  --workers N     threads that compute digests, 0 for one a processor (0)\n"
-	"  --path PATH     how the loop is woken: auto, or by ringwake's msg_ring or eventfd "
-	"(auto)\n"
-	"  --timeout N     seconds a client may take for a request, for its answer, between two "
+	"  --workers N     threads that compute digests, 0 for one per processor (0)\n"
+	"  --path PATH     how ringwake wakes the loop: auto, msg_ring or eventfd (auto)\n"
+	"  --timeout N     seconds allowed for a request, for its response, and between requests "
 	"(10)\n"
-	"  --help          print this and exit\n"
+	"  --help          print this help and exit\n"
 	"  --version       print the version and exit\n";
 
 static bool parse_number(const char *text, unsigned long most, unsigned *number)
@@ -114,16 +113,17 @@ static bool parse_options(int argc, char **argv, struct server_options *options)
 			return false;
 		}
 		if (!good) {
-			fprintf(stderr, "%s: not a good value: %s\n", argv[0], optarg);
+			fprintf(stderr, "%s: invalid value: %s\n", argv[0], optarg);
 			return false;
 		}
 	}
 	if (optind < argc) {
-		fprintf(stderr, "%s: not an option: %s\n", argv[0], argv[optind]);
+		fprintf(stderr, "%s: unexpected argument: %s\n", argv[0], argv[optind]);
 		return false;
 	}
 	if (!parse_address(bind, port, &options->address)) {
-		fprintf(stderr, "%s: not an address: %s\n", argv[0], bind);
+		fprintf(stderr, "%s: invalid address: %s; use an IPv4 or IPv6 address\n", argv[0],
+			bind);
 		return false;
 	}
 	return true;

@@ -5,7 +5,7 @@
 
 #define SITE_FIGURES 5
 
-/* What is shown, the pool's figures last. */
+/* Collects all figures, the pool's figures last. */
 static unsigned collect(struct site *site, struct figure figures[SITE_FIGURES + WORK_FIGURES_MAX])
 {
 	const struct figure own[SITE_FIGURES] = {
@@ -17,7 +17,7 @@ static unsigned collect(struct site *site, struct figure figures[SITE_FIGURES + 
 			site->connections_timed_out},
 		{"webserver_digests_submitted_total", "Digests handed to the workers.",
 			site->digests_submitted},
-		{"webserver_digests_completed_total", "Digests answered on the loop.",
+		{"webserver_digests_completed_total", "Digests whose responses are ready.",
 			site->digests_completed},
 	};
 	memcpy(figures, own, sizeof(own));
@@ -78,7 +78,7 @@ void page_metrics(struct site *site)
 	struct buffer *page = &site->page;
 	struct figure figures[SITE_FIGURES + WORK_FIGURES_MAX];
 	unsigned count = collect(site, figures);
-	metric_head(page, "webserver_info", "How the server is built and wakes its loop.");
+	metric_head(page, "webserver_info", "The server's libraries, and how its loop is woken.");
 	label(page, "webserver_info{path", work_pool_path(site->pool));
 	label(page, ",loop", site->loop);
 	label(page, ",parser", http_grammar_name());
@@ -116,10 +116,11 @@ static const char home_before[] =
 
 static const char home_middle[] =
 	"</small>\n"
-	"<p>An example of ringwake: one event loop answers HTTP, worker threads compute, and each\n"
-	"completion is brought back to the loop. A loop that is awake is not rung: its "
-	"completions\n"
-	"cost one atomic operation each. Only a loop that sleeps gets a system call.</p>\n"
+	"<p>An example of ringwake: one event loop answers HTTP requests, and worker threads "
+	"compute\n"
+	"digests and send each completion to the loop. While the loop is awake, a completion "
+	"costs\n"
+	"one atomic operation. Only a loop that is blocked needs a system call to wake it.</p>\n"
 	"<p>Try <a href=\"/digest?bytes=1048576\">/digest?bytes=1048576</a>,\n"
 	"<a href=\"/metrics\">/metrics</a> or <a href=\"/healthz\">/healthz</a>.</p>\n"
 	"<table>\n";

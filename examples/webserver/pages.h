@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The two pages with figures, written into site->page. */
+/* Writes the two pages that show figures into site->page. */
 #ifndef WEBSERVER_PAGES_H
 #define WEBSERVER_PAGES_H
 
 #include "handlers.h"
 
-/* What the rows and columns of site->requests stand for. */
+/* The names of the rows and columns of site->requests. */
 const char *site_path_name(unsigned path);
 int site_status(unsigned index);
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The server on an io_uring and its connections: server_ring.c has the loop, ring_connection.c
- * them. */
+/* The server on an io_uring: server_ring.c has the loop, ring_connection.c the connections. */
 #ifndef WEBSERVER_RING_H
 #define WEBSERVER_RING_H
 
@@ -12,8 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What was asked for: the low bits of a request's user data. Above them is the connection, if any.
- */
+/* The low bits of a request's user data. The other bits are the connection's address, if any. */
 enum purpose { ACCEPT = 1, SIGNAL, TICK, RECEIVE, SEND, PURPOSE_BITS = 7 };
 
 struct connection;
@@ -23,27 +21,27 @@ struct server {
 	struct io_uring ring;
 	struct ringwake *target;
 	struct listener listener;
-	int signals; /* descriptor */
+	int signals; /* a signalfd */
 	bool accepting, ticking;
 	struct deadlines limits;
-	int error; /* why it stopped by itself */
+	int error; /* why the loop stopped without a signal */
 };
 
-/* To be prepared, and then marked. */
+/* Returns a request for the caller to prepare and then mark. */
 struct io_uring_sqe *new_request(struct server *server);
 void mark(struct io_uring_sqe *request, enum purpose purpose, struct connection *connection);
 
-/* False if there is no memory for one; the socket is closed then. */
+/* If memory runs out, closes fd and returns false. */
 bool connection_open(struct server *server, int fd);
 
-/* What its requests came to. The connection may be gone after either. */
+/* Handle the result of a connection's request. Both may free the connection. */
 void connection_received(struct connection *connection, int result);
 void connection_sent(struct connection *connection, int result);
 
-/* Those whose time is over. */
+/* Ends the connections whose deadline has passed. */
 void connections_expire(struct server *server);
 
-/* Those between two requests. */
+/* Closes the connections that have no request in progress. */
 void connections_close_idle(struct server *server);
 
 #endif

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A connection of the server on an io_uring. It has at most one receive and one send on the ring.
- * The kernel may use their buffers until they complete, so the connection stays until then; its
- * socket is shut down to hurry them.
+ * The kernel may use their buffers until they complete, so the connection is freed only then. To
+ * make them complete soon, its socket is shut down.
  *
- * A connection ends in three steps: its last response is written out; the sending side is shut down
- * and what the client still sends is thrown away, so that the response is not lost to a reset; the
- * socket is closed. A digest that is under way when the client vanishes is waited for.
+ * A connection ends in three steps. First the server sends its last response. Then it shuts down
+ * the sending side and discards what the client still sends, so that a reset does not lose the
+ * response. Last it closes the socket. If the client disconnects while a digest is pending, the
+ * server waits for the digest.
  */
 #include "ring.h"
 #include "session.h"
@@ -15,16 +16,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#define KEPT 4096 /* bytes of a buffer that waits with its connection */
+#define KEPT 4096 /* largest buffer that an idle connection keeps */
 
 struct connection {
 	struct server *server;
 	int fd;
 	bool receiving, sending;
-	bool lingering;       /* all is said; waiting for the client to close */
-	bool closing;         /* as soon as nothing is under way */
-	struct buffer unsent; /* the kernel's while sending */
-	struct buffer behind; /* to be sent after it */
+	bool lingering;       /* the last response is sent; wait for the client to close */
+	bool closing;         /* close when no request is in progress */
+	struct buffer unsent; /* the kernel may read it while a send is in progress */
+	struct buffer behind; /* to be sent after unsent */
 	size_t sent;
 	struct session session;
 };
@@ -42,7 +43,7 @@ static void connection_close(struct connection *connection)
 		shutdown(connection->fd, SHUT_RDWR);
 }
 
-/* Where nothing further is done with the connection. */
+/* Call it last: it may free the connection. */
 static void connection_free_if_over(struct connection *connection)
 {
 	if (!connection->closing || connection->receiving || connection->sending ||
@@ -64,7 +65,8 @@ static void connection_receive(struct connection *connection)
 	char *room = connection->lingering ? session->input : session_room(session, &size);
 	struct io_uring_sqe *request = new_request(connection->server);
 	io_uring_prep_recv(request, connection->fd, room, size, 0);
-	request->ioprio = IORING_RECVSEND_POLL_FIRST; /* the client has yet to be answered */
+	request->ioprio = IORING_RECVSEND_POLL_FIRST; /* nothing can arrive before the client gets
+							 its response */
 	mark(request, RECEIVE, connection);
 	connection->receiving = true;
 }
@@ -86,7 +88,7 @@ static void buffer_swap(struct buffer *one, struct buffer *other)
 	*other = was;
 }
 
-/* Sends the site's output, which is this connection's for the moment. */
+/* Sends the site's output, which holds only this connection's responses at this point. */
 static void connection_flush(struct connection *connection)
 {
 	struct buffer *output = &connection->server->site.output;
@@ -115,7 +117,7 @@ static void connection_finish(struct connection *connection)
 	connection_receive(connection);
 }
 
-/* The output may hold the response to a digest; beyond that, serves what has been received. */
+/* Sends the output, which may hold a digest's response, then serves the received requests. */
 static void connection_serve(struct connection *connection)
 {
 	struct session *session = &connection->session;
@@ -204,7 +206,7 @@ void connection_sent(struct connection *connection, int result)
 	connection_free_if_over(connection);
 }
 
-/* A client that has begun a request is told before its connection is closed. */
+/* A client that has begun a request gets a response before its connection is closed. */
 static void connection_expire(struct connection *connection)
 {
 	struct session *session = &connection->session;

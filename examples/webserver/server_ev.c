@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The server on a libev loop: sockets, time limits and signals. Which backend it is LIBEV_FLAGS
- * decides, as in any program of libev's.
+ * The server on a libev loop: sockets, time limits and signals. LIBEV_FLAGS selects the backend, as
+ * in any libev program.
  *
- * A connection has one io watcher, for reading or for writing. The watcher is
- * changed or stopped only in its own callback, or where it has been stopped already: libev's
- * io_uring backend asks for it. So a connection that is to be closed while its watcher waits has
- * its socket shut down, which makes the watcher fire.
+ * A connection has one io watcher, for reading or for writing. Because libev's io_uring backend
+ * requires it, the server changes or stops an active watcher only in the watcher's own callback. To
+ * close a connection whose watcher is active, the server shuts down the socket, which makes the
+ * watcher fire.
  *
- * A connection ends in three steps: its last response is written out; the sending side is shut down
- * and what the client still sends is thrown away, so that the response is not lost to a reset; the
- * socket is closed. A digest that is under way when the client vanishes is waited for.
+ * A connection ends in three steps. First the server sends its last response. Then it shuts down
+ * the sending side and discards what the client still sends, so that a reset does not lose the
+ * response. Last it closes the socket. If the client disconnects while a digest is pending, the
+ * server waits for the digest.
  */
 #include "listener.h"
 #include "server.h"
@@ -25,8 +26,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ACCEPTS     64  /* in one turn */
-#define PARDON_TIME 0.5 /* until there may be descriptors again */
+#define ACCEPTS     64  /* in one iteration */
+#define PARDON_TIME 0.5 /* seconds to wait when no descriptor is left */
 
 struct server {
 	struct site site;
@@ -35,10 +36,10 @@ struct server {
 	ev_io arrivals;
 	ev_timer pardon;
 	ev_signal interrupt, terminate;
-	ev_prepare turn;
-	ev_timer tick; /* while there are connections */
+	ev_prepare end_of_iteration;
+	ev_timer tick; /* active while there are connections */
 	struct deadlines limits;
-	int error; /* why it stopped by itself */
+	int error; /* why the loop stopped without a signal */
 };
 
 struct connection {
@@ -46,8 +47,8 @@ struct connection {
 	struct server *server;
 	struct buffer unsent;
 	size_t sent;
-	bool lingering; /* all is said; waiting for the client to close */
-	bool closing;   /* as soon as the watcher has fired */
+	bool lingering; /* the last response is sent; wait for the client to close */
+	bool closing;   /* close when the watcher fires */
 	bool closed;
 	struct session session;
 };
@@ -83,7 +84,7 @@ static void connection_close(struct connection *connection)
 	}
 }
 
-/* Where nothing further is done with the connection. */
+/* Call it last: it may free the connection. */
 static void connection_free_if_closed(struct connection *connection)
 {
 	if (connection->closed && !connection->session.exchange.pending)
@@ -105,10 +106,10 @@ static void unsent_append(struct connection *connection, const char *bytes, size
 		connection_close(connection);
 }
 
-/* Sends what the socket takes; the rest when it takes more. */
+/* Sends what the socket accepts, and the rest when the socket is writable again. */
 static void connection_send(struct connection *connection, const char *bytes, size_t length)
 {
-	if (is_sending(connection)) { /* a digest's answer, behind what is before it */
+	if (is_sending(connection)) { /* a digest's response; earlier output comes first */
 		unsent_append(connection, bytes, length);
 		return;
 	}
@@ -120,7 +121,8 @@ static void connection_send(struct connection *connection, const char *bytes, si
 	size_t done = sent < 0 ? 0 : (size_t)sent;
 	if (done == length)
 		return;
-	if (ev_is_active(&connection->io)) { /* waits for reading: only an answer to a timeout */
+	if (ev_is_active(
+		    &connection->io)) { /* waiting to read: this is the response to a timeout */
 		connection_close(connection);
 		return;
 	}
@@ -131,7 +133,7 @@ static void connection_send(struct connection *connection, const char *bytes, si
 	io_start(connection, EV_WRITE);
 }
 
-/* Writes out the site's output, which is this connection's for the moment. */
+/* Sends the site's output, which holds only this connection's responses at this point. */
 static void connection_flush(struct connection *connection)
 {
 	struct buffer *output = &connection->server->site.output;
@@ -155,7 +157,7 @@ static void connection_finish(struct connection *connection)
 	io_start(connection, EV_READ);
 }
 
-/* The output may hold the response to a digest; beyond that, serves what has been received. */
+/* Sends the output, which may hold a digest's response, then serves the received requests. */
 static void connection_serve(struct connection *connection)
 {
 	struct session *session = &connection->session;
@@ -229,7 +231,7 @@ static void connection_send_rest(struct connection *connection)
 	connection_serve(connection);
 }
 
-/* Stopped first, so that all that follows is free to start it for what comes next. */
+/* Stops the watcher first, so that the code below may start it for reading or writing. */
 static void on_io(struct ev_loop *loop, ev_io *io, int events)
 {
 	struct connection *connection = io->data;
@@ -244,7 +246,7 @@ static void on_io(struct ev_loop *loop, ev_io *io, int events)
 	connection_free_if_closed(connection);
 }
 
-/* A client that has begun a request is told before its connection is closed. */
+/* A client that has begun a request gets a response before its connection is closed. */
 static void connection_expire(struct connection *connection)
 {
 	struct session *session = &connection->session;
@@ -258,7 +260,8 @@ static void connection_expire(struct connection *connection)
 	connection_free_if_closed(connection);
 }
 
-/* On a tick and not by the signal itself: a request may have come in together with it. */
+/* Runs on a tick, not on the signal, because a request may have arrived together with the signal.
+ */
 static void close_idle(struct server *server)
 {
 	struct deadline *deadline = server->limits.first;
@@ -292,7 +295,7 @@ static void server_stop(struct server *server)
 	ev_signal_stop(server->loop, &server->interrupt);
 	ev_signal_stop(server->loop, &server->terminate);
 	ev_timer_stop(server->loop, &server->pardon);
-	shutdown(server->listener.fd, SHUT_RDWR); /* its watcher fires, if it waits */
+	shutdown(server->listener.fd, SHUT_RDWR); /* makes its watcher fire if it is active */
 }
 
 static void on_signal(struct ev_loop *loop, ev_signal *signal, int events)
@@ -335,7 +338,7 @@ static void on_connection(struct ev_loop *loop, ev_io *arrivals, int events)
 			return;
 		} else if ((errno == EMFILE || errno == ENFILE) &&
 			!listener_shed(&server->listener)) {
-			ev_io_stop(loop, arrivals); /* it would fire for ever */
+			ev_io_stop(loop, arrivals); /* it would fire in every iteration */
 			ev_timer_again(loop, &server->pardon);
 			return;
 		}
@@ -352,10 +355,10 @@ static void on_pardon(struct ev_loop *loop, ev_timer *pardon, int events)
 	ev_io_start(loop, &server->arrivals);
 }
 
-/* A worker that is called before all is given to it may take the processor from the loop. */
-static void on_turn(struct ev_loop *loop, ev_prepare *turn, int events)
+/* Wakes the workers after the last submission: a worker woken earlier may preempt the loop. */
+static void on_end_of_iteration(struct ev_loop *loop, ev_prepare *prepare, int events)
 {
-	struct server *server = turn->data;
+	struct server *server = prepare->data;
 	(void)loop;
 	(void)events;
 	work_begin(server->site.pool);
@@ -373,9 +376,9 @@ static int server_listen(struct server *server, const struct server_options *opt
 	ev_signal_init(&server->terminate, on_signal, SIGTERM);
 	server->arrivals.data = server->pardon.data = server->tick.data = server;
 	server->interrupt.data = server->terminate.data = server;
-	ev_prepare_init(&server->turn, on_turn);
-	server->turn.data = server;
-	ev_prepare_start(server->loop, &server->turn);
+	ev_prepare_init(&server->end_of_iteration, on_end_of_iteration);
+	server->end_of_iteration.data = server;
+	ev_prepare_start(server->loop, &server->end_of_iteration);
 	ev_unref(server->loop);
 	ev_io_start(server->loop, &server->arrivals);
 	ev_signal_start(server->loop, &server->interrupt);
@@ -409,12 +412,13 @@ int server_run(const struct server_options *options,
 	server.site.loop = name;
 	server.loop = ev_default_loop(EVFLAG_AUTO);
 	if (!server.loop) {
-		fprintf(stderr, "libev: no loop\n");
+		fprintf(stderr, "libev cannot create a loop\n");
 		return -ENOSYS;
 	}
 	int error = work_pool_open(&server.site.pool, server.loop, options->workers, options->path);
 	if (error) {
-		fprintf(stderr, "workers, or the path: %s\n", strerror(-error));
+		fprintf(stderr, "cannot start the workers or open the target: %s\n",
+			strerror(-error));
 	} else {
 		error = server_serve(&server, options, ready);
 		work_pool_close(server.site.pool);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The server on an io_uring of its own: the loop, clients that come, and signals. What a turn
- * of the loop has to receive and to send goes to the kernel with one system call, and the workers'
- * completions end the wait that follows it.
+ * The server on its own io_uring: the loop, new clients, and signals. In each iteration, one system
+ * call submits all receives and sends and then waits. The workers' completions also end that wait.
  */
 #include "attachment.h"
 #include "ring.h"
@@ -19,17 +18,17 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ENTRIES 1024 /* requests of one turn; with more, some are submitted early */
-#define SHEDS   64   /* clients in one turn */
+#define ENTRIES 1024 /* requests of one iteration; if there are more, some are submitted early */
+#define SHEDS   64   /* clients refused in one iteration */
 
 /*
- * One thread submits, and the kernel does its part of the work when that thread waits. The last
- * flag is for the turns that do not wait.
+ * One thread submits, and the kernel runs its task work when that thread waits. The last flag is
+ * for iterations that do not wait.
  */
 #define RING_FLAGS                                                                                 \
 	(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG)
 
-/* Of linux/io_uring.h since 6.15. Older headers do not name them. */
+/* In linux/io_uring.h since 6.15. Older headers do not define them. */
 #define FEATURE_NO_IOWAIT (1U << 17)
 #define ENTER_NO_IOWAIT   (1U << 7)
 
@@ -65,7 +64,7 @@ static void accept_start(struct server *server)
 	server->accepting = true;
 }
 
-/* Idle connections are not closed by the signal itself: a request may have come in with it. */
+/* Closes idle connections here, not on the signal: a request may have arrived with the signal. */
 static void on_tick(struct server *server)
 {
 	server->ticking = false;
@@ -87,7 +86,7 @@ static sigset_t signals_to_stop(void)
 	return set;
 }
 
-/* Blocked, so that they wait in a descriptor; also if the shell has them ignored. */
+/* Blocks the signals, so that they are read from a signalfd, even if the shell ignores them. */
 static int signals_open(struct server *server)
 {
 	sigset_t set = signals_to_stop();
@@ -96,7 +95,7 @@ static int signals_open(struct server *server)
 	return server->signals < 0 ? -errno : 0;
 }
 
-/* The one that came is taken; the next ends the process. */
+/* Reads the signal that arrived and unblocks the signals: the next one ends the process. */
 static void signals_release(void)
 {
 	static const struct timespec at_once;
@@ -117,7 +116,7 @@ static void server_stop(struct server *server)
 	signals_release();
 }
 
-/* The listener blocks, as accepts on a ring need it, so it is asked before. */
+/* Polls first, because accepts on a ring need a blocking listener. */
 static void shed(struct server *server)
 {
 	struct pollfd waiting = {.fd = server->listener.fd, .events = POLLIN};
@@ -128,8 +127,8 @@ static void shed(struct server *server)
 }
 
 /*
- * An accept takes its descriptor before there is a client, so without one left it fails at once: it
- * is tried again on a tick.
+ * An accept allocates its descriptor before a client connects. If no descriptor is left, it fails
+ * at once, and the next tick tries again.
  */
 static void on_accepted(struct server *server, int result, bool more)
 {
@@ -183,7 +182,7 @@ static void take_completions(struct server *server)
 	io_uring_cq_advance(&server->ring, seen);
 }
 
-/* The flag keeps the kernel from counting an idle server as one that waits for I/O. */
+/* With the flag, the kernel does not count an idle server as waiting for I/O. */
 static void wait_for_completion(struct io_uring *ring)
 {
 	unsigned flags = IORING_ENTER_GETEVENTS;
@@ -192,13 +191,12 @@ static void wait_for_completion(struct io_uring *ring)
 	io_uring_enter(ring->ring_fd, 0, 1, flags, NULL);
 }
 
-/* In this order: digests that end while completions are taken are answered in the same turn. The
- * workers begin when all has been given to them: one that is called before may take the processor.
- */
+/* This order answers digests that end during completion handling in the same iteration. The workers
+ * are woken after the last submission: a worker woken earlier may preempt the loop. */
 static void server_loop(struct server *server)
 {
 	while (!server->site.stopping || server->accepting || server->site.connections_open > 0) {
-		/* Not armed: digests have ended, so the loop must not block. */
+		/* If it is not armed, digests have ended, so the loop must not block. */
 		bool armed = ringwake_arm(server->target);
 		io_uring_submit(&server->ring);
 		if (armed && io_uring_sq_ready(&server->ring) == 0 &&
@@ -208,11 +206,11 @@ static void server_loop(struct server *server)
 		take_completions(server);
 		work_begin(server->site.pool);
 		ringwake_dispatch(server->target, 0);
-		work_begin(server->site.pool); /* for requests that waited for those digests */
+		work_begin(server->site.pool); /* for requests that waited behind those digests */
 	}
 }
 
-/* The loop is the server itself. */
+/* Here loop is the server itself. */
 int attachment_open(struct attachment **out, void *loop, const struct ringwake_params *params)
 {
 	struct server *server = loop;
@@ -230,15 +228,16 @@ void attachment_close(struct attachment *attachment)
 	ringwake_close(attachment_target(attachment));
 }
 
-/* Up to the first step that fails, which is named. */
+/* Stops at the first step that fails and names it in *failed. */
 static int server_open(
 	struct server *server, const struct server_options *options, const char **failed)
 {
 	int error;
 	*failed = "signals";
-	if ((error = signals_open(server)) != 0) /* before the workers, which inherit the mask */
+	if ((error = signals_open(server)) !=
+		0) /* before the workers are created, which inherit the mask */
 		return error;
-	*failed = "workers, or the path";
+	*failed = "cannot start the workers or open the target";
 	error = work_pool_open(&server->site.pool, server, options->workers, options->path);
 	if (error)
 		return error;
@@ -275,7 +274,8 @@ int server_run(const struct server_options *options,
 	server.site.loop = "io_uring";
 	int error = io_uring_queue_init(ENTRIES, &server.ring, RING_FLAGS);
 	if (error) {
-		fprintf(stderr, "io_uring, of Linux 6.1 or newer: %s\n", strerror(-error));
+		fprintf(stderr, "cannot create an io_uring, which needs Linux 6.1 or newer: %s\n",
+			strerror(-error));
 		return error;
 	}
 	io_uring_register_ring_fd(&server.ring);

@@ -2,13 +2,13 @@
 /*
  * The server on a libuv loop: sockets, time limits and signals.
  *
- * All time limits are the same length, so the connections that have one stand in a queue in the
- * order in which they run out, and one timer that ticks while there are connections looks at its
- * head.
+ * All time limits have the same length, so the queue of connections is in the order of expiry. One
+ * timer, active while there are connections, checks the head of the queue.
  *
- * A connection ends in three steps: its last response is written out; the sending side is shut down
- * and what the client still sends is thrown away, so that the response is not lost to a reset; the
- * handle is closed. A digest that is under way when the client vanishes is waited for.
+ * A connection ends in three steps. First the server sends its last response. Then it shuts down
+ * the sending side and discards what the client still sends, so that a reset does not lose the
+ * response. Last it closes the handle. If the client disconnects while a digest is pending, the
+ * server waits for the digest.
  */
 #include "server.h"
 #include "session.h"
@@ -27,23 +27,23 @@ struct server {
 	uv_tcp_t listener;
 	uv_signal_t interrupt, terminate;
 	uv_timer_t tick;
-	uv_prepare_t turn;
+	uv_prepare_t end_of_iteration;
 	struct deadlines limits;
-	int error; /* why it stopped by itself */
+	int error; /* why the loop stopped without a signal */
 };
 
 struct connection {
-	uv_tcp_t tcp; /* first: the handle is the connection */
+	uv_tcp_t tcp; /* must be first: the handle is cast to the connection */
 	uv_shutdown_t shutdown;
 	struct server *server;
-	unsigned writes; /* that are under way */
+	unsigned writes; /* in progress */
 	bool reading;
-	bool lingering; /* all is said; waiting for the client to close */
-	bool closed;    /* the handle is */
+	bool lingering; /* the last response is sent; wait for the client to close */
+	bool closed;    /* the handle is closed */
 	struct session session;
 };
 
-/* Output that the socket did not take at once. */
+/* Output that the socket did not accept at once. */
 struct unsent {
 	uv_write_t write;
 	char bytes[];
@@ -152,7 +152,7 @@ static bool write_later(struct connection *connection, const char *bytes, size_t
 	return true;
 }
 
-/* Writes out the site's output, which is this connection's for the moment. */
+/* Sends the site's output, which holds only this connection's responses at this point. */
 static void connection_flush(struct connection *connection)
 {
 	struct buffer *output = &connection->server->site.output;
@@ -193,7 +193,7 @@ static void connection_finish(struct connection *connection)
 	connection_read(connection);
 }
 
-/* The output may hold the response to a digest; beyond that, serves what has been received. */
+/* Sends the output, which may hold a digest's response, then serves the received requests. */
 static void connection_serve(struct connection *connection)
 {
 	struct session *session = &connection->session;
@@ -232,7 +232,7 @@ static void on_answered(struct exchange *exchange)
 		connection_free(connection);
 }
 
-/* A client that has begun a request is told before its connection is closed. */
+/* A client that has begun a request gets a response before its connection is closed. */
 static void connection_expire(struct connection *connection)
 {
 	struct session *session = &connection->session;
@@ -245,7 +245,8 @@ static void connection_expire(struct connection *connection)
 	}
 }
 
-/* On a tick and not by the signal itself: a request may have come in together with it. */
+/* Runs on a tick, not on the signal, because a request may have arrived together with the signal.
+ */
 static void close_idle(struct server *server)
 {
 	struct deadline *deadline = server->limits.first;
@@ -287,7 +288,7 @@ static void on_connection(uv_stream_t *listener, int status)
 {
 	struct server *server = listener->data;
 	if (status != 0)
-		return; /* without a file descriptor left, libuv accepts and closes by itself */
+		return; /* if no file descriptor is left, libuv itself accepts and closes */
 	struct connection *connection = malloc(sizeof(*connection));
 	if (!connection) {
 		server->error = UV_ENOMEM;
@@ -309,22 +310,22 @@ static void on_connection(uv_stream_t *listener, int status)
 	connection_serve(connection);
 }
 
-/* A worker that is called before all is given to it may take the processor from the loop. */
-static void on_turn(uv_prepare_t *turn)
+/* Wakes the workers after the last submission: a worker woken earlier may preempt the loop. */
+static void on_end_of_iteration(uv_prepare_t *prepare)
 {
-	struct server *server = turn->data;
+	struct server *server = prepare->data;
 	work_begin(server->site.pool);
 }
 
 static void turn_start(struct server *server)
 {
-	uv_prepare_init(&server->loop, &server->turn); /* these do not fail */
-	server->turn.data = server;
-	uv_prepare_start(&server->turn, on_turn);
-	uv_unref((uv_handle_t *)&server->turn);
+	uv_prepare_init(&server->loop, &server->end_of_iteration); /* cannot fail */
+	server->end_of_iteration.data = server;
+	uv_prepare_start(&server->end_of_iteration, on_end_of_iteration);
+	uv_unref((uv_handle_t *)&server->end_of_iteration);
 }
 
-/* Up to the first step that fails, which is named. */
+/* Stops at the first step that fails and names it in *failed. */
 static int server_open(
 	struct server *server, const struct server_options *options, const char **failed)
 {
@@ -338,7 +339,7 @@ static int server_open(
 		return error;
 	server->tick.data = server->interrupt.data = server->terminate.data = server;
 	server->listener.data = server;
-	*failed = "workers, or the path";
+	*failed = "cannot start the workers or open the target";
 	error = work_pool_open(&server->site.pool, loop, options->workers, options->path);
 	if (error)
 		return error;

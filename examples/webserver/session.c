@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* Responses to requests sent in a row leave together, up to about this many bytes. */
+/* Responses to pipelined requests are sent together, up to about this many bytes. */
 #define OUTPUT_ENOUGH 65536
 
 void session_init(struct session *session, struct site *site, struct deadlines *limits,

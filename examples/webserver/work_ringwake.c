@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A pool of ringwake's, whose completions arrive at the target that the loop serves. */
+/* A ringwake pool, whose completions are sent to the target that the loop serves. */
 #include "attachment.h"
 #include "work.h"
 
@@ -14,7 +14,7 @@ struct work_pool {
 	struct attachment *attached;
 	struct ringwake *target;
 	struct ringwake_pool *workers;
-	bool must_call; /* the workers: they sleep, and work is queued */
+	bool must_call; /* work is queued, and the workers may be blocked */
 };
 
 _Static_assert(sizeof(struct ringwake_work) <= WORK_ROOM, "room for the library's own");
@@ -118,17 +118,17 @@ unsigned work_pool_figures(struct work_pool *pool, struct figure figures[WORK_FI
 	ringwake_pool_get_stats(pool->workers, &workers, sizeof workers);
 	const struct figure list[] = {
 		{"webserver_workers", "Worker threads.", workers.threads},
-		{"webserver_queued", "Digests that no worker has begun.", workers.queued},
-		{"ringwake_messages_total", "Completions brought to the loop.", target.messages},
+		{"webserver_queued", "Digests that no worker has started.", workers.queued},
+		{"ringwake_messages_total", "Completions sent to the loop.", target.messages},
 		{"ringwake_doorbells_total", "Doorbells: system calls made to wake the loop.",
 			target.doorbells},
 		{"ringwake_doorbells_saved_total", "Completions that needed no system call.",
 			target.doorbells_saved},
 		{"ringwake_doorbell_failures_total", "Doorbells that the kernel refused.",
 			target.doorbell_failures},
-		{"ringwake_dispatches_total", "Turns of the loop that brought completions.",
+		{"ringwake_dispatches_total", "Loop iterations that handled completions.",
 			target.dispatches},
-		{"ringwake_longest_batch", "The most completions in one turn.",
+		{"ringwake_longest_batch", "The most completions in one iteration.",
 			target.longest_batch},
 	};
 	_Static_assert(sizeof(list) / sizeof(list[0]) <= WORK_FIGURES_MAX, "room for all");
@@ -144,7 +144,7 @@ static void on_worker(struct ringwake_work *inner)
 
 static void on_loop(struct ringwake_work *inner, int status)
 {
-	(void)status; /* nothing is cancelled here */
+	(void)status; /* this program cancels no work */
 	struct work *work = work_of(inner);
 	work->done(work);
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* libuv's own pool, whose completions a uv_async brings to the loop: what ringwake is compared to.
- */
+/* libuv's own pool, whose completions wake the loop by a uv_async. ringwake is compared to it. */
 #include "work.h"
 
 #include <uv.h>
@@ -48,8 +47,7 @@ int work_pool_open(struct work_pool **out, void *loop, unsigned workers, const c
 		return -ENOMEM;
 	pool->loop = loop;
 	pool->workers = workers ? workers : uv_available_parallelism();
-	/* libuv starts its threads with the first piece of work and asks the environment how many
-	 */
+	/* libuv starts its threads at the first request and reads their number from here. */
 	char text[16];
 	snprintf(text, sizeof(text), "%u", pool->workers);
 	setenv("UV_THREADPOOL_SIZE", text, 1);
@@ -59,7 +57,7 @@ int work_pool_open(struct work_pool **out, void *loop, unsigned workers, const c
 
 void work_begin(struct work_pool *pool)
 {
-	(void)pool; /* each submit has seen to it */
+	(void)pool; /* uv_queue_work() wakes the workers itself */
 }
 
 void work_pool_close(struct work_pool *pool)
@@ -73,7 +71,7 @@ const char *work_pool_path(const struct work_pool *pool)
 	return "uv_async";
 }
 
-/* libuv does not count its wakes. */
+/* libuv does not count its wake-ups. */
 unsigned work_pool_figures(struct work_pool *pool, struct figure figures[WORK_FIGURES_MAX])
 {
 	figures[0] = (struct figure){"webserver_workers", "Worker threads.", pool->workers};
@@ -88,7 +86,7 @@ static void on_worker(uv_work_t *inner)
 
 static void on_loop(uv_work_t *inner, int status)
 {
-	(void)status; /* nothing is cancelled here */
+	(void)status; /* this program cancels no work */
 	struct work *work = work_of(inner);
 	work->done(work);
 }
