@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ringwake-info: which path this machine takes, why, and whether it works. */
+/* ringwake-info: prints which path this machine uses and why, and tests that it works. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <liburing.h>
@@ -31,7 +31,7 @@ static void line(const char *name, const char *format, ...)
 	va_end(arguments);
 }
 
-/* The first line of a file, or the value behind "key:" in it; NULL if there is none. */
+/* Returns the first line of a file, or the value after key in it, or NULL if there is none. */
 static const char *read_value(const char *path, const char *key)
 {
 	static char text[256];
@@ -51,40 +51,40 @@ static const char *read_value(const char *path, const char *key)
 	return value;
 }
 
-static void tell_kernel(void)
+static void print_kernel(void)
 {
 	struct utsname name;
 	int major = 0, minor = 0;
 	uname(&name);
 	sscanf(name.release, "%d.%d", &major, &minor);
 	bool new_enough = major > 6 || (major == 6 && minor >= 13);
-	line("kernel", "%s %s (sync MSG_RING came with 6.13: %s)", name.sysname, name.release,
-		new_enough ? "it should be there" : "older");
+	line("kernel", "%s %s (sync MSG_RING needs 6.13 or newer: %s)", name.sysname, name.release,
+		new_enough ? "this kernel should have it" : "this kernel is older");
 }
 
-static void tell_settings(void)
+static void print_settings(void)
 {
 	static const char *const disabled[] = {
-		"for all", "for those outside io_uring_group", "for everybody"};
+		"for processes outside io_uring_group", "for all processes"};
 	const char *value = read_value("/proc/sys/kernel/io_uring_disabled", NULL);
 	if (value == NULL)
-		line("io_uring_disabled", "no such setting on this kernel");
+		line("io_uring_disabled", "this kernel does not have this setting");
 	else if (value[0] == '0')
-		line("io_uring_disabled", "0 (io_uring is allowed for all)");
+		line("io_uring_disabled", "0 (io_uring is enabled for all processes)");
 	else
-		line("io_uring_disabled", "%s (io_uring is off %s)", value,
-			disabled[value[0] == '1' ? 1 : 2]);
+		line("io_uring_disabled", "%s (io_uring is disabled %s)", value,
+			disabled[value[0] == '1' ? 0 : 1]);
 	value = read_value("/proc/self/status", "Seccomp");
 	line("seccomp", "%s",
 		value == NULL || value[0] == '0'
-			? "no filter on this process"
-			: "a filter is on this process; it may refuse calls");
+			? "this process has no filter"
+			: "this process has a filter, which may refuse system calls");
 	value = getenv("RINGWAKE_PATH");
 	line("RINGWAKE_PATH", "%s", value ? value : "not set");
 }
 
-/* The program can run with a library of another version. */
-static void tell_ringwake(void)
+/* The library may have another version than the program. */
+static void print_ringwake(void)
 {
 	const char *library = ringwake_version_string();
 	if (strcmp(library, PACKAGE_VERSION) == 0)
@@ -93,13 +93,12 @@ static void tell_ringwake(void)
 		line("ringwake", "%s; ringwake-info is %s", library, PACKAGE_VERSION);
 }
 
-static void tell_liburing(void)
+static void print_liburing(void)
 {
 #ifdef IO_URING_VERSION_MAJOR
-	line("liburing", "%d.%d when this was built", IO_URING_VERSION_MAJOR,
-		IO_URING_VERSION_MINOR);
+	line("liburing", "built with %d.%d", IO_URING_VERSION_MAJOR, IO_URING_VERSION_MINOR);
 #else
-	line("liburing", "older than 2.4 when this was built");
+	line("liburing", "built with a version older than 2.4");
 #endif
 }
 
@@ -112,7 +111,7 @@ static int try_ring(void)
 	return error;
 }
 
-/* Without any memory that it may lock, a process whose rings are charged cannot make one. */
+/* If the kernel charges rings to RLIMIT_MEMLOCK, a limit of 0 makes their creation fail. */
 static bool rings_are_charged(struct rlimit limit)
 {
 	struct rlimit none = {.rlim_cur = 0, .rlim_max = limit.rlim_max};
@@ -122,7 +121,7 @@ static bool rings_are_charged(struct rlimit limit)
 	return error == -ENOMEM;
 }
 
-static void tell_locked_memory(void)
+static void print_locked_memory(void)
 {
 	struct rlimit limit = {0};
 	unsigned long long each = 2 * (unsigned long long)sysconf(_SC_PAGESIZE);
@@ -133,29 +132,28 @@ static void tell_locked_memory(void)
 		line("locked memory", "RLIMIT_MEMLOCK is unlimited");
 	else
 		line("locked memory",
-			"RLIMIT_MEMLOCK is %llu KiB for the user: %llu targets of %llu KiB fit on "
-			"msg_ring; the others get the eventfd",
+			"RLIMIT_MEMLOCK is %llu KiB per user: %llu targets of %llu KiB fit on "
+			"msg_ring; further targets use the eventfd",
 			(unsigned long long)limit.rlim_cur / 1024, limit.rlim_cur / each,
 			each / 1024);
 }
 
-static void tell_calls(void)
+static void print_calls(void)
 {
 	int error = try_ring();
 	line("io_uring_setup", "%s", error < 0 ? strerror(-error) : "works");
 	if (error == 0 || error == -ENOMEM)
-		tell_locked_memory();
-	/* Asked to read its request from nowhere, a kernel that has the call finds the address bad.
-	 */
+		print_locked_memory();
+	/* The request's address is invalid: a kernel that has the call returns EFAULT. */
 	errno = 0;
 	syscall(SYS_io_uring_register, -1, RINGWAKE_REGISTER_SEND_MSG_RING, (void *)UINTPTR_MAX, 1);
 	line("sync MSG_RING", "%s",
 		errno == EFAULT           ? "works"
-			: errno == EINVAL ? "not in this kernel (EINVAL)"
+			: errno == EINVAL ? "not supported by this kernel (EINVAL)"
 					  : strerror(errno));
 }
 
-/* Two threads hand one message to and fro for a second; each sleeps while the other has it. */
+/* Two threads send each other a message for half a second. Each blocks until a message arrives. */
 struct side {
 	struct ringwake *own, *other;
 	struct ringwake_msg *reply;
@@ -198,7 +196,7 @@ static int test_path(enum ringwake_path path, const char *name)
 	for (int i = 0; i < 2; i++) {
 		int error = ringwake_open(&sides[i].own, NULL, &params);
 		if (error < 0) {
-			line(name, "not here: %s", strerror(-error));
+			line(name, "not available: %s", strerror(-error));
 			if (i == 1)
 				ringwake_close(sides[0].own);
 			return error;
@@ -236,8 +234,8 @@ static bool is_path(const char *name)
 		strcmp(name, "eventfd") == 0;
 }
 
-/* The path of a target that is opened by default; an error if there is none. */
-static int tell_path(void)
+/* Prints the path of a target that is opened by default. Returns an error if none can be opened. */
+static int print_path(void)
 {
 	struct ringwake *target;
 	const char *wanted = getenv("RINGWAKE_PATH");
@@ -253,14 +251,14 @@ static int tell_path(void)
 		return error;
 	line("path", "%s",
 		ringwake_get_path(target) == RINGWAKE_PATH_MSG_RING
-			? "msg_ring: one completion straight into the loop's ring"
-			: "eventfd: an eventfd that the loop polls");
+			? "msg_ring: the doorbell puts a completion into the loop's ring"
+			: "eventfd: the doorbell writes to an eventfd that the loop polls");
 	ringwake_close(target);
 	return 0;
 }
 
-/* The libuv adapter, if it is installed, says whether it knows the libuv that is installed. */
-static void tell_libuv(void)
+/* If the libuv adapter is installed, asks it whether it knows the installed libuv's layout. */
+static void print_libuv(void)
 {
 	void *adapter = dlopen("libringwake-uv.so.1", RTLD_NOW | RTLD_LOCAL);
 	if (adapter == NULL)
@@ -272,10 +270,11 @@ static void tell_libuv(void)
 	if (check && version) {
 		int error = check();
 		line("libuv", "%s, %s", version(),
-			error == 0                  ? "its private layout is known"
-				: error == -ENOTSUP ? "its private layout is not known: "
-						      "public functions only"
-						    : strerror(-error));
+			error == 0 ? "the adapter knows its private layout"
+				: error == -ENOTSUP
+				? "the adapter does not know its private layout and "
+				  "uses only public functions"
+				: strerror(-error));
 	}
 	dlclose(adapter);
 }
@@ -289,19 +288,19 @@ int main(int argc, char **argv)
 	if (argc > 1) {
 		bool help = strcmp(argv[1], "--help") == 0;
 		fprintf(help ? stdout : stderr,
-			"usage: ringwake-info [--help | --version]\nTells which path ringwake "
-			"takes on this machine and "
-			"why, and tests it.\n");
+			"Usage: ringwake-info [--help | --version]\n"
+			"Prints which path ringwake uses on this machine and why, and tests each "
+			"path.\n");
 		return help ? 0 : 2;
 	}
-	tell_ringwake();
-	tell_kernel();
-	tell_settings();
-	tell_liburing();
-	tell_calls();
-	tell_libuv();
+	print_ringwake();
+	print_kernel();
+	print_settings();
+	print_liburing();
+	print_calls();
+	print_libuv();
 
-	int error = tell_path();
+	int error = print_path();
 	fflush(stdout);
 	int msg_ring = test_path(RINGWAKE_PATH_MSG_RING, "test of msg_ring");
 	int eventfd = test_path(RINGWAKE_PATH_EVENTFD, "test of eventfd");
