@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Between ringwake_arm() and ringwake_disarm() the loop is about to block. Whatever happens there,
- * a message whose sender was told 0 wakes it. Tried on a target of its own, and on each setup of
- * the application's ring.
+ * Between ringwake_arm() and ringwake_disarm() the loop is about to block. A message whose send
+ * returned 0 must wake it, whatever else happens there. The tests use a target with its own ring
+ * and targets on each setup of the application's ring.
  */
 #include "rings.h"
 
@@ -50,8 +50,8 @@ static void assert_arms(void)
 		assert_true(ringwake_arm(target));
 }
 
-/* The armed loop's sleep ends. */
-static void assert_is_rung(void)
+/* An armed loop that blocks now is woken. */
+static void assert_is_notified(void)
 {
 	struct pollfd entry = {.fd = ringwake_fd(target), .events = POLLIN};
 	struct __kernel_timespec patience = {.tv_sec = 5};
@@ -75,55 +75,55 @@ static void assert_works(void)
 	struct counted message = {.msg.fn = count_message};
 	assert_arms();
 	assert_int_equal(ringwake_send(target, &message.msg), 0);
-	assert_is_rung();
+	assert_is_notified();
 	assert_int_equal(disarm_and_dispatch(), 1);
 	assert_int_equal(message.count, 1);
 }
 
-/* A sender that was stopped between the two steps of ringwake_event_send(). It goes on when the
- * loop blocks for it. */
-static struct counted beside; /* sent in the same moment */
-static bool is_halfway, sends_beside;
+/* A sender that was stopped between the two steps of ringwake_event_send(). It continues when the
+ * loop blocks to wait for it. */
+static struct counted extra; /* another message, sent immediately before */
+static bool is_halfway, sends_extra;
 
 static void stop_halfway(bool with_another)
 {
 	event.state = 1; /* QUEUED */
 	is_halfway = true;
-	sends_beside = with_another;
-	beside = (struct counted){.msg.fn = count_message};
+	sends_extra = with_another;
+	extra = (struct counted){.msg.fn = count_message};
 }
 
-/* This sender's doorbell is not refused, even if the loop's would be. */
-static void go_on(void)
+/* This sender's doorbell works, even if the loop's doorbell would be refused. */
+static void resume_sender(void)
 {
 	if (!is_halfway)
 		return;
 	int error = atomic_exchange(&doorbell_error, 0);
 	is_halfway = false;
-	if (sends_beside)
-		assert_int_equal(ringwake_send(target, &beside.msg), 0);
+	if (sends_extra)
+		assert_int_equal(ringwake_send(target, &extra.msg), 0);
 	assert_int_equal(ringwake_send(target, &event.msg), 0);
 	doorbell_error = error;
 }
 
-static int go_on_then_enter(int fd, unsigned min, unsigned flags, const void *arg, size_t size)
+static int resume_then_enter(int fd, unsigned min, unsigned flags, const void *arg, size_t size)
 {
 	if (min > 0)
-		go_on();
+		resume_sender();
 	return real_system.enter(fd, min, flags, arg, size);
 }
 
-static int go_on_then_poll(struct pollfd *entry, const struct timespec *timeout)
+static int resume_then_poll(struct pollfd *entry, const struct timespec *timeout)
 {
-	go_on();
+	resume_sender();
 	return real_system.poll(entry, timeout);
 }
 
-static void hook_sleeps(void)
+static void hook_waits(void)
 {
 	hook_doorbell();
-	ringwake_system.enter = go_on_then_enter;
-	ringwake_system.poll = go_on_then_poll;
+	ringwake_system.enter = resume_then_enter;
+	ringwake_system.poll = resume_then_poll;
 }
 
 static void *send_refused(void *message)
@@ -131,7 +131,7 @@ static void *send_refused(void *message)
 	return (void *)(intptr_t)ringwake_send(target, message);
 }
 
-/* The loop wakes by itself, and may have armed anew when a doorbell is refused. */
+/* The loop wakes for another reason. It may have armed again before the doorbell is refused. */
 static void fail_late(bool is_armed_anew)
 {
 	struct counted message = {.msg.fn = count_message};
@@ -161,7 +161,7 @@ static void test_event_closed_after_a_late_failure(void **state)
 		FOR_EACH_KIND(setup)
 		{
 			struct counted message = {.msg.fn = count_message};
-			hook_sleeps();
+			hook_waits();
 			for (unsigned i = 0; i < failures; i++) {
 				assert_arms();
 				fail_late(i % 2);
@@ -170,7 +170,7 @@ static void test_event_closed_after_a_late_failure(void **state)
 			stop_halfway(false);
 			assert_int_equal(ringwake_event_close(&event), 0);
 			assert_int_equal(ringwake_send(target, &message.msg), 0);
-			assert_is_rung();
+			assert_is_notified();
 			assert_int_equal(disarm_and_dispatch(), 1);
 			assert_int_equal(events, 0);
 			unhook();
@@ -180,15 +180,15 @@ static void test_event_closed_after_a_late_failure(void **state)
 	}
 }
 
-/* The loop's own doorbell would be refused, so it must not need one. */
-static void test_event_closed_while_the_loop_cannot_ring(void **state)
+/* The loop's own doorbell would be refused, so the loop must not need it. */
+static void test_event_closed_while_doorbells_fail(void **state)
 {
 	(void)state;
 	for (int with_another = 0; with_another < 2; with_another++) {
 		FOR_EACH_KIND(setup)
 		{
 			struct counted message = {.msg.fn = count_message};
-			hook_sleeps();
+			hook_waits();
 			assert_arms();
 			stop_halfway(with_another);
 			doorbell_error = -ENOMEM;
@@ -196,9 +196,9 @@ static void test_event_closed_while_the_loop_cannot_ring(void **state)
 			doorbell_error = 0;
 			if (!with_another)
 				assert_int_equal(ringwake_send(target, &message.msg), 0);
-			assert_is_rung();
+			assert_is_notified();
 			assert_int_equal(disarm_and_dispatch(), 1);
-			assert_int_equal(beside.count + message.count, 1);
+			assert_int_equal(extra.count + message.count, 1);
 			unhook();
 			assert_works();
 			close_kind();
@@ -206,8 +206,9 @@ static void test_event_closed_while_the_loop_cannot_ring(void **state)
 	}
 }
 
-/* Beside a message that nobody has rung for: the next send rings, though the loop has taken it. */
-static void test_event_closed_beside_an_unrung_message(void **state)
+/* The doorbell of an earlier message was refused: the next send must make the system call, even
+ * though the loop has already run that message. */
+static void test_event_closed_after_a_refused_doorbell(void **state)
 {
 	(void)state;
 	for (int is_taken = 0; is_taken < 2; is_taken++) {
@@ -215,7 +216,7 @@ static void test_event_closed_beside_an_unrung_message(void **state)
 		{
 			struct counted message = {.msg.fn = count_message}, last = message;
 			struct ringwake_event queued;
-			hook_sleeps();
+			hook_waits();
 			ringwake_event_init(&queued, target, count_event);
 			assert_arms();
 			doorbell_error = -ENOMEM;
@@ -232,7 +233,7 @@ static void test_event_closed_beside_an_unrung_message(void **state)
 			}
 			assert_int_equal(ringwake_send(target, &last.msg), 0);
 			assert_int_equal(doorbell_calls, 1);
-			assert_is_rung();
+			assert_is_notified();
 			assert_int_equal(disarm_and_dispatch(), is_taken ? 3 : 4);
 			assert_int_equal(message.count, 1);
 			unhook();
@@ -242,7 +243,7 @@ static void test_event_closed_beside_an_unrung_message(void **state)
 	}
 }
 
-/* A wake alone was refused: NOTIFIED with ARMED, and no message. */
+/* Only a wake was refused: the word has NOTIFIED and ARMED, and no message is queued. */
 static void test_refused_wake(void **state)
 {
 	(void)state;
@@ -260,7 +261,7 @@ static void test_refused_wake(void **state)
 		doorbell_calls = 0;
 		assert_int_equal(ringwake_send(target, &message.msg), 0);
 		assert_int_equal(doorbell_calls, 1);
-		assert_is_rung();
+		assert_is_notified();
 		assert_int_equal(disarm_and_dispatch(), 1);
 		unhook();
 		assert_works();
@@ -269,14 +270,14 @@ static void test_refused_wake(void **state)
 }
 
 static struct ringwake_event other;
-static void close_the_other(struct ringwake_event *first)
+static void close_both_events(struct ringwake_event *first)
 {
 	events++;
 	assert_int_equal(ringwake_event_close(&other), 0);
 	assert_int_equal(ringwake_event_close(first), 0);
 }
 
-/* Callbacks that ringwake_close() runs close events, of which nobody is about to ring. */
+/* ringwake_close() runs callbacks that close events while no sender is about to notify. */
 static void test_callback_of_close_closes_an_event(void **state)
 {
 	(void)state;
@@ -286,7 +287,7 @@ static void test_callback_of_close_closes_an_event(void **state)
 			FOR_EACH_KIND(setup)
 			{
 				hook_doorbell();
-				ringwake_event_init(&event, target, close_the_other);
+				ringwake_event_init(&event, target, close_both_events);
 				ringwake_event_init(&other, target, count_event);
 				if (how != AWAKE)
 					assert_arms();
@@ -296,7 +297,7 @@ static void test_callback_of_close_closes_an_event(void **state)
 				if (is_queued)
 					ringwake_event_send(&other);
 				if (how == ARMED)
-					assert_is_rung();
+					assert_is_notified();
 				close_kind();
 				assert_int_equal(events, 1);
 				unhook();
@@ -322,7 +323,7 @@ static void assert_reads(unsigned expected)
 	reads = 0;
 }
 
-/* The eventfd is read only if it may have been written. */
+/* The loop reads the eventfd only if a sender may have written it. */
 static void test_reads_after_a_refused_doorbell(void **state)
 {
 	(void)state;
@@ -342,12 +343,12 @@ static void test_reads_after_a_refused_doorbell(void **state)
 		for (int is_armed_anew = 0; is_armed_anew < 2; is_armed_anew++) {
 			assert_arms();
 			fail_late(is_armed_anew);
-			reads = 0; /* the doorbell was under way when the loop disarmed */
+			reads = 0; /* the doorbell was in progress when the loop disarmed */
 			assert_reads(0);
 		}
 		assert_arms();
 		assert_int_equal(ringwake_send(target, &message.msg), 0);
-		assert_is_rung();
+		assert_is_notified();
 		assert_int_equal(disarm_and_dispatch(), 1);
 		assert_reads(is_read);
 	}
@@ -360,8 +361,8 @@ int main(void)
 {
 	const struct CMUnitTest armed_tests[] = {
 		ON_BOTH_PATHS(test_event_closed_after_a_late_failure),
-		ON_BOTH_PATHS(test_event_closed_while_the_loop_cannot_ring),
-		ON_BOTH_PATHS(test_event_closed_beside_an_unrung_message),
+		ON_BOTH_PATHS(test_event_closed_while_doorbells_fail),
+		ON_BOTH_PATHS(test_event_closed_after_a_refused_doorbell),
 		ON_BOTH_PATHS(test_refused_wake),
 		ON_BOTH_PATHS(test_callback_of_close_closes_an_event),
 		ON_BOTH_PATHS(test_reads_after_a_refused_doorbell),

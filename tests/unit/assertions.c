@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Each rule that a debug build checks: a child breaks it, and is ended with the rule's words. */
+/* Each rule that a debug build checks: a child that breaks it prints the rule and aborts. */
 #include <ringwake/channel.h>
 #include <ringwake/pool.h>
 #include <sched.h>
@@ -11,8 +11,8 @@
 
 static char said[1024];
 
-/* What a child that runs this says before it aborts; "" if it does not abort. */
-static const char *last_words(void (*breaks_rule)(void))
+/* Runs the function in a child. Returns what the child prints before it aborts, or "". */
+static const char *abort_message(void (*breaks_rule)(void))
 {
 	int ends[2], status;
 	size_t length = 0;
@@ -36,9 +36,9 @@ static const char *last_words(void (*breaks_rule)(void))
 	return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT ? said : "";
 }
 
-#define assert_breaks(function, rule) assert_non_null(strstr(last_words(function), rule))
+#define assert_breaks(function, rule) assert_non_null(strstr(abort_message(function), rule))
 
-/* Skips the test where the path is missing: a child cannot. */
+/* Skips the test if the path is not available, because a child cannot skip it. */
 static void need_path(void)
 {
 	ringwake_close(open_target(NULL));
@@ -126,7 +126,7 @@ static void test_target_that_is_gone(void **state)
 {
 	(void)state;
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-	print_message("the sanitizer reports a use after the end by itself\n");
+	print_message("the sanitizer itself reports a use after free\n");
 	skip();
 #endif
 	need_path();
@@ -218,7 +218,7 @@ static void test_another_thread(void **state)
 {
 	(void)state;
 #ifdef __SANITIZE_THREAD__
-	print_message("ThreadSanitizer reports the same by itself, as a race\n");
+	print_message("ThreadSanitizer itself reports this as a race\n");
 	skip();
 #endif
 	need_path();
@@ -241,18 +241,18 @@ static void test_another_thread(void **state)
 	}
 }
 
-/* What looks like the above, and is allowed. */
+/* These calls look similar and are allowed. */
 static void keep_rules(void)
 {
 	open_in_child();
 	ringwake_event_init(&event, target, NULL);
-	join(start(arm, NULL)); /* ends, and another thread takes its place */
+	join(start(arm, NULL)); /* the thread ends, and another thread runs the loop */
 	ringwake_disarm(target);
 	for (int i = 0; i < 3; i++) {
 		ringwake_send(target, &message.msg);
 		join(start(dispatch, NULL));
 	}
-	foreign = disarm; /* made here, and run there */
+	foreign = disarm; /* opened here, used in the other thread */
 	ringwake_arm(target);
 	join(start(foreign, NULL));
 	ringwake_ref(target);
@@ -267,7 +267,7 @@ static void test_rules_that_are_kept(void **state)
 {
 	(void)state;
 	need_path();
-	assert_string_equal(last_words(keep_rules), "");
+	assert_string_equal(abort_message(keep_rules), "");
 }
 
 static void test_missing_callback(void **state)
@@ -324,7 +324,7 @@ static void test_work(void **state)
 	(void)state;
 	need_path();
 	assert_breaks(submit_twice, "work is submitted again before its done was called");
-	assert_string_equal(last_words(submit_after_done), "");
+	assert_string_equal(abort_message(submit_after_done), "");
 	struct ringwake *opened = open_target(NULL);
 	assert_int_equal(
 		ringwake_pool_open(&pool, &(struct ringwake_pool_params){.threads = 1}), 0);
@@ -357,7 +357,7 @@ static void test_channel(void **state)
 {
 	(void)state;
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-	print_message("the sanitizer reports a use after the end by itself\n");
+	print_message("the sanitizer itself reports a use after free\n");
 	skip();
 #endif
 	need_path();

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * No doorbell arrives after close, wherever it waits: in the completion queue, in the kernel's
- * backlog of a queue that is full, or in work that a ring with DEFER_TASKRUN does later. The
- * application's completions are kept, with their flags and in their order.
+ * No doorbell arrives after close. Close must remove it from the completion queue, from the
+ * kernel's backlog of a full queue, and from the deferred task work of a ring with DEFER_TASKRUN.
+ * The application's completions keep their flags and their order.
  */
 #include "rings.h"
 
@@ -11,7 +11,7 @@
 static struct io_uring ring;
 static uint64_t posted, taken;
 
-/* As a request of the application's would: flags of a multishot request, and a buffer's number. */
+/* The flags of a multishot request with a buffer number, as an application's request has them. */
 static uint32_t flags_of(uint64_t number)
 {
 	return number % 3 ? (uint32_t)number << IORING_CQE_BUFFER_SHIFT | IORING_CQE_F_BUFFER |
@@ -27,7 +27,7 @@ static void post(unsigned count)
 			.fd = ring.ring_fd,
 			.off = FIRST + posted,
 			.len = (uint32_t)-posted,
-			.rw_flags = 2, /* hands on the flags */
+			.rw_flags = 2, /* passes the flags on */
 			.file_index = flags_of(posted),
 		};
 		assert_int_equal(
@@ -44,7 +44,7 @@ static void check_next(const struct io_uring_cqe *cqe)
 	taken++;
 }
 
-/* All that the application's threads have posted is there, and nothing else. */
+/* The queue holds all completions that the application's threads have posted, and no other. */
 static void take_all(void)
 {
 	while (taken < posted) {
@@ -68,7 +68,7 @@ static void ring_doorbell(struct ringwake *target)
 	assert_int_equal(ringwake_dispatch(target, 0), 1);
 }
 
-/* The application's completions before, between and behind the doorbells. */
+/* The application's completions are before, between and behind the doorbells. */
 static const struct order {
 	unsigned before, doorbells, between, behind;
 } orders[] = {
@@ -91,7 +91,7 @@ static const struct order {
 static const unsigned queue_sizes[] = {1, 4, 64, 2048};
 #define SIZES (sizeof queue_sizes / sizeof *queue_sizes)
 
-/* False if the kernel does not know the setup, or close does not search its backlog. */
+/* Returns false if the kernel does not know the setup, or if close does not search its backlog. */
 static bool begin(const struct setup *setup, unsigned completions)
 {
 	posted = taken = 0;
@@ -133,7 +133,7 @@ static void test_close(void **state)
 	}
 }
 
-/* The application has taken some, and looked at the backlog, when the target is closed. */
+/* Before the target is closed, the application reads some completions and flushes the backlog. */
 static void test_close_after_a_while(void **state)
 {
 	(void)state;
@@ -145,8 +145,8 @@ static void test_close_after_a_while(void **state)
 			struct ringwake *target = open_watching();
 			fill(target, &orders[i]);
 			struct io_uring_cqe *cqe;
-			for (int turns = 0; turns < 3 && io_uring_peek_cqe(&ring, &cqe) == 0;
-				turns++) {
+			for (int tries = 0; tries < 3 && io_uring_peek_cqe(&ring, &cqe) == 0;
+				tries++) {
 				if (!ringwake_is_doorbell(target, cqe))
 					check_next(cqe);
 				io_uring_cqe_seen(&ring, cqe);
@@ -159,7 +159,7 @@ static void test_close_after_a_while(void **state)
 	}
 }
 
-/* A closed target's doorbells go, and those of another stay. */
+/* Close removes the doorbells of its target and keeps those of another target. */
 static void test_two_targets(void **state)
 {
 	(void)state;
@@ -202,7 +202,7 @@ static void test_two_targets(void **state)
 	}
 }
 
-/* Requests that post nothing come first when the ring does what it has deferred. */
+/* The deferred task work begins with requests that post no completion. */
 static void test_behind_silent_requests(void **state)
 {
 	(void)state;
@@ -223,7 +223,7 @@ static void test_behind_silent_requests(void **state)
 	}
 }
 
-/* Opened and closed again and again, with the same user data, beside a queue that is full. */
+/* Targets with the same user data are opened and closed repeatedly while the queue is full. */
 static void test_again(void **state)
 {
 	(void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Channels: items and their order, handles, and every error that needs no other thread. */
+/* Channels: items and their order, handles, and the errors that need no second thread. */
 #include "channel.h"
 
 static void test_items_arrive_in_order(void **state)
@@ -32,7 +32,7 @@ static void receive_wide(void *context, void *item, int status)
 	assert_int_equal(status, 0);
 	is_aligned = (uintptr_t)item % _Alignof(max_align_t) == 0;
 	memcpy(&last_wide, item, sizeof last_wide);
-	memset(item, 0xee, sizeof last_wide); /* it is the consumer's to change */
+	memset(item, 0xee, sizeof last_wide); /* the consumer may change the item */
 }
 
 static void test_items_are_copied(void **state)
@@ -53,7 +53,7 @@ static void test_items_are_copied(void **state)
 		memset(&item, round, sizeof item);
 		assert_memory_equal(&item, &last_wide, sizeof item);
 	}
-	assert_int_equal(ringwake_channel_release(channel), 0); /* without a finalize */
+	assert_int_equal(ringwake_channel_release(channel), 0); /* no finalize callback */
 	assert_int_equal(ringwake_wait(target, -1), 1);
 	ringwake_close(target);
 }
@@ -118,7 +118,7 @@ static void test_handles_are_counted(void **state)
 	}
 	assert_int_equal(try_number(&consumer, 0), 0);
 	assert_int_equal(ringwake_channel_release(consumer.channel), 0);
-	assert_int_equal(consumer.finalized, 0); /* not before the loop has its turn */
+	assert_int_equal(consumer.finalized, 0); /* not before the loop runs */
 	wait_until_finalized(&consumer);
 	assert_int_equal(consumer.received, 1);
 	ringwake_close(consumer.target);
@@ -158,7 +158,7 @@ static void test_batches_leave_room_for_messages(void **state)
 	assert_int_equal(consumer.received, 1024);
 }
 
-static void test_a_busy_loop_is_not_rung(void **state)
+static void test_a_busy_loop_needs_no_doorbell(void **state)
 {
 	(void)state;
 	struct consumer consumer = {0};
@@ -187,10 +187,10 @@ static void test_receive_may_send(void **state)
 {
 	(void)state;
 	struct consumer consumer = {.hook = resend};
-	open_channel(&consumer, 2); /* the item that is being received takes a place of its own */
+	open_channel(&consumer, 2); /* the item that is being received occupies a slot */
 	assert_int_equal(try_number(&consumer, 0), 0);
 	assert_int_equal(
-		ringwake_channel_release(consumer.channel), 0); /* the loop has no handle */
+		ringwake_channel_release(consumer.channel), 0); /* the loop holds no handle */
 	wait_until_finalized(&consumer);
 	assert_int_equal(consumer.received, 1000);
 	ringwake_close(consumer.target);
@@ -200,7 +200,7 @@ static void acquire_and_release(struct consumer *consumer)
 {
 	assert_int_equal(ringwake_channel_acquire(consumer->channel), 0);
 	assert_int_equal(ringwake_channel_release(consumer->channel), 0);
-	assert_int_equal(ringwake_dispatch(consumer->target, 0), 0); /* nothing more from inside */
+	assert_int_equal(ringwake_dispatch(consumer->target, 0), 0); /* nested */
 }
 
 static void test_receive_may_acquire(void **state)
@@ -224,8 +224,8 @@ static void test_failed_doorbell(void **state)
 	for (unsigned i = 0; i < sizeof errors / sizeof *errors; i++) {
 		assert_true(ringwake_arm(consumer.target));
 		doorbell_error = errors[i];
-		assert_int_equal(
-			try_number(&consumer, sent++), -EIO); /* accepted: EAGAIN would not be */
+		assert_int_equal(try_number(&consumer, sent++),
+			-EIO); /* -EIO: accepted; -EAGAIN: not accepted */
 		assert_int_equal(try_number(&consumer, sent++), -EIO);
 		struct item item = {.number = sent++};
 		assert_int_equal(ringwake_channel_send(consumer.channel, &item, -1), -EIO);
@@ -304,7 +304,7 @@ int main(void)
 		ON_BOTH_PATHS(test_handles_are_counted),
 		ON_BOTH_PATHS(test_drain_then_close),
 		ON_BOTH_PATHS(test_batches_leave_room_for_messages),
-		ON_BOTH_PATHS(test_a_busy_loop_is_not_rung),
+		ON_BOTH_PATHS(test_a_busy_loop_needs_no_doorbell),
 		ON_BOTH_PATHS(test_receive_may_send),
 		ON_BOTH_PATHS(test_receive_may_acquire),
 		ON_BOTH_PATHS(test_failed_doorbell),

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the channel's tests share: a consumer that keeps a record, and senders that can be watched.
- */
+/* Shared by the channel's tests: a consumer that records what it gets, and senders to observe. */
 #ifndef TESTS_UNIT_CHANNEL_H
 #define TESTS_UNIT_CHANNEL_H
 
@@ -11,7 +10,7 @@
 
 #include "hooks.h"
 
-/* An item says who sent it, and how many that sender had sent before. */
+/* An item names its sender and how many items that sender had sent before. */
 struct item {
 	unsigned sender, number;
 };
@@ -21,10 +20,10 @@ struct item {
 struct consumer {
 	unsigned received;  /* with status 0 */
 	unsigned aborted;   /* with status -ECANCELED */
-	unsigned finalized; /* must end up as 1 */
-	bool wrong;         /* an item twice, out of order, or after finalize; an unknown status */
+	unsigned finalized; /* must be 1 at the end */
+	bool wrong; /* a duplicate, out of order, after finalize, or with an unknown status */
 	unsigned next[MAX_SENDERS];
-	pthread_t thread; /* that received or finalized last */
+	pthread_t thread; /* the last one that received or finalized */
 	void (*hook)(struct consumer *consumer);
 	struct ringwake *target;
 	struct ringwake_channel *channel;
@@ -79,7 +78,7 @@ static inline int try_number(struct consumer *consumer, unsigned number)
 	return ringwake_channel_try_send(consumer->channel, &item);
 }
 
-/* Puts in as many items as there is room for. */
+/* Sends items until the channel is full. Returns their number. */
 static inline unsigned fill(struct consumer *consumer)
 {
 	unsigned count = 0;
@@ -107,7 +106,7 @@ static inline void release_and_close(struct consumer *consumer)
 	ringwake_close(consumer->target);
 }
 
-/* How many senders have got as far as to park. */
+/* How many times a sender has blocked. */
 static _Atomic unsigned parked;
 
 static int hooked_futex_wait(
@@ -130,7 +129,7 @@ static inline void await_parked(unsigned count)
 		sched_yield();
 }
 
-/* A thread that sends one item, however long it takes. */
+/* A thread that sends one item and waits for room. */
 struct blocked {
 	struct consumer *consumer;
 	struct item item;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Channels: what happens when the target is closed first, and a sender that is stopped midway. */
+/* Channels: the target is closed first, or a sender is stopped in the middle of a send. */
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -11,12 +11,12 @@ static void test_target_closed_while_idle(void **state)
 	(void)state;
 	struct consumer consumer = {0};
 	open_channel(&consumer, 4);
-	ringwake_close(consumer.target); /* the channel has a reference of its own */
+	ringwake_close(consumer.target); /* the channel holds its own reference */
 	for (unsigned i = 0; i < 10; i++)
 		assert_int_equal(try_number(&consumer, i), -ECANCELED);
 	assert_int_equal(ringwake_channel_acquire(consumer.channel), -ECANCELED);
 	assert_int_equal(ringwake_channel_release(consumer.channel), 0);
-	assert_int_equal(consumer.finalized, 1); /* there is no loop to wait for */
+	assert_int_equal(consumer.finalized, 1); /* it need not wait for a loop */
 	assert_int_equal(consumer.received + consumer.aborted, 0);
 	assert_false(consumer.wrong);
 }
@@ -28,7 +28,7 @@ static void test_target_closed_with_items(void **state)
 	open_channel(&consumer, 64);
 	fill(&consumer);
 	ringwake_close(consumer.target);
-	assert_int_equal(consumer.received, 16); /* a batch, and then it was clear */
+	assert_int_equal(consumer.received, 16); /* one batch */
 	assert_int_equal(consumer.aborted, 48);
 	assert_int_equal(try_number(&consumer, 64), -ECANCELED);
 	assert_int_equal(consumer.finalized, 0);
@@ -103,8 +103,8 @@ static void test_target_closed_while_senders_wait(void **state)
 }
 
 /*
- * A sender that is stopped between claiming a slot and filling it: its item lies in a page that
- * may not be read, and the handler waits.
+ * A sender that is stopped between claiming a slot and filling it. Its item is in an unreadable
+ * page, and the handler of the fault blocks.
  */
 static struct item *unreadable;
 static struct sigaction segv_before;
@@ -153,8 +153,8 @@ static void test_stalled_sender_holds_nobody_but_the_order(void **state)
 	prepare_stall();
 	pthread_t sender = start(send_stalled, &consumer);
 	pthread_barrier_wait(&reached);
-	assert_int_equal(fill(&consumer), 3);                        /* its slot is taken */
-	assert_int_equal(ringwake_wait(consumer.target, 0), -ETIME); /* and the loop may sleep */
+	assert_int_equal(fill(&consumer), 3); /* the stopped sender holds a slot */
+	assert_int_equal(ringwake_wait(consumer.target, 0), -ETIME); /* and the loop may block */
 	assert_true(ringwake_arm(consumer.target));
 	doorbell_calls = 0;
 	pthread_barrier_wait(&released);
@@ -204,12 +204,12 @@ static void test_target_closed_while_a_sender_is_stalled(void **state)
 	prepare_stall();
 	pthread_t sender = start(send_stalled, &consumer);
 	pthread_barrier_wait(&reached);
-	assert_int_equal(fill(&consumer), 7); /* accepted, behind it */
-	ringwake_close(consumer.target);      /* finds nothing to run */
+	assert_int_equal(fill(&consumer), 7); /* accepted, behind the stopped sender's slot */
+	ringwake_close(consumer.target);      /* finds no item to run */
 	assert_int_equal(consumer.received + consumer.aborted, 0);
 	pthread_barrier_wait(&released);
 	join(sender);
-	assert_int_equal(stalled_result, -ECANCELED); /* it was not accepted: it is the sender's */
+	assert_int_equal(stalled_result, -ECANCELED); /* not accepted: the sender keeps the item */
 	assert_int_equal(try_number(&consumer, 7), -ECANCELED);
 	end_stall();
 	assert_int_equal(ringwake_channel_release(consumer.channel), 0);

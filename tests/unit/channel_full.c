@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Channels: back-pressure. Senders that wait for room, and all that ends their waiting. */
+/* Channels: back-pressure. Senders wait for room until something ends their wait. */
 #include <poll.h>
 
 #include "channel.h"
@@ -11,7 +11,7 @@ static int64_t now_ns(void)
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-static void test_room_releases_all_that_wait(void **state)
+static void test_room_releases_all_senders(void **state)
 {
 	(void)state;
 	enum { COUNT = 8 };
@@ -47,14 +47,14 @@ static void test_waiting_does_not_spin(void **state)
 	clockid_t clock;
 	struct timespec before, after;
 	assert_int_equal(pthread_getcpuclockid(blocked.thread, &clock), 0);
-	/* Once it is in the kernel its clock stands still. */
+	/* The clock of a blocked thread does not advance. */
 	do {
 		clock_gettime(clock, &before);
 		for (int i = 0; i < 1000; i++)
 			sched_yield();
 		clock_gettime(clock, &after);
 	} while (before.tv_nsec != after.tv_nsec || before.tv_sec != after.tv_sec);
-	/* It looks at the doorbell now and then: 16 times in a second. */
+	/* A blocked sender rechecks the doorbell 16 times per second. */
 	assert_true(parked >= 1 && parked <= 40);
 	assert_int_equal(ringwake_dispatch(consumer.target, 1), 1);
 	join(blocked.thread);
@@ -64,7 +64,7 @@ static void test_waiting_does_not_spin(void **state)
 	assert_int_equal(consumer.received, 2);
 }
 
-static void test_time_is_over(void **state)
+static void test_timeout_expires(void **state)
 {
 	(void)state;
 	struct consumer consumer = {0};
@@ -84,7 +84,7 @@ static void test_time_is_over(void **state)
 	assert_int_equal(consumer.received, 1);
 }
 
-static void test_no_limit_but_the_largest(void **state)
+static void test_largest_timeout(void **state)
 {
 	(void)state;
 	struct consumer consumer = {0};
@@ -104,7 +104,7 @@ static void test_no_limit_but_the_largest(void **state)
 	release_and_close(&consumer);
 }
 
-static void test_abort_releases_all_that_wait(void **state)
+static void test_abort_releases_all_senders(void **state)
 {
 	(void)state;
 	enum { COUNT = 5 };
@@ -121,7 +121,7 @@ static void test_abort_releases_all_that_wait(void **state)
 		join(blocked[i].thread);
 		assert_int_equal(blocked[i].result, -ECANCELED);
 	}
-	/* The handle is good for more, if only to be told so. */
+	/* The handle remains valid: further sends return an error. */
 	assert_int_equal(try_number(&consumer, 9), -ECANCELED);
 	assert_int_equal(ringwake_channel_send(consumer.channel, &blocked[0].item, -1), -ECANCELED);
 	assert_int_equal(ringwake_channel_acquire(consumer.channel), -ECANCELED);
@@ -163,7 +163,7 @@ static void expect_deadlock(struct consumer *consumer)
 		assert_int_equal(would_block(consumer), -EDEADLK);
 }
 
-static void test_the_loop_would_wait_for_itself(void **state)
+static void test_the_loop_must_not_wait_for_itself(void **state)
 {
 	(void)state;
 	struct consumer consumer = {.hook = expect_deadlock};
@@ -175,7 +175,7 @@ static void test_the_loop_would_wait_for_itself(void **state)
 	assert_int_equal(ringwake_channel_send(consumer.channel, &item, 0), -EAGAIN);
 	ringwake_wait(consumer.target, -1);
 	assert_int_equal(consumer.received, 4);
-	assert_int_equal(would_block(&consumer), 0); /* there is room */
+	assert_int_equal(would_block(&consumer), 0); /* the channel has room */
 	release_and_close(&consumer);
 }
 
@@ -202,14 +202,15 @@ static void test_the_loop_may_move_to_another_thread(void **state)
 	void *failed;
 	assert_int_equal(pthread_join(loop, &failed), 0);
 	assert_null(failed);
-	/* It was that thread's, so this one may wait: nobody makes room, but the time is over. */
+	/* The loop ran in the other thread, so this thread may wait. No room is made; the wait
+	 * times out. */
 	struct item item = {.sender = 3};
 	assert_int_equal(ringwake_channel_send(consumer.channel, &item, 1000), -ETIME);
 	consumer.next[0] = 0;
 	release_and_close(&consumer);
 }
 
-static void test_cancelled_while_it_waits(void **state)
+static void test_cancelled_while_the_sender_waits(void **state)
 {
 	(void)state;
 	struct consumer consumer = {0};
@@ -222,8 +223,8 @@ static void test_cancelled_while_it_waits(void **state)
 	start_blocked(&blocked[1], &consumer, 2);
 	await_parked(2);
 	assert_int_equal(pthread_cancel(blocked[0].thread), 0);
-	while (consumer.received <
-		3) /* waiting is no cancellation point: no wake is lost with it */
+	/* The wait is not a cancellation point, so the cancellation loses no wake. */
+	while (consumer.received < 3)
 		assert_true(ringwake_wait(consumer.target, -1) >= 0);
 	join(blocked[0].thread);
 	join(blocked[1].thread);
@@ -265,8 +266,8 @@ static void test_signals_do_not_end_the_wait(void **state)
 	release_and_close(&consumer);
 }
 
-/* The doorbell is refused until the channel is full, and works from then on. */
-static void fill_unrung(struct consumer *consumer, unsigned capacity, int error)
+/* The doorbell is refused until the channel is full and works from then on. */
+static void fill_without_doorbell(struct consumer *consumer, unsigned capacity, int error)
 {
 	assert_true(ringwake_arm(consumer->target));
 	doorbell_error = error;
@@ -295,8 +296,8 @@ static void test_full_after_refused_doorbells(void **state)
 			struct blocked blocked;
 			open_channel(&consumer, capacity);
 			hook_parking();
-			fill_unrung(&consumer, capacity, errors[i]);
-			assert_int_equal(try_number(&consumer, 99), -EAGAIN); /* refused, too */
+			fill_without_doorbell(&consumer, capacity, errors[i]);
+			assert_int_equal(try_number(&consumer, 99), -EAGAIN); /* also refused */
 			doorbell_error = 0;
 			start_blocked(&blocked, &consumer, 1);
 			struct pollfd entry = {
@@ -311,14 +312,14 @@ static void test_full_after_refused_doorbells(void **state)
 		}
 }
 
-/* A sender that does not wait rings, too. */
-static void test_try_send_rings_a_full_channel(void **state)
+/* A sender that does not wait also uses the doorbell. */
+static void test_try_send_notifies_a_full_channel(void **state)
 {
 	(void)state;
 	struct consumer consumer = {0};
 	open_channel(&consumer, 2);
 	hook_doorbell();
-	fill_unrung(&consumer, 2, -ENOMEM);
+	fill_without_doorbell(&consumer, 2, -ENOMEM);
 	doorbell_error = 0;
 	doorbell_calls = 0;
 	assert_int_equal(try_number(&consumer, 9), -EAGAIN);
@@ -330,15 +331,15 @@ static void test_try_send_rings_a_full_channel(void **state)
 	assert_int_equal(consumer.received, 2);
 }
 
-/* Refused for the sender that parks, again and again: it rings until it is heard. */
-static void test_refused_while_it_waits(void **state)
+/* The doorbell of a blocked sender is refused several times. It retries until one works. */
+static void test_refused_while_the_sender_waits(void **state)
 {
 	(void)state;
 	struct consumer consumer = {0};
 	struct blocked blocked;
 	open_channel(&consumer, 1);
 	hook_parking();
-	fill_unrung(&consumer, 1, -ENOMEM);
+	fill_without_doorbell(&consumer, 1, -ENOMEM);
 	start_blocked(&blocked, &consumer, 1);
 	await_parked(4);
 	assert_true(doorbell_calls >= 4);
@@ -353,7 +354,7 @@ static void test_refused_while_it_waits(void **state)
 	release_and_close(&consumer);
 }
 
-static void test_refused_until_the_time_is_over(void **state)
+static void test_refused_until_the_timeout(void **state)
 {
 	(void)state;
 	struct consumer consumer = {0};
@@ -361,7 +362,7 @@ static void test_refused_until_the_time_is_over(void **state)
 	struct blocked blocked = {.consumer = &consumer, .item = item, .timeout_ns = 20000000};
 	open_channel(&consumer, 1);
 	hook_parking();
-	fill_unrung(&consumer, 1, -EPERM);
+	fill_without_doorbell(&consumer, 1, -EPERM);
 	unsigned before = doorbell_calls;
 	int64_t begin = now_ns();
 	blocked.thread = start(send_blocked, &blocked);
@@ -383,8 +384,8 @@ static void *send_refused(void *argument)
 	return ringwake_send(consumer->target, &message.msg) == -ENOMEM ? NULL : argument;
 }
 
-/* It parks while a doorbell of another sender is on its way, and that one is refused then. */
-static void test_refused_after_it_has_parked(void **state)
+/* A sender blocks while another sender's doorbell is in progress, which is refused later. */
+static void test_refused_after_the_sender_blocked(void **state)
 {
 	(void)state;
 	struct consumer consumer = {0};
@@ -417,21 +418,21 @@ static void test_refused_after_it_has_parked(void **state)
 int main(void)
 {
 	const struct CMUnitTest channel_full_tests[] = {
-		ON_BOTH_PATHS(test_room_releases_all_that_wait),
+		ON_BOTH_PATHS(test_room_releases_all_senders),
 		ON_BOTH_PATHS(test_waiting_does_not_spin),
-		ON_BOTH_PATHS(test_time_is_over),
-		ON_BOTH_PATHS(test_no_limit_but_the_largest),
-		ON_BOTH_PATHS(test_abort_releases_all_that_wait),
+		ON_BOTH_PATHS(test_timeout_expires),
+		ON_BOTH_PATHS(test_largest_timeout),
+		ON_BOTH_PATHS(test_abort_releases_all_senders),
 		ON_BOTH_PATHS(test_abort_while_receiving),
-		ON_BOTH_PATHS(test_the_loop_would_wait_for_itself),
+		ON_BOTH_PATHS(test_the_loop_must_not_wait_for_itself),
 		ON_BOTH_PATHS(test_the_loop_may_move_to_another_thread),
-		ON_BOTH_PATHS(test_cancelled_while_it_waits),
+		ON_BOTH_PATHS(test_cancelled_while_the_sender_waits),
 		ON_BOTH_PATHS(test_signals_do_not_end_the_wait),
 		ON_BOTH_PATHS(test_full_after_refused_doorbells),
-		ON_BOTH_PATHS(test_try_send_rings_a_full_channel),
-		ON_BOTH_PATHS(test_refused_while_it_waits),
-		ON_BOTH_PATHS(test_refused_until_the_time_is_over),
-		ON_BOTH_PATHS(test_refused_after_it_has_parked),
+		ON_BOTH_PATHS(test_try_send_notifies_a_full_channel),
+		ON_BOTH_PATHS(test_refused_while_the_sender_waits),
+		ON_BOTH_PATHS(test_refused_until_the_timeout),
+		ON_BOTH_PATHS(test_refused_after_the_sender_blocked),
 	};
 	return RUN_BOUNDED(channel_full_tests, 60);
 }

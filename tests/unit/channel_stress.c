@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Channels under load: many senders, sums and order, and ends that come at any moment. */
+/* Channels under load: many senders, sums and order, and a close at any moment. */
 #include <signal.h>
 
 #include "channel.h"
@@ -86,7 +86,7 @@ static void assert_accepted_is_received(
 {
 	unsigned accepted = 0;
 	for (unsigned s = 0; s < senders; s++)
-		join(workers[s].thread); /* the last of them may be the one that receives */
+		join(workers[s].thread); /* the last of them may be the receiving thread */
 	for (unsigned s = 0; s < senders; s++) {
 		accepted += workers[s].accepted;
 		assert_int_equal(consumer->next[s], workers[s].accepted);
@@ -155,7 +155,7 @@ static void test_signal_handlers_send(void **state)
 	worker.thread = start(send_many, &worker);
 	pthread_t sender = worker.thread;
 	while (consumer.received < worker.count / 2) {
-		pthread_kill(sender, SIGUSR1); /* in the middle of a send, or of waiting for room */
+		pthread_kill(sender, SIGUSR1); /* in the middle of a send or of a wait for room */
 		assert_true(ringwake_wait(consumer.target, 1000000) >= -ETIME);
 	}
 	while (consumer.next[0] < worker.count)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Promise 3: after close a send is refused, and nothing reaches a ring that took the place of this
- * one. */
+/* Promise 3: after close a send is refused, and nothing reaches a ring with the same descriptor. */
 #include <dirent.h>
 #include <liburing.h>
 #include <sys/resource.h>
@@ -37,7 +36,7 @@ static void test_close_delivers_what_was_accepted(void **state)
 		messages[i] = (struct counted){.msg.fn = count_message};
 		ringwake_send(target, &messages[i].msg);
 		if (i == 50)
-			ringwake_dispatch(target, 1); /* some are taken, some are not */
+			ringwake_dispatch(target, 1); /* some messages are taken, some are not */
 	}
 	ringwake_close(target);
 	for (int i = 0; i < 100; i++)
@@ -87,7 +86,7 @@ static int watched_futex_wait(
 
 struct closing {
 	struct ringwake *target;
-	int64_t cpu_ns; /* that close took */
+	int64_t cpu_ns; /* CPU time of close */
 };
 
 static int64_t thread_cpu_ns(void)
@@ -107,8 +106,8 @@ static void *close_it(void *argument)
 	return NULL;
 }
 
-/* A sender is held between winning the wake and its system call. */
-static void test_close_waits_parked_for_a_doorbell(void **state)
+/* A sender is held after it clears ARMED and before its system call. */
+static void test_close_blocks_until_a_doorbell_returns(void **state)
 {
 	(void)state;
 	struct ringwake *target = ringwake_ref(open_target(NULL));
@@ -124,11 +123,11 @@ static void test_close_waits_parked_for_a_doorbell(void **state)
 	hold_doorbell = true;
 	pthread_t sender = start(send_one, target);
 	pthread_barrier_wait(&reached);
-	ringwake_disarm(target); /* the loop has woken up for some other reason */
+	ringwake_disarm(target); /* the loop wakes for another reason */
 
 	pthread_t closer = start(close_it, &closing);
 	pthread_barrier_wait(&parked);
-	/* Parked now. Let a clock run that would show a close that spins or returns. */
+	/* Close is blocked now. Wait long enough to see a close that spins or returns. */
 	static _Atomic uint32_t never;
 	struct timespec pause = {.tv_nsec = 200000000};
 	assert_int_equal(real_system.futex_wait(&never, 0, &pause), -ETIMEDOUT);
@@ -140,7 +139,7 @@ static void test_close_waits_parked_for_a_doorbell(void **state)
 	join(closer);
 	assert_true(closing.cpu_ns < 20000000);
 
-	/* A new ring with the same number gets nothing. */
+	/* A new ring with the same descriptor gets nothing. */
 	struct io_uring ring;
 	assert_int_equal(io_uring_queue_init(4, &ring, 0), 0);
 	if (ring.ring_fd == fd) {
@@ -157,11 +156,11 @@ struct storm {
 	struct ringwake *target;
 	pthread_barrier_t *go;
 	unsigned accepted, refused;
-	int last; /* what it heard in the end */
+	int last; /* the result of its last send */
 	struct counted messages[64];
 };
 
-/* A thread that has ended, and the next, which often is given the same pthread_t. */
+/* A thread ends, and the next thread often gets the same pthread_t. */
 static void *wait_a_little(void *target)
 {
 	if (ringwake_wait(target, 1000000) != -ETIME)
@@ -169,7 +168,7 @@ static void *wait_a_little(void *target)
 	return NULL;
 }
 
-static void *close_beside_another(void *target)
+static void *close_while_using_another(void *target)
 {
 	struct ringwake *other;
 	struct ringwake_params params = {.path = test_path};
@@ -191,7 +190,7 @@ static void test_close_by_the_thread_after_the_loop(void **state)
 			continue;
 		struct ringwake *target = open_target(i == 1 ? &ring : NULL);
 		join(start(wait_a_little, target));
-		join(start(close_beside_another, target));
+		join(start(close_while_using_another, target));
 		if (i == 1)
 			io_uring_queue_exit(&ring);
 	}
@@ -277,13 +276,13 @@ static void open_and_close(int times)
 			ringwake_send(target, &message.msg);
 			ringwake_wait(target, 0);
 		}
-		if (i % 4 == 1) /* registers the ring with this thread */
+		if (i % 4 == 1) /* makes this thread register the ring */
 			ringwake_wait(target, 1);
 		ringwake_close(target);
 	}
 }
 
-/* 100,000 in the long proofs; TEST_ROUNDS says so. */
+/* The long proofs set TEST_ROUNDS to 100,000. */
 static void test_open_and_close_leak_nothing(void **state)
 {
 	(void)state;
@@ -306,7 +305,7 @@ int main(void)
 		ON_BOTH_PATHS(test_send_after_close),
 		ON_BOTH_PATHS(test_close_delivers_what_was_accepted),
 		ON_BOTH_PATHS(test_close_in_a_callback),
-		ON_BOTH_PATHS(test_close_waits_parked_for_a_doorbell),
+		ON_BOTH_PATHS(test_close_blocks_until_a_doorbell_returns),
 		ON_BOTH_PATHS(test_close_by_the_thread_after_the_loop),
 		ON_BOTH_PATHS(test_send_racing_close),
 		ON_BOTH_PATHS(test_open_and_close_leak_nothing),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Two copies of the library in one program: each refuses what is the other's, and harms nothing. */
+/* Two copies of the library in one program: each refuses the other's objects and does no harm. */
 #include <ringwake/channel.h>
 #include <sys/wait.h>
 
@@ -14,7 +14,7 @@ static void open_theirs(void)
 	open_library(&library);
 	int error = library.open(&theirs, NULL, &params);
 	if (error < 0 && test_path == RINGWAKE_PATH_MSG_RING) {
-		print_message("no sync MSG_RING here: %s\n", strerror(-error));
+		print_message("this kernel has no sync MSG_RING: %s\n", strerror(-error));
 		skip();
 	}
 	assert_int_equal(error, 0);
@@ -69,7 +69,7 @@ static void refuse_a_target(void)
 	ringwake_close(theirs);
 }
 
-/* Must be the first test: this copy has opened nothing yet. */
+/* Must be the first test: this copy must not have opened anything. */
 static void test_before_anything_was_opened(void **state)
 {
 	(void)state;
@@ -117,7 +117,7 @@ static void test_pools(void **state)
 	assert_int_equal(ringwake_pool_cancel(their_pool, &work), -EOWNERDEAD);
 	ringwake_pool_kick(their_pool);
 	ringwake_pool_close(their_pool, RINGWAKE_POOL_FINISH);
-	/* It is as good as before. */
+	/* The object still works. */
 	dones = 0;
 	assert_int_equal(library.pool_submit(their_pool, theirs, &work, do_nothing, count_done), 0);
 	while (dones == 0)
@@ -151,7 +151,7 @@ static void test_channels(void **state)
 	close_theirs();
 }
 
-/* In a child, what it inherited is refused by either copy. */
+/* In a child, both copies refuse inherited objects. */
 static void test_fork(void **state)
 {
 	(void)state;

@@ -25,7 +25,7 @@ static void receive(struct ringwake_msg *msg)
 	atomic_store_explicit(&((struct sender *)msg)->in_flight, false, memory_order_release);
 }
 
-/* Each message is sent when the one before has arrived, so the loop blocks between them. */
+/* Sends each message after the previous one has arrived, so the loop blocks in between. */
 static void *send_messages(void *argument)
 {
 	struct sender *sender = argument;
@@ -49,7 +49,7 @@ static int open_epoll(struct ringwake *target)
 	return epoll;
 }
 
-/* Returns how often the loop was blocked. */
+/* Returns how many times the loop was blocked. */
 static unsigned run_loop(struct ringwake *target, int epoll)
 {
 	unsigned blocked = 0;

@@ -44,7 +44,7 @@ struct writer {
 	uint64_t last;
 };
 
-/* The counter is relaxed: that the callback sees it is the event's doing. */
+/* The counter is relaxed: only the event makes the callback see the write. */
 static void *write_and_send(void *argument)
 {
 	struct writer *writer = argument;
@@ -68,7 +68,7 @@ static void test_callback_sees_the_last_write(void **state)
 		pthread_t thread = start(write_and_send, &writer);
 		while (tally.seen < 5000)
 			assert_true(ringwake_wait(target, 10000000000) >=
-				0); /* a lost wake is -ETIME */
+				0); /* -ETIME: a wake was lost */
 		join(thread);
 		assert_int_equal(ringwake_event_close(&tally.event), 0);
 	}
@@ -127,7 +127,7 @@ static void test_close_later(void **state)
 	ringwake_close(target);
 }
 
-struct last_words {
+struct closing_message {
 	struct ringwake_msg msg;
 	struct ringwake_event *event;
 	int result;
@@ -135,17 +135,17 @@ struct last_words {
 
 static void close_the_event(struct ringwake_msg *msg)
 {
-	struct last_words *words = (struct last_words *)msg;
+	struct closing_message *words = (struct closing_message *)msg;
 	words->result = ringwake_event_close_async(words->event, on_gone);
 }
 
-/* The event's message lies behind the one that closes it, in what ringwake_close() runs. */
+/* ringwake_close() runs a message that closes the event, whose own message comes after it. */
 static void test_close_later_while_the_target_closes(void **state)
 {
 	(void)state;
 	struct ringwake *target = open_target(NULL);
 	struct tally tally = {0};
-	struct last_words words = {{.fn = close_the_event}, &tally.event, -1};
+	struct closing_message words = {{.fn = close_the_event}, &tally.event, -1};
 	gone = 0;
 	ringwake_event_init(&tally.event, target, on_tally);
 	assert_int_equal(ringwake_send(target, &words.msg), 0);
@@ -160,8 +160,8 @@ static void *send_event(void *event)
 	return (void *)(intptr_t)ringwake_event_send(event);
 }
 
-/* The sender is held in the doorbell of another message; its own is pushed but late to ring. */
-static void test_close_while_a_sender_rings(void **state)
+/* The sender has pushed its message and is held before its doorbell. */
+static void test_close_during_a_doorbell(void **state)
 {
 	(void)state;
 	struct ringwake *target = open_target(NULL);
@@ -180,7 +180,8 @@ static void test_close_while_a_sender_rings(void **state)
 	ringwake_close(target);
 }
 
-/* A sender that was stopped between its two steps, and goes on when the loop sleeps for it. */
+/* A sender that was stopped between its two steps. It continues when the loop blocks to wait for
+ * it. */
 static struct halfway {
 	struct ringwake *target;
 	struct ringwake_msg *messages[2];
@@ -207,7 +208,7 @@ static int send_then_poll(struct pollfd *entry, const struct timespec *timeout)
 	return real_system.poll(entry, timeout);
 }
 
-/* An armed loop that closes an event, as a prepare callback may, is still rung in its sleep. */
+/* An armed loop may close an event, for example in a prepare callback. It must still be woken. */
 static void close_while_armed(bool before, bool meanwhile)
 {
 	struct ringwake *target = open_target(NULL);
@@ -242,7 +243,7 @@ static void test_close_while_armed(void **state)
 	close_while_armed(false, false);
 }
 
-static void test_close_while_armed_and_rung(void **state)
+static void test_close_while_armed_and_notified(void **state)
 {
 	(void)state;
 	close_while_armed(true, false);
@@ -286,8 +287,8 @@ static void test_close_while_senders_run(void **state)
 	ringwake_close(target);
 }
 
-/* Close takes what is in the word, a wake among it; the loop must still see that it was woken. */
-static void test_close_swallows_no_wake(void **state)
+/* Close takes the contents of the word, including a wake. The loop must still see the wake. */
+static void test_close_keeps_a_wake(void **state)
 {
 	(void)state;
 	struct ringwake *target = open_target(NULL);
@@ -314,8 +315,8 @@ static void test_no_callback(void **state)
 	ringwake_close(target);
 }
 
-/* The loop may have taken the messages of other senders, so only the next sender can ring. */
-static void test_send_rings_after_a_refused_wake(void **state)
+/* The loop may have taken other senders' messages, so only the next sender can notify. */
+static void test_event_send_notifies_after_a_refused_wake(void **state)
 {
 	(void)state;
 	struct ringwake *target = open_target(NULL);
@@ -344,14 +345,14 @@ int main(void)
 		ON_BOTH_PATHS(test_close_takes_the_message_back),
 		ON_BOTH_PATHS(test_close_later),
 		ON_BOTH_PATHS(test_close_later_while_the_target_closes),
-		ON_BOTH_PATHS(test_close_while_a_sender_rings),
+		ON_BOTH_PATHS(test_close_during_a_doorbell),
 		ON_BOTH_PATHS(test_close_while_armed),
-		ON_BOTH_PATHS(test_close_while_armed_and_rung),
+		ON_BOTH_PATHS(test_close_while_armed_and_notified),
 		ON_BOTH_PATHS(test_close_while_armed_beside_a_message),
 		ON_BOTH_PATHS(test_close_while_senders_run),
-		ON_BOTH_PATHS(test_close_swallows_no_wake),
+		ON_BOTH_PATHS(test_close_keeps_a_wake),
 		ON_BOTH_PATHS(test_no_callback),
-		ON_BOTH_PATHS(test_send_rings_after_a_refused_wake),
+		ON_BOTH_PATHS(test_event_send_notifies_after_a_refused_wake),
 	};
 	return RUN_BOUNDED(event_tests, 120);
 }

@@ -14,13 +14,12 @@ static void *send_one(void *argument)
 	return NULL;
 }
 
-/* The first open of a process finds no memory; the second does. Must be this program's first test.
- */
-static void test_open_without_memory_is_not_for_ever(void **state)
+/* The process's first open fails for lack of memory; the second works. Must be the first test. */
+static void test_open_succeeds_after_a_lack_of_memory(void **state)
 {
 	(void)state;
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-	print_message("a sanitizer does not bear a limit of its memory\n");
+	print_message("sanitizers do not work with a limit of their memory\n");
 	skip();
 #endif
 	pid_t child = fork();
@@ -62,7 +61,7 @@ static void test_failure_is_reported_and_the_next_send_rings(void **state)
 	assert_int_equal(first.count, second.count);
 	assert_int_equal(stats_of(target).doorbell_failures, sizeof errors / sizeof *errors);
 	unhook();
-	ringwake_close(target); /* the gate's sums are equal, or this hangs */
+	ringwake_close(target); /* hangs if the gate's counts differ */
 }
 
 static void test_failed_wake_rings_again(void **state)
@@ -78,7 +77,7 @@ static void test_failed_wake_rings_again(void **state)
 	assert_int_equal(ringwake_event_send(&event), -ENOMEM);
 	doorbell_error = 0;
 	doorbell_calls = 0;
-	assert_int_equal(ringwake_event_send(&event), 0); /* coalesced, and yet it rings */
+	assert_int_equal(ringwake_event_send(&event), 0); /* coalesced, but it uses the doorbell */
 	assert_int_equal(doorbell_calls, 1);
 	assert_int_equal(ringwake_event_send(&event), 0);
 	assert_int_equal(doorbell_calls, 1);
@@ -111,9 +110,8 @@ static void count_event(struct ringwake_event *event)
 	events++;
 }
 
-/* An event is accepted though the doorbell fails for it, and for the message that was there before.
- */
-static void test_event_beside_an_unrung_message(void **state)
+/* An event is accepted even if its doorbell and the doorbell of an earlier message fail. */
+static void test_event_after_a_refused_doorbell(void **state)
 {
 	(void)state;
 	struct ringwake *target = open_target(NULL);
@@ -126,7 +124,7 @@ static void test_event_beside_an_unrung_message(void **state)
 	doorbell_error = -ENOMEM;
 	assert_int_equal(ringwake_send(target, &message.msg), -ENOMEM);
 	assert_int_equal(ringwake_event_send(&event), -ENOMEM);
-	assert_int_equal(ringwake_event_send(&event), -ENOMEM); /* on its way, still unrung */
+	assert_int_equal(ringwake_event_send(&event), -ENOMEM); /* still queued */
 	ringwake_disarm(target);
 	assert_int_equal(ringwake_dispatch(target, 0), 2);
 	assert_int_equal(events, 1);
@@ -169,7 +167,7 @@ static void test_interrupted_doorbell_is_tried_again(void **state)
 static const int momentary[] = {-EINTR, -EAGAIN};
 static int interruption;
 
-/* Refuses some calls, and lets the kernel carry out the others. */
+/* Refuses some calls and passes the others to the kernel. */
 static int refusing_register(int fd, unsigned opcode, const void *arg, unsigned count)
 {
 	if (fd == -1 && atomic_fetch_sub(&interruptions, 1) > 0)
@@ -200,13 +198,13 @@ static void test_interrupted_post_is_tried_again(void **state)
 			assert_int_equal(cqe->res, 42);
 			io_uring_cqe_seen(&ring, cqe);
 		}
-		ringwake_close(target); /* the gate's sums are equal, or this hangs */
+		ringwake_close(target); /* hangs if the gate's counts differ */
 		io_uring_queue_exit(&ring);
 	}
 }
 
-/* The loop wakes by itself while a doorbell is on its way to fail: ARMED comes back to an awake
- * loop. */
+/* The loop wakes for another reason while a doorbell is about to fail. The failed sender sets ARMED
+ * again although the loop is awake. */
 static void test_failure_after_the_loop_woke(void **state)
 {
 	(void)state;
@@ -223,7 +221,7 @@ static void test_failure_after_the_loop_woke(void **state)
 	pthread_barrier_wait(&released);
 	join(sender);
 	doorbell_error = 0;
-	assert_int_equal(ringwake_send(target, &message.msg), 0); /* rings, needlessly */
+	assert_int_equal(ringwake_send(target, &message.msg), 0); /* needless doorbell */
 	assert_int_equal(ringwake_wait(target, 0), 1);
 	assert_true(ringwake_arm(target));
 	assert_int_equal(ringwake_send(target, &message.msg), 0);
@@ -259,7 +257,7 @@ static void test_failing_sleep_leaves_the_target_usable(void **state)
 		ringwake_send(target, &message.msg);
 		assert_int_equal(ringwake_wait(target, -1), 1);
 	}
-	sleep_error = -EBADR; /* completions were dropped: look, do not fail */
+	sleep_error = -EBADR; /* the kernel dropped completions: check the queue, do not fail */
 	assert_int_equal(ringwake_wait(target, -1), 0);
 	unhook();
 	ringwake_send(target, &message.msg);
@@ -274,8 +272,8 @@ static int counting_read(int fd, uint64_t *value)
 	return real_system.read(fd, value);
 }
 
-/* What is never written need not be read. */
-static void test_refused_doorbell_is_not_read_for_ever(void **state)
+/* The loop need not read an eventfd that no sender wrote. */
+static void test_refused_doorbell_is_read_at_most_once(void **state)
 {
 	(void)state;
 	struct ringwake *target = open_target(NULL);
@@ -292,11 +290,11 @@ static void test_refused_doorbell_is_not_read_for_ever(void **state)
 	assert_int_equal(ringwake_dispatch(target, 0), 1);
 	assert_true(ringwake_arm(target));
 	pthread_barrier_wait(&released);
-	join(sender); /* it finds the loop asleep, by itself */
+	join(sender); /* it finds that the loop has armed again */
 	doorbell_error = 0;
 	ringwake_disarm(target);
 	reads = 0;
-	for (int turn = 0; turn < 10; turn++) {
+	for (int i = 0; i < 10; i++) {
 		ringwake_arm(target);
 		ringwake_disarm(target);
 		ringwake_dispatch(target, 0);
@@ -318,7 +316,7 @@ static int fails_too(void *count)
 	return -EPIPE;
 }
 
-/* Once the kernel has refused for good, the doorbell is not tried again. */
+/* After a final error the library does not try the doorbell again. */
 static void test_fallback(void **state)
 {
 	(void)state;
@@ -338,13 +336,13 @@ static void test_fallback(void **state)
 		assert_int_equal(calls, 1);
 		doorbell_error = 0;
 		doorbell_calls = 0;
-		for (unsigned turn = 1; turn <= 3; turn++) {
+		for (unsigned round = 1; round <= 3; round++) {
 			ringwake_disarm(target);
 			assert_int_equal(ringwake_dispatch(target, 0), 1);
-			assert_int_equal(message.count, turn);
+			assert_int_equal(message.count, round);
 			assert_true(ringwake_arm(target));
 			assert_int_equal(ringwake_send(target, &message.msg), 0);
-			assert_int_equal(calls, 1 + turn);
+			assert_int_equal(calls, 1 + round);
 		}
 		assert_int_equal(doorbell_calls, 0);
 		ringwake_close(target);
@@ -352,7 +350,7 @@ static void test_fallback(void **state)
 	}
 }
 
-/* Its error is the sender's, and the next send calls it again. */
+/* The send returns the fallback's error, and the next send calls the fallback again. */
 static void test_fallback_that_fails(void **state)
 {
 	(void)state;
@@ -401,16 +399,16 @@ static void test_error_that_looks_like_a_refusal(void **state)
 int main(void)
 {
 	const struct CMUnitTest failure_tests[] = {
-		cmocka_unit_test(test_open_without_memory_is_not_for_ever),
+		cmocka_unit_test(test_open_succeeds_after_a_lack_of_memory),
 		ON_BOTH_PATHS(test_failure_is_reported_and_the_next_send_rings),
 		ON_BOTH_PATHS(test_failed_wake_rings_again),
-		ON_BOTH_PATHS(test_event_beside_an_unrung_message),
+		ON_BOTH_PATHS(test_event_after_a_refused_doorbell),
 		ON_BOTH_PATHS(test_full_queue_is_a_wake),
 		ON_BOTH_PATHS(test_interrupted_doorbell_is_tried_again),
 		cmocka_unit_test(test_interrupted_post_is_tried_again),
 		ON_BOTH_PATHS(test_failure_after_the_loop_woke),
 		ON_BOTH_PATHS(test_failing_sleep_leaves_the_target_usable),
-		ON_BOTH_PATHS(test_refused_doorbell_is_not_read_for_ever),
+		ON_BOTH_PATHS(test_refused_doorbell_is_read_at_most_once),
 		ON_BOTH_PATHS(test_error_that_looks_like_a_refusal),
 		ON_BOTH_PATHS(test_fallback),
 		ON_BOTH_PATHS(test_fallback_that_fails),

@@ -27,10 +27,10 @@ static void *send_flood(void *target)
 	return NULL;
 }
 
-/* A million messages are there before the loop looks; a pipe that is always readable is read in
- * every turn. Not blocking, because before 6.5 the kernel reads other pipes in a thread of its own,
- * some turns later. */
-static void test_flood_beside_a_pipe(void **state)
+/* A million messages are queued before the loop starts. The loop reads an always readable pipe in
+ * every iteration. The pipe is non-blocking, because before 6.5 the kernel reads blocking pipes in
+ * a worker thread, some iterations later. */
+static void test_flood_and_pipe(void **state)
 {
 	(void)state;
 	struct io_uring ring;
@@ -78,6 +78,6 @@ static void test_flood_beside_a_pipe(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest fairness_tests[] = {ON_BOTH_PATHS(test_flood_beside_a_pipe)};
+	const struct CMUnitTest fairness_tests[] = {ON_BOTH_PATHS(test_flood_and_pipe)};
 	return RUN_BOUNDED(fairness_tests, 120);
 }

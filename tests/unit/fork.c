@@ -17,7 +17,7 @@ static void assert_child_succeeds(pid_t child)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-/* 0 or the line that failed: a child must not run cmocka's handlers. */
+/* Returns the line that failed, because a child must not run cmocka's handlers. */
 #define CHILD_EXPECT(condition)                                                                    \
 	do {                                                                                       \
 		if (!(condition))                                                                  \
@@ -72,7 +72,7 @@ static void test_child_of_fork(void **state)
 	ringwake_close(target);
 }
 
-/* pthread_atfork() would not see this one. */
+/* No pthread_atfork() handler runs for this child. */
 static void test_child_of_a_raw_system_call(void **state)
 {
 	(void)state;
@@ -121,7 +121,7 @@ static void test_child_with_messages_on_the_way(void **state)
 	ringwake_dispatch(target, 1);
 	pid_t child = fork();
 	if (child == 0) {
-		ringwake_close(target); /* the message is the parent's to deliver */
+		ringwake_close(target); /* only the parent may deliver the message */
 		_exit(messages[1].count == 0 ? 0 : 1);
 	}
 	assert_child_succeeds(child);
@@ -130,8 +130,8 @@ static void test_child_with_messages_on_the_way(void **state)
 }
 
 /*
- * A handler that forks in the middle of ringwake_send(): the child returns from it into the rest of
- * the send. Single-stepping puts the handler after every instruction of the send in turn.
+ * A signal handler forks in the middle of ringwake_send(), and the child executes the rest of the
+ * send. Single-stepping runs the handler after each instruction of the send, one after the other.
  */
 static struct ringwake *stepped;
 static struct counted step_message = {.msg.fn = count_message};
@@ -163,7 +163,7 @@ static void set_trap_flag(bool on)
 #endif
 }
 
-/* A sanitizer makes many more steps of one. */
+/* A sanitizer adds many instructions to a send. */
 #ifdef __SANITIZE_ADDRESS__
 #define STRIDE 11
 #else
@@ -174,8 +174,8 @@ static void test_fork_at_every_step_of_a_send(void **state)
 {
 	(void)state;
 #if !defined(__x86_64__) || defined(__SANITIZE_THREAD__)
-	print_message("single-stepping needs x86-64, and handlers that ThreadSanitizer does not "
-		      "put off\n");
+	print_message("single-stepping needs x86-64 and does not work with ThreadSanitizer, "
+		      "which delays signal handlers\n");
 	skip();
 #endif
 	struct sigaction action = {.sa_handler = on_step, .sa_flags = SA_NODEFER}, before;
@@ -191,14 +191,14 @@ static void test_fork_at_every_step_of_a_send(void **state)
 		set_trap_flag(true);
 		int result = ringwake_send(stepped, &step_message.msg);
 		set_trap_flag(false);
-		if (getpid() !=
-			parent) /* before the doorbell: refused; after it: the parent's was rung */
+		/* The child's send is refused, or the parent's doorbell came before the fork. */
+		if (getpid() != parent)
 			_exit(result == 0 || result == -EOWNERDEAD ? 0 : 1);
 		assert_int_equal(result, 0);
 		reached_the_end = step_child == -1;
 		if (!reached_the_end)
 			assert_child_succeeds(step_child);
-		/* One doorbell, the parent's own: what the child did has left no second one. */
+		/* The parent's own doorbell is the only one: the child has left none. */
 		assert_int_equal(poll(&entry, 1, -1), 1);
 		ringwake_disarm(stepped);
 		assert_int_equal(poll(&entry, 1, 0), 0);
@@ -225,7 +225,7 @@ static void test_application_ring_in_the_child(void **state)
 	io_uring_queue_exit(&ring);
 }
 
-/* The sender that was to push its message, and a doorbell that came late, are the parent's. */
+/* Both the sender that has not pushed its message and a late doorbell belong to the parent. */
 static int child_closes_an_event(struct ringwake *target)
 {
 	struct ringwake_event event;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The public headers compile as C++ and what they declare links and runs from there.
+// The public headers compile as C++, and C++ programs can link and call their functions.
 #include <ringwake/liburing-compat.h>
 #include <ringwake/pool.h>
 #include <ringwake/ringwake.h>

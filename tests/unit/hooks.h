@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Replaces members of the system-call table, for tests that count, fail or hold calls. */
+/* Replaces members of the system-call table, so that tests can count, fail or hold calls. */
 #ifndef TESTS_UNIT_HOOKS_H
 #define TESTS_UNIT_HOOKS_H
 
@@ -10,11 +10,11 @@
 
 static struct ringwake_system real_system;
 
-/* What the next doorbells answer, and how many have been made. */
+/* The result of the next doorbells, and how many were made. */
 static _Atomic int doorbell_error;
 static _Atomic unsigned doorbell_calls;
 
-/* A doorbell call, of either path, is held between these two. */
+/* A doorbell call of any path is held between these two barriers. */
 static pthread_barrier_t reached, released;
 static _Atomic bool hold_doorbell;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* An interface that can grow: reserved members, sizes and versions. And small questions. */
+/* The interface can grow: reserved members, sizes and versions. Also tests small query functions.
+ */
 #include <ringwake/channel.h>
 #include <ringwake/liburing-compat.h>
 #include <ringwake/pool.h>
@@ -16,8 +17,7 @@ static void receive(void *context, void *item, int status)
 	(void)status;
 }
 
-/* A program that was built against a later version must not believe that it got what it asked for.
- */
+/* The library must refuse members of a later version that it does not know. */
 static void test_reserved_members_are_zero(void **state)
 {
 	(void)state;

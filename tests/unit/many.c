@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ringwake_send_many(): in the order of the array, all or none, and one doorbell at most. */
+/* ringwake_send_many(): in the order of the array, all or none, with at most one doorbell. */
 #include "hooks.h"
 
 enum { COUNT = 100 };
@@ -93,7 +93,7 @@ static void test_all_are_refused(void **state)
 	messages[COUNT / 2].msg.fn = check_number;
 	ringwake_ref(target);
 	ringwake_close(target);
-	/* Refused messages are the caller's: they may be sent again. */
+	/* The caller keeps refused messages and may send them again. */
 	for (int i = 0; i < 2; i++) {
 		int error = ringwake_send_many(target, array, COUNT);
 		assert_int_equal(error, -ECANCELED);

@@ -10,7 +10,7 @@
 
 enum { FITTING = 8, TARGETS = 12 };
 
-/* A user of the test's own, so that no other process is charged too. */
+/* Uses a separate user, so that no other process is charged to the same limit. */
 static bool limit_memory(void)
 {
 	rlim_t bytes = (rlim_t)(FITTING * 2 * sysconf(_SC_PAGESIZE));
@@ -26,7 +26,7 @@ static bool wakes(struct ringwake *target)
 	return ringwake_wake(target) == 0 && ringwake_wait(target, -1) == 0;
 }
 
-/* In a child. How many targets are on msg_ring; negative if one is not as it should be. */
+/* Runs in a child. Returns how many targets use msg_ring, or a negative number on failure. */
 static int open_many(void)
 {
 	struct ringwake *targets[TARGETS], *forced = NULL;
@@ -61,12 +61,12 @@ static void test_targets_that_do_not_fit(void **state)
 	int on_msg_ring = WEXITSTATUS(status);
 	assert_int_not_equal(on_msg_ring, 255);
 	if (on_msg_ring == 0 || on_msg_ring == TARGETS) {
-		print_message("no ring can be made here, or it is not charged\n");
+		print_message("rings cannot be created, or the kernel does not charge them\n");
 		skip();
 	}
 	if (is_root)
 		assert_int_equal(on_msg_ring, FITTING);
-	else /* the user's other processes may be charged too */
+	else /* the user's other processes may also be charged */
 		assert_true(on_msg_ring <= FITTING);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Promise 6: which doorbell is chosen, and what is answered where one is missing. */
+/* Promise 6: which doorbell is chosen, and the error if it is not available. */
 #include "hooks.h"
 
 static int probe_answer;
@@ -106,8 +106,8 @@ static void test_environment_steers_auto(void **state)
 	setenv("RINGWAKE_PATH", "msg_ring", 1);
 	probe_answer = -EPERM;
 	assert_int_equal(open_path(RINGWAKE_PATH_AUTO, &chosen), -EPERM);
-	assert_int_equal(
-		open_path(RINGWAKE_PATH_EVENTFD, &chosen), 0); /* forced in the program wins */
+	assert_int_equal(open_path(RINGWAKE_PATH_EVENTFD, &chosen),
+		0); /* the program's choice overrides the environment */
 	assert_int_equal(chosen, RINGWAKE_PATH_EVENTFD);
 	setenv("RINGWAKE_PATH", "pigeon", 1);
 	assert_int_equal(open_path(RINGWAKE_PATH_AUTO, &chosen), -EINVAL);
@@ -118,7 +118,7 @@ static void test_environment_steers_auto(void **state)
 static void test_probed_once(void **state)
 {
 	(void)state;
-	probe_answer = -EFAULT; /* as a kernel that has it */
+	probe_answer = -EFAULT; /* the answer of a kernel that has the call */
 	struct ringwake *target;
 	assert_int_equal(ringwake_open(&target, NULL, NULL), 0);
 	assert_int_equal(ringwake_get_path(target), RINGWAKE_PATH_MSG_RING);
@@ -130,7 +130,7 @@ static void test_probed_once(void **state)
 	ringwake_close(target);
 }
 
-/* What this kernel is expected to have, said by whoever runs the test there. */
+/* EXPECT_PATH is the path that the kernel should support. */
 static void test_expected_path(void **state)
 {
 	(void)state;

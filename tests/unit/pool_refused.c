@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Completions whose doorbell is refused: the pool rings again, and its close ends all the same. */
+/* The doorbell of a completion is refused: the pool retries it, and pool close still returns. */
 #include <poll.h>
 #include <ringwake/pool.h>
 #include <sched.h>
@@ -22,7 +22,7 @@ static void count_done(struct ringwake_work *work, int status)
 		atomic_fetch_add(&cancelled, 1);
 }
 
-/* The next doorbells are refused, so many of them; negative: all. */
+/* How many of the next doorbells are refused; negative: all. */
 static _Atomic int refusals;
 static _Atomic int refused_with;
 static _Atomic unsigned refused;
@@ -50,14 +50,14 @@ static int refusing_write(int fd, const uint64_t *value)
 	return is_refused() ? refused_with : real_system.write(fd, value);
 }
 
-/* Parks of workers, and those of them without a limit of time. */
-static _Atomic unsigned parks, parks_for_ever;
+/* How many times a worker blocked, and how many of these without a timeout. */
+static _Atomic unsigned parks, parks_without_timeout;
 static int counting_futex_wait(
 	const _Atomic uint32_t *word, uint32_t expected, const struct timespec *timeout)
 {
 	atomic_fetch_add(&parks, 1);
 	if (timeout == NULL)
-		atomic_fetch_add(&parks_for_ever, 1);
+		atomic_fetch_add(&parks_without_timeout, 1);
 	return real_system.futex_wait(word, expected, timeout);
 }
 
@@ -71,7 +71,7 @@ static void begin(unsigned workers)
 	refused_with = -ENOMEM;
 	target = open_target(NULL);
 	hook_doorbell();
-	parks = parks_for_ever = 0;
+	parks = parks_without_timeout = 0;
 	ringwake_system.register_ring = refusing_register;
 	ringwake_system.write = refusing_write;
 	ringwake_system.futex_wait = counting_futex_wait;
@@ -90,8 +90,8 @@ static void submit(struct ringwake_work *work)
 	assert_int_equal(ringwake_pool_submit(pool, target, work, count_run, count_done), 0);
 }
 
-/* Nothing but a doorbell ends this sleep. */
-static void sleep_until_rung(struct ringwake *sleeper)
+/* Only a doorbell ends this wait. */
+static void block_until_notified(struct ringwake *sleeper)
 {
 	struct pollfd entry = {.fd = ringwake_fd(sleeper), .events = POLLIN};
 	assert_int_equal(poll(&entry, 1, -1), 1);
@@ -104,7 +104,7 @@ static void wait_until(const _Atomic unsigned *count, unsigned wanted)
 		sched_yield();
 }
 
-static void test_refused_completion_is_rung_again(void **state)
+static void test_refused_completion_is_retried(void **state)
 {
 	(void)state;
 	static const int errors[] = {-ENOMEM, -EPERM, -EACCES, -EAGAIN, -EINTR};
@@ -117,7 +117,7 @@ static void test_refused_completion_is_rung_again(void **state)
 			refusals = counts[j];
 			assert_true(ringwake_arm(target));
 			submit(&work);
-			sleep_until_rung(target);
+			block_until_notified(target);
 			assert_int_equal(ringwake_dispatch(target, 0), 1);
 			assert_int_equal(dones, 1);
 			ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
@@ -125,37 +125,37 @@ static void test_refused_completion_is_rung_again(void **state)
 		}
 }
 
-/* Once the loop is awake the workers park without a limit again. */
+/* Once the loop is awake, the workers block without a timeout again. */
 static void test_workers_become_idle_again(void **state)
 {
 	(void)state;
 	struct ringwake_work work;
 	begin(2);
-	wait_until(&parks_for_ever, 2);
+	wait_until(&parks_without_timeout, 2);
 	refusals = 4;
 	assert_true(ringwake_arm(target));
 	submit(&work);
-	sleep_until_rung(target);
+	block_until_notified(target);
 	assert_int_equal(ringwake_dispatch(target, 0), 1);
-	wait_until(&parks_for_ever, 3);
+	wait_until(&parks_without_timeout, 3);
 	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
 	end();
 }
 
-/* All workers sleep when the completion of cancelled work is refused: one of them is called. */
+/* All workers are blocked when the doorbell of a cancelled work is refused: one worker is woken. */
 static void test_cancel_of_queued_work(void **state)
 {
 	(void)state;
 	struct ringwake_work work;
 	begin(2);
-	wait_until(&parks_for_ever, 2);
+	wait_until(&parks_without_timeout, 2);
 	refusals = -1;
 	assert_true(ringwake_arm(target));
 	assert_int_equal(ringwake_pool_enqueue(pool, target, &work, count_run, count_done), 1);
 	assert_int_equal(ringwake_pool_cancel(pool, &work), 0);
 	wait_until(&refused, 5);
 	refusals = 0;
-	sleep_until_rung(target);
+	block_until_notified(target);
 	assert_int_equal(ringwake_dispatch(target, 0), 1);
 	assert_int_equal(cancelled, 1);
 	assert_int_equal(runs, 0);
@@ -166,37 +166,37 @@ static void test_cancel_of_queued_work(void **state)
 
 struct held {
 	struct ringwake_work work;
-	pthread_barrier_t started, go_on;
+	pthread_barrier_t started, resume_sender;
 };
 
 static void run_held(struct ringwake_work *work)
 {
 	struct held *held = (struct held *)work;
 	pthread_barrier_wait(&held->started);
-	pthread_barrier_wait(&held->go_on);
+	pthread_barrier_wait(&held->resume_sender);
 }
 
 static void hold_worker(struct held *held)
 {
 	pthread_barrier_init(&held->started, NULL, 2);
-	pthread_barrier_init(&held->go_on, NULL, 2);
+	pthread_barrier_init(&held->resume_sender, NULL, 2);
 	assert_int_equal(ringwake_pool_submit(pool, target, &held->work, run_held, count_done), 0);
 	pthread_barrier_wait(&held->started);
 }
 
-static void let_worker_go(struct held *held)
+static void release_worker(struct held *held)
 {
-	pthread_barrier_wait(&held->go_on);
+	pthread_barrier_wait(&held->resume_sender);
 }
 
 static void end_held(struct held *held)
 {
 	pthread_barrier_destroy(&held->started);
-	pthread_barrier_destroy(&held->go_on);
+	pthread_barrier_destroy(&held->resume_sender);
 }
 
-/* The only worker is busy then: it rings when it has time. */
-static void test_cancel_beside_a_busy_worker(void **state)
+/* The only worker is busy: it retries the doorbell when its work has ended. */
+static void test_cancel_while_the_worker_is_busy(void **state)
 {
 	(void)state;
 	struct ringwake_work work;
@@ -208,8 +208,8 @@ static void test_cancel_beside_a_busy_worker(void **state)
 	assert_true(ringwake_arm(target));
 	assert_int_equal(ringwake_pool_cancel(pool, &work), 0);
 	assert_int_equal(refused, 1);
-	let_worker_go(&held);
-	sleep_until_rung(target);
+	release_worker(&held);
+	block_until_notified(target);
 	while (dones < 2)
 		assert_true(ringwake_wait(target, -1) >= 0);
 	assert_int_equal(cancelled, 1);
@@ -218,8 +218,8 @@ static void test_cancel_beside_a_busy_worker(void **state)
 	end_held(&held);
 }
 
-/* The worker that would ring again is given work that takes long: an idle one has to. */
-static void test_another_worker_attends(void **state)
+/* The worker that retries the doorbell gets long work, so an idle worker must retry it. */
+static void test_another_worker_retries(void **state)
 {
 	(void)state;
 	struct ringwake_work work;
@@ -231,9 +231,9 @@ static void test_another_worker_attends(void **state)
 	wait_until(&refused, 4);
 	hold_worker(&held);
 	refusals = 0;
-	sleep_until_rung(target);
+	block_until_notified(target);
 	assert_int_equal(ringwake_dispatch(target, 0), 1);
-	let_worker_go(&held);
+	release_worker(&held);
 	while (dones < 2)
 		assert_true(ringwake_wait(target, -1) >= 0);
 	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
@@ -241,7 +241,7 @@ static void test_another_worker_attends(void **state)
 	end_held(&held);
 }
 
-/* The worker has no pause: work that runs has submitted what is to run next. */
+/* The worker is never idle: each work submits the next one. */
 enum { CHAIN = 20000 };
 static struct ringwake_work chain[CHAIN];
 static _Atomic bool chain_ends;
@@ -261,7 +261,7 @@ static void *dispatch_other(void *argument)
 	return argument;
 }
 
-static void test_a_worker_without_a_pause(void **state)
+static void test_a_worker_that_is_never_idle(void **state)
 {
 	(void)state;
 	struct ringwake_work work;
@@ -276,7 +276,7 @@ static void test_a_worker_without_a_pause(void **state)
 	ringwake_pool_submit(pool, other_target, chain, run_chain, count_done);
 	wait_until(&refused, 6);
 	refusals = 0;
-	sleep_until_rung(target);
+	block_until_notified(target);
 	assert_true(dones < CHAIN);
 	chain_ends = true;
 	join(other);
@@ -287,7 +287,7 @@ static void test_a_worker_without_a_pause(void **state)
 	end();
 }
 
-/* Each loop of many sleeps, and no doorbell works for a time. */
+/* Many loops are blocked, and for a while no doorbell works. */
 static void test_many_targets(void **state)
 {
 	(void)state;
@@ -306,13 +306,13 @@ static void test_many_targets(void **state)
 			0);
 	wait_until(&runs, COUNT);
 	wait_until(&refused, 2 * COUNT);
-	/* One wakes by itself, and another is closed. */
+	/* One loop wakes for another reason, and another target is closed. */
 	ringwake_disarm(targets[0]);
 	assert_int_equal(ringwake_dispatch(targets[0], 0), 1);
 	ringwake_close(targets[1]);
 	refusals = 0;
 	for (unsigned i = 2; i < COUNT; i++) {
-		sleep_until_rung(targets[i]);
+		block_until_notified(targets[i]);
 		assert_int_equal(ringwake_dispatch(targets[i], 0), 1);
 	}
 	assert_int_equal(dones, COUNT);
@@ -341,8 +341,9 @@ static int64_t now_ns(void)
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-/* No doorbell ever works. The loop sleeps, or is where it closes the pool. */
-static void close_unheard(enum ringwake_pool_close_mode mode, bool by_the_loop)
+/* No doorbell ever works. Another thread closes the pool while the loop is armed, or the loop does.
+ */
+static void close_without_doorbells(enum ringwake_pool_close_mode mode, bool by_the_loop)
 {
 	enum { COUNT = 10 };
 	struct ringwake_work works[COUNT];
@@ -369,17 +370,18 @@ static void close_unheard(enum ringwake_pool_close_mode mode, bool by_the_loop)
 	end();
 }
 
-static void test_close_though_no_doorbell_works(void **state)
+static void test_close_when_no_doorbell_works(void **state)
 {
 	(void)state;
-	close_unheard(RINGWAKE_POOL_FINISH, false);
-	close_unheard(RINGWAKE_POOL_CANCEL, false);
-	close_unheard(RINGWAKE_POOL_FINISH, true);
-	close_unheard(RINGWAKE_POOL_CANCEL, true);
+	close_without_doorbells(RINGWAKE_POOL_FINISH, false);
+	close_without_doorbells(RINGWAKE_POOL_CANCEL, false);
+	close_without_doorbells(RINGWAKE_POOL_FINISH, true);
+	close_without_doorbells(RINGWAKE_POOL_CANCEL, true);
 }
 
-/* Cancelled by close, and refused for a while: close rings the loop, though a worker is busy. */
-static void test_close_rings_again(void **state)
+/* Close cancels work, and the doorbells are refused for a while. Close retries them itself, because
+ * the only worker is busy. */
+static void test_close_retries_the_doorbell(void **state)
 {
 	(void)state;
 	struct ringwake_work work;
@@ -391,10 +393,10 @@ static void test_close_rings_again(void **state)
 	refusals = 5;
 	assert_true(ringwake_arm(target));
 	pthread_t closer = start(close_pool, &closing);
-	sleep_until_rung(target);
+	block_until_notified(target);
 	assert_int_equal(ringwake_dispatch(target, 0), 1);
 	assert_int_equal(cancelled, 1);
-	let_worker_go(&held);
+	release_worker(&held);
 	join(closer);
 	while (dones < 2)
 		assert_true(ringwake_wait(target, -1) >= 0);
@@ -405,15 +407,15 @@ static void test_close_rings_again(void **state)
 int main(void)
 {
 	const struct CMUnitTest pool_refused_tests[] = {
-		ON_BOTH_PATHS(test_refused_completion_is_rung_again),
+		ON_BOTH_PATHS(test_refused_completion_is_retried),
 		ON_BOTH_PATHS(test_workers_become_idle_again),
 		ON_BOTH_PATHS(test_cancel_of_queued_work),
-		ON_BOTH_PATHS(test_cancel_beside_a_busy_worker),
-		ON_BOTH_PATHS(test_another_worker_attends),
-		ON_BOTH_PATHS(test_a_worker_without_a_pause),
+		ON_BOTH_PATHS(test_cancel_while_the_worker_is_busy),
+		ON_BOTH_PATHS(test_another_worker_retries),
+		ON_BOTH_PATHS(test_a_worker_that_is_never_idle),
 		ON_BOTH_PATHS(test_many_targets),
-		ON_BOTH_PATHS(test_close_though_no_doorbell_works),
-		ON_BOTH_PATHS(test_close_rings_again),
+		ON_BOTH_PATHS(test_close_when_no_doorbell_works),
+		ON_BOTH_PATHS(test_close_retries_the_doorbell),
 	};
 	return RUN_BOUNDED(pool_refused_tests, 120);
 }

@@ -4,22 +4,22 @@
 
 #include "rings.h"
 
-/* Newer than the headers of liburing 2.3. */
+/* The headers of liburing 2.3 do not define it. */
 #define REGISTER_RESIZE_RINGS 33
 #define SETUP_NO_SQARRAY      (1U << 16)
 
 static struct io_uring ring;
 static struct ringwake *target;
 
-/* The kernel does not say where the array of submissions lies: behind the completions. */
+/* The kernel does not report the offset of the submission array, which follows the completions. */
 static unsigned array_offset(const struct io_uring_params *params)
 {
 	unsigned end = params->cq_off.cqes + params->cq_entries * sizeof(struct io_uring_cqe);
 	return params->sq_off.array ? params->sq_off.array : (end + 63) / 64 * 64;
 }
 
-/* As io_uring_resize_rings(3), which is newer than the liburing that this project needs. All that
- * was prepared has been submitted. */
+/* Does what io_uring_resize_rings(3) does, which liburing 2.3 does not have. The caller must have
+ * submitted all prepared requests. */
 static int try_to_resize(unsigned entries, unsigned completions)
 {
 	struct io_uring before = ring;
@@ -56,7 +56,7 @@ static void begin(void)
 	if (!make_ring_of(&ring, 8, 16, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN))
 		skip();
 	if (try_to_resize(8, 16) == -EINVAL) {
-		print_message("this kernel does not resize rings\n");
+		print_message("this kernel cannot resize rings\n");
 		io_uring_queue_exit(&ring);
 		skip();
 	}
@@ -80,7 +80,7 @@ static void test_between_sleeps(void **state)
 	close_clean(&ring, target);
 }
 
-/* A callback of the loop may resize the ring, also between arm and sleep. */
+/* A callback of the loop may resize the ring, even between arm and the wait. */
 static void test_while_armed(void **state)
 {
 	(void)state;
@@ -95,7 +95,7 @@ static void test_while_armed(void **state)
 }
 
 /* Doorbells and the application's completions move with the queue. */
-static void test_beside_completions(void **state)
+static void test_with_completions_queued(void **state)
 {
 	(void)state;
 	for (int i = 0; i < SIZES; i++) {
@@ -128,7 +128,7 @@ int main(void)
 	const struct CMUnitTest resize_tests[] = {
 		ON_BOTH_PATHS(test_between_sleeps),
 		ON_BOTH_PATHS(test_while_armed),
-		ON_BOTH_PATHS(test_beside_completions),
+		ON_BOTH_PATHS(test_with_completions_queued),
 	};
 	return RUN_BOUNDED(resize_tests, 60);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Targets on the application's ring: every setup that is accepted, each that is refused. */
+/* Targets on the application's ring: all setups, accepted and refused. */
 #include "rings.h"
 
 struct request {
@@ -17,7 +17,8 @@ static void *send_messages(void *argument)
 	return NULL;
 }
 
-/* Counts and consumes what is in the queue; the application's data are 1, 2, 3 ... in order. */
+/* Counts and consumes the queued completions. The application's user data are 1, 2, 3 ... in order.
+ */
 static unsigned reap(struct io_uring *ring, const struct ringwake *target, uint64_t *next)
 {
 	struct io_uring_cqe *cqe;
@@ -34,7 +35,7 @@ static unsigned reap(struct io_uring *ring, const struct ringwake *target, uint6
 	return own;
 }
 
-/* The application's completions and the doorbells share the ring; none is taken for the other. */
+/* The application's completions and the doorbells share the ring and are never confused. */
 static void test_doorbells_and_completions(void **state)
 {
 	(void)state;
@@ -68,7 +69,7 @@ static void test_doorbells_and_completions(void **state)
 	}
 }
 
-/* The same with the application's own wait between arm and disarm. */
+/* The application uses its own wait between arm and disarm. */
 static void test_own_wait(void **state)
 {
 	(void)state;
@@ -114,8 +115,8 @@ static void test_overflowing_queue(void **state)
 		prepare_nop(&ring, ++submitted);
 		assert_int_equal(io_uring_submit(&ring), 1);
 	}
-	/* The watch of an eventfd starts when the queue has room; the loop must not sleep anyway.
-	 */
+	/* The poll of the eventfd starts when the queue has room. Until then the loop must not
+	 * block. */
 	assert_int_equal(ringwake_arm(target), test_path == RINGWAKE_PATH_MSG_RING);
 	assert_int_equal(ringwake_send(target, &message.msg), 0);
 	unsigned own = 0, ran = 0;
@@ -130,7 +131,7 @@ static void test_overflowing_queue(void **state)
 	io_uring_queue_exit(&ring);
 }
 
-/* Doorbells that nobody has reaped are taken out from between the application's completions. */
+/* Close removes unread doorbells from between the application's completions. */
 static void test_close_leaves_no_doorbell(void **state)
 {
 	(void)state;
@@ -154,7 +155,7 @@ static void test_close_leaves_no_doorbell(void **state)
 		}
 		prepare_nop(&ring, ++submitted);
 		io_uring_submit(&ring);
-		/* A kernel thread may be carrying them out. */
+		/* A kernel thread may still be executing them. */
 		struct __kernel_timespec patience = {.tv_sec = 10};
 		struct io_uring_cqe *cqe;
 		assert_int_equal(io_uring_wait_cqes(&ring, &cqe, 4, &patience, NULL), 0);
@@ -174,7 +175,7 @@ static int failing_submit(struct io_uring *ring)
 	return submit_error ? submit_error : real_system.submit(ring);
 }
 
-/* Where the doorbell is a READ on this ring, a submission that fails is tried again, or undone. */
+/* If the doorbell is a request on this ring, a failed submission is retried or undone. */
 static void test_failing_submission(void **state)
 {
 	(void)state;
@@ -281,7 +282,7 @@ static void test_post(void **state)
 	ringwake_close(target);
 	io_uring_queue_exit(&ring);
 	target = open_target(NULL);
-	assert_int_equal(ringwake_post(target, 1, 2), -EOPNOTSUPP); /* nobody would see it */
+	assert_int_equal(ringwake_post(target, 1, 2), -EOPNOTSUPP); /* no loop would see it */
 	ringwake_close(target);
 }
 
@@ -292,7 +293,7 @@ static void *open_elsewhere(void *argument)
 	if (ringwake_open(out, NULL, &params) != 0)
 		*out = NULL;
 	else
-		ringwake_wait(*out, 1); /* registers the ring with a thread that is about to end */
+		ringwake_wait(*out, 1); /* makes a thread that is about to end register the ring */
 	return NULL;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The application's ring: each setup that is accepted, and what an application does with it. */
+/* The application's ring: all accepted setups, and what an application does with the ring. */
 #ifndef TESTS_UNIT_RINGS_H
 #define TESTS_UNIT_RINGS_H
 
@@ -24,7 +24,7 @@ static const struct setup {
 	for (const struct setup *setup = setups; setup < setups + sizeof setups / sizeof *setups;  \
 		setup++)
 
-/* False where the kernel does not know the setup. completions 0: as the kernel chooses. */
+/* Returns false if the kernel does not know the setup. completions 0: the kernel's default. */
 static inline bool make_ring_of(
 	struct io_uring *ring, unsigned entries, unsigned completions, unsigned flags)
 {
@@ -59,14 +59,14 @@ static inline struct io_uring_sqe *prepare_nop(struct io_uring *ring, uint64_t u
 	return sqe;
 }
 
-#define DOORBELL 0xd00b /* the doorbell's user data, so that it is known after close, too */
+#define DOORBELL 0xd00b /* the doorbell's user data, also used after close */
 
 static inline struct ringwake *open_doorbell(struct io_uring *ring)
 {
 	return open_target_with(ring, (struct ringwake_params){.user_data = DOORBELL});
 }
 
-/* Blocks until a completion has this user data. Takes nothing out of the queue. */
+/* Blocks until a completion has this user data. Leaves it in the queue. */
 static inline struct io_uring_cqe *await_completion(struct io_uring *ring, uint64_t user_data)
 {
 	for (unsigned seen = 0;;) {
@@ -84,7 +84,7 @@ static inline struct io_uring_cqe *await_completion(struct io_uring *ring, uint6
 	}
 }
 
-/* Takes all completions out, as an application does. Returns how many are its own. */
+/* Consumes all completions. Returns how many are the application's own. */
 static inline unsigned take_completions(struct io_uring *ring, const struct ringwake *target)
 {
 	struct io_uring_cqe *cqe;
@@ -98,7 +98,7 @@ static inline unsigned take_completions(struct io_uring *ring, const struct ring
 	return own;
 }
 
-/* The loop's thread arms the target; it may have to look at completions first. */
+/* Arms the target on the loop's thread, which may have to handle completions first. */
 static inline void arm(struct io_uring *ring, struct ringwake *target)
 {
 	for (int attempt = 0; !ringwake_arm(target); attempt++) {
@@ -110,7 +110,7 @@ static inline void arm(struct io_uring *ring, struct ringwake *target)
 	}
 }
 
-/* A sender's doorbell ends the sleep of an armed loop. */
+/* A sender's doorbell wakes an armed loop. */
 static inline void assert_wakes_armed(struct io_uring *ring, struct ringwake *target)
 {
 	struct counted message = {.msg.fn = count_message};
@@ -130,7 +130,7 @@ static inline void assert_wakes(struct io_uring *ring, struct ringwake *target)
 	assert_wakes_armed(ring, target);
 }
 
-/* Requests that are done at once and post nothing; a ring may defer them. */
+/* Submits requests that end at once and post no completion. A ring may defer them. */
 static inline void fire_silent_requests(struct io_uring *ring, unsigned count)
 {
 	int fd = eventfd(0, 0);
@@ -148,7 +148,7 @@ static inline void fire_silent_requests(struct io_uring *ring, unsigned count)
 
 #define CANCELLED_ALL 0xca11
 
-/* For a ring whose target was closed: no request of it is left, and no completion. */
+/* The closed target has left no request and no completion on the ring. */
 static inline void assert_nothing_left(struct io_uring *ring)
 {
 	struct io_uring_sqe *sqe = get_sqe(ring);
@@ -170,8 +170,7 @@ static inline void assert_nothing_left(struct io_uring *ring)
 	}
 }
 
-/* Close finds doorbells in the kernel's backlog on such a ring, where the kernel has sync MSG_RING.
- */
+/* True if close searches the kernel's backlog for doorbells, given a kernel with sync MSG_RING. */
 static inline bool searches_backlog(const struct setup *setup)
 {
 	struct ringwake_params params = {.path = RINGWAKE_PATH_MSG_RING};
@@ -182,7 +181,7 @@ static inline bool searches_backlog(const struct setup *setup)
 	return true;
 }
 
-/* Closes the target: close returns, and leaves nothing. */
+/* Closes the target. Close must return and leave nothing on the ring. */
 static inline void close_clean(struct io_uring *ring, struct ringwake *target)
 {
 	ringwake_close(target);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Promise 2, sends and what a wait returns; the design's "a busy loop is never rung". */
+/* Promise 2: sends, and what a wait returns. A send to an awake loop makes no system call. */
 #include <poll.h>
 
 #include "../../lib/target.h"
@@ -125,10 +125,10 @@ static void test_arm_refuses_to_sleep_on_messages(void **state)
 	ringwake_send(target, &messages[1].msg);
 	assert_false(ringwake_arm(target));
 	assert_int_equal(ringwake_dispatch(target, 1), 1);
-	assert_false(ringwake_arm(target)); /* one is left, taken but not run */
+	assert_false(ringwake_arm(target)); /* one message was taken and has not run */
 	assert_int_equal(ringwake_dispatch(target, 0), 1);
 	assert_true(ringwake_arm(target));
-	assert_true(ringwake_arm(target)); /* twice is once */
+	assert_true(ringwake_arm(target)); /* a second call changes nothing */
 	ringwake_disarm(target);
 	assert_int_equal(ringwake_wake(target), 0);
 	assert_false(ringwake_arm(target));
@@ -199,7 +199,7 @@ static void test_callback_sends_itself_again(void **state)
 	int dispatches = 0;
 	while (again.count < 1000) {
 		int ran = ringwake_wait(self_target, -1);
-		assert_true(ran >= 1 && ran <= 10); /* promise 7: bounded by batch */
+		assert_true(ran >= 1 && ran <= 10); /* promise 7: batch limits it */
 		dispatches++;
 	}
 	assert_true(dispatches >= 100);
@@ -245,7 +245,7 @@ static void test_poll_on_the_descriptor(void **state)
 	ringwake_close(target);
 }
 
-/* More doorbells than a ring of the target's own has room for: the rest is fetched, and gone. */
+/* There are more doorbells than the target's own ring has room for: all are consumed. */
 static void test_late_doorbells_leave_nothing_behind(void **state)
 {
 	(void)state;
@@ -253,9 +253,9 @@ static void test_late_doorbells_leave_nothing_behind(void **state)
 	struct pollfd entry = {.fd = ringwake_fd(target), .events = POLLIN};
 	for (int i = 0; i < 100; i++)
 		assert_int_equal(ringwake_doorbell_notify(&target->doorbell), 0);
-	target->doorbells_owed += 100; /* as if as many senders had been held up */
-	for (int turns = 0; poll(&entry, 1, 0) > 0; turns++) {
-		assert_true(turns < 10);
+	target->doorbells_owed += 100; /* as if 100 senders were delayed */
+	for (int tries = 0; poll(&entry, 1, 0) > 0; tries++) {
+		assert_true(tries < 10);
 		ringwake_disarm(target);
 	}
 	target->doorbells_owed -= 100;
@@ -263,7 +263,7 @@ static void test_late_doorbells_leave_nothing_behind(void **state)
 	ringwake_close(target);
 }
 
-/* A signal handler interrupts the sleep, and its wake is what the sleep ends for. */
+/* A signal handler interrupts the wait, and the handler's wake ends the wait. */
 static struct ringwake *interrupted;
 static unsigned interruptions;
 

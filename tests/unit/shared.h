@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The shared library, loaded at run time beside the copy that a test program is linked with. */
+/* Loads the shared library at run time, in addition to the copy that is linked to the test. */
 #ifndef TESTS_UNIT_SHARED_H
 #define TESTS_UNIT_SHARED_H
 
@@ -9,7 +9,7 @@
 
 #include "../common.h"
 
-/* Its functions, named as in the headers. */
+/* The library's functions, with the names of the headers. */
 /* clang-format off */
 #define FUNCTIONS(with)                                                                            \
 	with(open) with(close) with(send) with(wait)                                               \

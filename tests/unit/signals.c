@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Promise 2: sends from signal handlers, and senders that are stopped or cancelled half way. */
+/* Promise 2: sends from signal handlers, and senders that are stopped or cancelled in a send. */
 #include <sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
 
 #include "hooks.h"
 
-/* A ring of messages that the handler sends; each is free again when its callback has run. */
+/* A ring of messages that the handler sends. A message is free again when its callback has run. */
 enum { HANDLER_MESSAGES = 64 };
 struct reusable {
 	struct ringwake_msg msg;
@@ -18,8 +18,8 @@ static struct ringwake_event handler_event;
 static volatile unsigned handler_next;
 static _Atomic unsigned handler_sent, handler_errors;
 static unsigned handler_received;
-/* The loop's turn, the turn of the last signal, and the number of signals handled. */
-static _Atomic unsigned turn, handler_turn, handled;
+/* The loop's iteration, the iteration of the last signal, and the number of signals handled. */
+static _Atomic unsigned iteration, handler_iteration, handled;
 
 static void on_handler_message(struct ringwake_msg *msg)
 {
@@ -45,20 +45,20 @@ static void send_in_handler(int signal)
 	if (errno != 4321)
 		handler_errors++;
 	errno = before;
-	handler_turn = turn;
+	handler_iteration = iteration;
 	handled++;
 }
 
 static _Atomic bool stop_signals;
 
-/* One signal a turn: the loop gets on however slow or loaded the machine is, and no second signal
- * ends a sleep that the first one's sends should have ended. */
-static void *shower_signals(void *argument)
+/* Sends one signal per iteration. So the loop makes progress on any machine, and a second signal
+ * cannot hide that the first signal's sends did not end the wait. */
+static void *send_signals(void *argument)
 {
 	pthread_t thread = *(pthread_t *)argument;
 	unsigned sent = 0;
 	while (!stop_signals || handled != sent) {
-		if (handled == sent && handler_turn != turn) {
+		if (handled == sent && handler_iteration != iteration) {
 			sent++;
 			pthread_kill(thread, SIGUSR1);
 		} else {
@@ -68,10 +68,10 @@ static void *shower_signals(void *argument)
 	return NULL;
 }
 
-/* ThreadSanitizer puts a handler off to the next call that it intercepts: one is made in every
- * turn, and no sleep outlasts a handler that was put off. */
+/* ThreadSanitizer delays a handler until the next call that it intercepts. So each iteration makes
+ * such a call, and each wait has a timeout. */
 #ifdef __SANITIZE_THREAD__
-#define LONGEST_SLEEP 1000000
+#define LONGEST_WAIT 1000000
 static void let_handlers_run(void)
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -79,13 +79,13 @@ static void let_handlers_run(void)
 	pthread_mutex_unlock(&lock);
 }
 #else
-#define LONGEST_SLEEP (-1)
+#define LONGEST_WAIT (-1)
 static void let_handlers_run(void) {}
 #endif
 
-/* The loop's thread sends, dispatches and, in one turn of BUSY_TURNS, sleeps; signals keep
- * interrupting it. */
-enum { BUSY_TURNS = 1024 };
+/* The loop's thread sends and dispatches, and blocks in one of BUSY_ITERATIONS iterations. Signals
+ * interrupt it all the time. */
+enum { BUSY_ITERATIONS = 1024 };
 static void test_handler_interrupts_everything(void **state)
 {
 	(void)state;
@@ -99,23 +99,23 @@ static void test_handler_interrupts_everything(void **state)
 	memset(handler_messages, 0, sizeof handler_messages);
 	handler_target = target;
 	handler_sent = handler_errors = handler_received = 0;
-	turn = handler_turn = handled = 0;
+	iteration = handler_iteration = handled = 0;
 	stop_signals = false;
 	ringwake_event_init(&handler_event, target, NULL);
 	assert_int_equal(sigaction(SIGUSR1, &action, &before), 0);
-	pthread_t shower = start(shower_signals, &self);
+	pthread_t signaller = start(send_signals, &self);
 	while (handler_sent < goal) {
-		bool sleeps = ++turn % BUSY_TURNS == 0;
-		if (!sleeps && own.count == sent) {
+		bool blocks = ++iteration % BUSY_ITERATIONS == 0;
+		if (!blocks && own.count == sent) {
 			sent++;
 			assert_int_equal(ringwake_send(target, &own.msg), 0);
 		}
-		int result = ringwake_wait(target, sleeps ? LONGEST_SLEEP : 0);
+		int result = ringwake_wait(target, blocks ? LONGEST_WAIT : 0);
 		let_handlers_run();
 		assert_true(result >= 0 || result == -EINTR || result == -ETIME);
 	}
 	stop_signals = true;
-	join(shower);
+	join(signaller);
 	sigaction(SIGUSR1, &before, NULL);
 	while (ringwake_wait(target, 0) > 0)
 		;
@@ -134,9 +134,8 @@ static void *send_own(void *target)
 }
 
 /*
- * A sender that has won the wake and is stopped there. Others are accepted meanwhile; all of them
- * are delivered when it goes on. The loop is not asleep for it alone: any other wake delivers them
- * too.
+ * A sender is stopped after it clears ARMED and before its system call. Further messages are
+ * accepted and delivered when the loop runs. A loop that arms again can be woken by other senders.
  */
 static void test_stopped_sender(void **state)
 {
@@ -154,13 +153,13 @@ static void test_stopped_sender(void **state)
 	}
 	ringwake_disarm(target);
 	assert_int_equal(ringwake_dispatch(target, 0), 11);
-	/* The loop sleeps again, and another sender wakes it, while the first is still stopped. */
+	/* The loop blocks again, and another sender wakes it, while the first is still stopped. */
 	assert_true(ringwake_arm(target));
 	assert_int_equal(ringwake_send(target, &others[0].msg), 0);
 	assert_int_equal(ringwake_wait(target, -1), 1);
 	pthread_barrier_wait(&released);
 	join(sender);
-	assert_int_equal(ringwake_wait(target, 0), -ETIME); /* the late doorbell brings nothing */
+	assert_int_equal(ringwake_wait(target, 0), -ETIME); /* nothing to run */
 	unhook();
 	ringwake_close(target);
 }
@@ -184,7 +183,7 @@ static void *send_until_cancelled(void *argument)
 	return NULL;
 }
 
-/* No step of a send is a cancellation point, so a cancelled thread has rung where it had to. */
+/* A send is not a cancellation point, so a cancelled thread has made the necessary doorbell. */
 static void test_cancelled_sender(void **state)
 {
 	(void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A loop that looks out awake. What ends that must end it at once: each test would hang, else. */
+/* A loop that spins before it blocks. Each test hangs if its event does not end the spinning. */
 #include <liburing.h>
 
 #include "../../lib/system.h"
@@ -98,7 +98,7 @@ static void test_closed_target(void **state)
 	ringwake_unref(target);
 }
 
-/* The application's requests are not held back until the loop has spun. */
+/* The application's requests are submitted before the loop spins. */
 static void test_request_of_the_application(void **state)
 {
 	(void)state;
@@ -121,7 +121,7 @@ static void test_request_of_the_application(void **state)
 	io_uring_queue_exit(&ring);
 }
 
-/* Such a ring posts what is due when its owner comes in, so it is entered meanwhile. */
+/* Such a ring posts completions when its owner enters the kernel, so the loop must enter it. */
 static void test_ring_that_posts_on_entry(void **state)
 {
 	(void)state;
@@ -149,7 +149,7 @@ static int refuse(struct io_uring *ring)
 	return -EBUSY;
 }
 
-/* The application is told, and may try again. */
+/* The wait returns the error, and the application may try again. */
 static void test_refused_submission(void **state)
 {
 	(void)state;

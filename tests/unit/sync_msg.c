@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The sync MSG_RING call itself, by both names of its helper. */
+/* The sync MSG_RING call itself, through both names of its helper. */
 #include <ringwake/liburing-compat.h>
 #include <sys/eventfd.h>
 
@@ -27,7 +27,7 @@ struct receiver {
 	unsigned flags;
 	pthread_barrier_t ready;
 	int fd, opened;
-	int result; /* the thread's until it has ended */
+	int result; /* written by the thread until it ends */
 	uint64_t user_data;
 	int32_t res;
 };
@@ -42,8 +42,8 @@ static void *receive(void *argument)
 	pthread_barrier_wait(&receiver->ready);
 	if (receiver->opened < 0)
 		return NULL;
-	/* An IOPOLL ring has nothing to poll for, so its wait returns at once: it is asked until it
-	 * has it. */
+	/* A wait on an IOPOLL ring returns at once if nothing is to be polled, so wait repeatedly.
+	 */
 	do {
 		receiver->result = io_uring_wait_cqe(&ring, &cqe);
 	} while (receiver->result == -EAGAIN || receiver->result == -EINTR);
@@ -132,7 +132,7 @@ static void test_targets_that_are_refused(void **state)
 	assert_int_equal(io_uring_queue_init(8, &ring, IORING_SETUP_R_DISABLED), 0);
 	sqe = message_to(ring.ring_fd);
 	assert_int_equal(io_uring_register_sync_msg(&sqe), -EBADFD);
-	/* liburing 2.3 declares io_uring_enable_rings() and does not export it. */
+	/* liburing 2.3 declares io_uring_enable_rings() but does not export it. */
 	assert_int_equal(
 		io_uring_register((unsigned)ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0),
 		0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A timeout lasts as long as the caller said, whatever structs the system has for it: a 32-bit
- * system has calls that take 32-bit times and calls that take 64-bit times.
+ * A timeout has the length that the caller passed, whichever structure the system call takes. A
+ * 32-bit system has calls that take 32-bit times and calls that take 64-bit times.
  */
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -13,7 +13,7 @@
 
 #include "hooks.h"
 
-/* Has seconds and nanoseconds: a struct that is read wrongly loses one of them. */
+/* It has seconds and nanoseconds: a misread structure loses one of them. */
 #define LONG_NS  INT64_C(1100000000)
 #define SHORT_NS INT64_C(300000000)
 
@@ -81,7 +81,8 @@ static void test_send_parks(void **state)
 	ringwake_close(target);
 }
 
-/* What the members of the table answer. A child calls it too, where no assertion may fail. */
+/* True if each call of the table waits long enough. A child also calls it, so it must not assert.
+ */
 static bool calls_last(void)
 {
 	const struct timespec timeout = {.tv_sec = 1, .tv_nsec = LONG_NS - 1000000000};
@@ -110,7 +111,8 @@ static void test_each_call(void **state)
 	assert_true(calls_last());
 }
 
-/* The newer calls do not exist, as on kernels before 5.1. False if there is no filter here. */
+/* Makes the newer calls fail as on kernels before 5.1. Returns false if filters are not available.
+ */
 static bool forbid_newer_calls(unsigned newer_poll, unsigned newer_futex)
 {
 	struct sock_filter filter[] = {
@@ -140,13 +142,13 @@ static void test_kernel_without_newer_calls(void **state)
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status));
 	if (WEXITSTATUS(status) == 77) {
-		print_message("no seccomp filter may be set here\n");
+		print_message("this process cannot set a seccomp filter\n");
 		skip();
 	}
 	assert_int_equal(WEXITSTATUS(status), 0);
 #else
 	(void)forbid_newer_calls;
-	print_message("this system has one call for each wait\n");
+	print_message("this system has only one call for each wait\n");
 	skip();
 #endif
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A program that loads the library, uses it and unloads it, again and again. */
+/* A program that loads, uses and unloads the library repeatedly. */
 #include <dlfcn.h>
 #include <malloc.h>
 #include <ringwake/pool.h>
@@ -8,7 +8,7 @@
 
 #define ROUNDS 200
 
-/* Of the address space; how many mappings there are is left to the kernel, which joins them. */
+/* Returns the size of all mappings. Their number may vary, because the kernel merges them. */
 static size_t mapped(unsigned *count)
 {
 	size_t size = 0;
@@ -64,17 +64,17 @@ static void test_loaded_again_and_again(void **state)
 	(void)state;
 	skip_without_library();
 #ifdef __SANITIZE_THREAD__
-	print_message("ThreadSanitizer keeps books of every thread that ever was\n");
+	print_message("ThreadSanitizer keeps memory for each thread that has ended\n");
 	skip();
 #endif
-	mallopt(M_ARENA_MAX, 1); /* no arena that comes with a thread */
+	mallopt(M_ARENA_MAX, 1); /* no separate arena for each thread */
 	for (int i = 0; i < 50; i++)
 		use_once();
 	unsigned mappings, mappings_after;
 	size_t space = mapped(&mappings), memory = allocated();
 	for (int i = 0; i < ROUNDS; i++)
 		use_once();
-	/* A page of the C library's own is nothing; one for each round is. */
+	/* The C library may keep a few pages. One page per round is a leak. */
 	assert_true(mapped(&mappings_after) <= space + ROUNDS / 4 * 4096);
 	assert_true(allocated() <= memory + 2048);
 	assert_true(mappings_after >= 1 && mappings_after <= mappings + 4);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What an application does to its own ring must not silence a target there. Most of it matters to
- * the poll request of the eventfd path alone; all of it is tried on both paths.
+ * Nothing that an application does to its own ring may prevent a wake of a target on it. Most tests
+ * matter only to the poll request of the eventfd path. All run on both paths.
  */
 #include <semaphore.h>
 
@@ -19,7 +19,7 @@ static struct ringwake *open_watched(struct io_uring *ring)
 {
 	newest_eventfd = ring->ring_fd;
 	if (test_path == RINGWAKE_PATH_MSG_RING)
-		return open_doorbell(ring); /* or skips the test, from in there */
+		return open_doorbell(ring); /* may skip the test */
 	hook_doorbell();
 	ringwake_system.eventfd = watched_eventfd;
 	struct ringwake *target = open_doorbell(ring);
@@ -45,8 +45,8 @@ static void cancel(struct io_uring *ring, enum how how)
 	assert_true(await_completion(ring, CANCELLED)->res != -EINVAL);
 }
 
-/* Then the loop sleeps as it does always, at once or after it has looked at the completions. */
-static void test_cancelled_before_the_sleep(void **state)
+/* Afterwards the loop blocks as usual, at once or after it has handled the completions. */
+static void test_cancelled_before_the_wait(void **state)
 {
 	(void)state;
 	FOR_EACH_SETUP(setup)
@@ -70,7 +70,7 @@ static void test_cancelled_before_the_sleep(void **state)
 	}
 }
 
-/* The request is cancelled between arm and sleep: the loop is not left asleep without it. */
+/* The request is cancelled between arm and the wait: the loop must not block without it. */
 static void test_cancelled_while_armed(void **state)
 {
 	(void)state;
@@ -122,7 +122,7 @@ static int hooked_enter(int fd, unsigned min, unsigned flags, const void *arg, s
 struct disturbance {
 	struct ringwake *target;
 	struct io_uring *ring;
-	int result; /* of the cancellation */
+	int result; /* the result of the cancellation */
 	struct counted message;
 };
 
@@ -170,7 +170,7 @@ static void test_cancelled_during_the_sleep(void **state)
 	}
 }
 
-/* A multishot request ends when the queue overflows; its last completion is in the backlog. */
+/* A multishot request ends when the queue overflows. Its last completion is in the backlog. */
 static void test_ended_by_an_overflow(void **state)
 {
 	(void)state;
@@ -211,7 +211,7 @@ static void test_ended_by_an_overflow(void **state)
 	}
 }
 
-/* One is closed, and its request cancelled; the other's is left alone. */
+/* Closing one target cancels its request and leaves the other target's request pending. */
 static void test_two_targets(void **state)
 {
 	(void)state;
@@ -230,7 +230,7 @@ static void test_two_targets(void **state)
 		assert_int_equal(message.count, 1);
 		assert_wakes_armed(&ring, other);
 		assert_wakes(&ring, other);
-		one = open_doorbell(&ring); /* with the user data of the one that is closed */
+		one = open_doorbell(&ring); /* with the same user data as the closed target */
 		assert_wakes(&ring, one);
 		assert_wakes(&ring, other);
 		ringwake_close(other);
@@ -242,7 +242,7 @@ static void test_two_targets(void **state)
 int main(void)
 {
 	const struct CMUnitTest watch_tests[] = {
-		ON_BOTH_PATHS(test_cancelled_before_the_sleep),
+		ON_BOTH_PATHS(test_cancelled_before_the_wait),
 		ON_BOTH_PATHS(test_cancelled_while_armed),
 		ON_BOTH_PATHS(test_cancelled_before_close),
 		ON_BOTH_PATHS(test_cancelled_during_the_sleep),

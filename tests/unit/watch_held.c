@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernel may hold the poll request of the eventfd path back, refuse it, or not be given it.
- * Then the loop does not sleep without its doorbell, close returns, and all works again afterwards.
+ * The kernel may delay or refuse the poll request of the eventfd path, or may not get it. In these
+ * cases the loop does not block without its doorbell, close returns, and the target works
+ * afterwards.
  */
 #include "rings.h"
 
-/* Reads of the application's, pending until the pipe is written. */
+/* The application's reads are pending until the pipe is written. */
 static int pipe_ends[2];
 static char byte;
 
@@ -47,7 +48,7 @@ static void close_pipe(void)
 	close(pipe_ends[1]);
 }
 
-/* The loop is woken, or does not sleep and says why. */
+/* The loop is woken, or it does not block and returns the reason. */
 static void try_to_wake(struct io_uring *ring, struct ringwake *target)
 {
 	struct counted message = {.msg.fn = count_message};
@@ -59,7 +60,7 @@ static void try_to_wake(struct io_uring *ring, struct ringwake *target)
 	prepare_nop(ring, 3);
 	int result = ringwake_wait(target, 10000000000);
 	assert_true(result == 0 || result == -EBUSY);
-	/* It may be what the application waits for. */
+	/* The SQPOLL thread may have to submit it first. */
 	for (int i = 0; io_uring_sq_ready(ring) > 0; i++) {
 		assert_true(ring->flags & IORING_SETUP_SQPOLL && i < 10000000);
 		sched_yield();
@@ -68,8 +69,8 @@ static void try_to_wake(struct io_uring *ring, struct ringwake *target)
 	assert_int_equal(ringwake_dispatch(target, 0), 1);
 }
 
-/* True if the ring lets the loop sleep after a while. */
-static bool is_let_go(struct io_uring *ring, struct ringwake *target)
+/* True if the ring allows the loop to block after a while. */
+static bool allows_blocking(struct io_uring *ring, struct ringwake *target)
 {
 	for (unsigned i = 0; i < 100; i++) {
 		if (i < 4)
@@ -97,9 +98,9 @@ static void test_held_back(void **state)
 			for (int round = 0; round < 3; round++)
 				try_to_wake(&ring, target);
 			end_read();
-			/* Linux 6.18 can forget drained requests, without a target, too. */
+			/* Linux 6.18 can lose drained requests, even without a target. */
 			bool may_be_forgotten = holds[i] == prepare_drain;
-			if (is_let_go(&ring, target)) {
+			if (allows_blocking(&ring, target)) {
 				assert_wakes_armed(&ring, target);
 				assert_wakes(&ring, target);
 			} else {
@@ -114,7 +115,8 @@ static void test_held_back(void **state)
 	}
 }
 
-/* The request is pending, so one with IOSQE_IO_DRAIN waits until the target is closed. */
+/* The poll request is pending, so a request with IOSQE_IO_DRAIN waits until the target is closed.
+ */
 static void test_drain_behind_the_request(void **state)
 {
 	(void)state;
@@ -132,7 +134,7 @@ static void test_drain_behind_the_request(void **state)
 		ringwake_close(target);
 		for (int i = 0; i < 100; i++)
 			io_uring_get_events(&ring);
-		/* The drained request may be there; Linux 6.18 can forget it. */
+		/* The drained request may be missing: Linux 6.18 can lose it. */
 		struct io_uring_cqe *cqe;
 		unsigned head;
 		io_uring_for_each_cqe(&ring, head, cqe) assert_int_equal(cqe->user_data, 2);
@@ -141,8 +143,8 @@ static void test_drain_behind_the_request(void **state)
 	}
 }
 
-/* Close returns. What it must leave behind a drained request is the application's own doing. */
-static void test_close_while_held_back(void **state)
+/* Close returns. It cannot remove a poll request that waits behind the application's drain. */
+static void test_close_while_the_request_is_delayed(void **state)
 {
 	(void)state;
 	FOR_EACH_SETUP(setup)
@@ -172,7 +174,7 @@ static int refusing_submit(struct io_uring *ring)
 	return submit_error ? submit_error : real_system.submit(ring);
 }
 
-/* Our submission is refused, and the application's own is not. */
+/* The library's submission is refused, but the application's own submission works. */
 static void test_submitted_by_the_application(void **state)
 {
 	(void)state;
@@ -204,7 +206,7 @@ static void test_submitted_by_the_application(void **state)
 	}
 }
 
-/* The kernel stops at a wrong request, and does not see those behind it. */
+/* The kernel stops at an invalid request and does not read the requests behind it. */
 static void test_behind_a_wrong_request(void **state)
 {
 	(void)state;
@@ -225,7 +227,7 @@ static void test_behind_a_wrong_request(void **state)
 	}
 }
 
-/* A ring may do first what it has deferred, a few at a time, and post nothing for it. */
+/* A ring may first run deferred task work, a few requests at a time, without a completion. */
 static void test_behind_silent_requests(void **state)
 {
 	(void)state;
@@ -305,7 +307,7 @@ int main(void)
 	const struct CMUnitTest held_tests[] = {
 		ON_BOTH_PATHS(test_held_back),
 		ON_BOTH_PATHS(test_drain_behind_the_request),
-		ON_BOTH_PATHS(test_close_while_held_back),
+		ON_BOTH_PATHS(test_close_while_the_request_is_delayed),
 		ON_BOTH_PATHS(test_submitted_by_the_application),
 		ON_BOTH_PATHS(test_behind_a_wrong_request),
 		ON_BOTH_PATHS(test_behind_silent_requests),

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A target on the application's ring whose loop moves from thread to thread, or whose thread ends.
- */
+/* The loop of a target on the application's ring moves between threads, or its thread ends. */
 #include "rings.h"
 
 static bool binds_a_thread(const struct setup *setup)
@@ -22,14 +21,14 @@ enum { MOVES = 50 };
 
 static void use_in_turn(int parity)
 {
-	for (int turn = 0; turn < MOVES; turn++) {
-		if (turn % 2 == parity) {
+	for (int move = 0; move < MOVES; move++) {
+		if (move % 2 == parity) {
 			assert_wakes(&ring, target);
 			arm(&ring, target);
 			unsigned before = io_uring_cq_ready(&ring);
 			assert_int_equal(ringwake_send(target, &message.msg), 0);
 			await_completion(&ring, DOORBELL);
-			/* At most the one that a request starts with is there, too. */
+			/* The first completion of a request may also be queued. */
 			assert_true(io_uring_cq_ready(&ring) - before <= 2);
 			ringwake_disarm(target);
 			take_completions(&ring, target);
@@ -42,7 +41,7 @@ static void use_in_turn(int parity)
 static void *take_turns(void *unused)
 {
 	use_in_turn(1);
-	meet(); /* it lives on while the target is closed */
+	meet(); /* keeps running while the target is closed */
 	return unused;
 }
 
@@ -79,8 +78,8 @@ static void *compute(void *unused)
 	return unused;
 }
 
-/* A thread that computes runs what the kernel has for it only now and then. */
-static void test_close_beside_the_former_thread(void **state)
+/* A thread that computes runs its task work only from time to time. */
+static void test_close_while_the_former_thread_runs(void **state)
 {
 	(void)state;
 	FOR_EACH_SETUP(setup)
@@ -108,7 +107,7 @@ static void test_close_beside_the_former_thread(void **state)
 static const struct setup *its_setup;
 static enum end { AWAKE, ARMED, RUNG, ENDS } its_end;
 
-/* The ring is this thread's from the start, and so is its only issuer. */
+/* This thread creates the ring and is its only issuer. */
 static void *end_early(void *unused)
 {
 	if (!make_ring(&ring, 8, its_setup->flags))
@@ -122,7 +121,7 @@ static void *end_early(void *unused)
 	return unused;
 }
 
-/* The loop's thread has ended; another has joined it and closes the target, or goes on with it. */
+/* The loop's thread has ended. The thread that joined it closes the target or keeps using it. */
 static void test_thread_that_ended(void **state)
 {
 	(void)state;
@@ -156,7 +155,7 @@ int main(void)
 {
 	const struct CMUnitTest thread_tests[] = {
 		ON_BOTH_PATHS(test_moving_loop),
-		ON_BOTH_PATHS(test_close_beside_the_former_thread),
+		ON_BOTH_PATHS(test_close_while_the_former_thread_runs),
 		ON_BOTH_PATHS(test_thread_that_ended),
 	};
 	return RUN_BOUNDED(thread_tests, 120);
