@@ -57,7 +57,7 @@ static void on_count(struct ev_loop *loop, ev_async *async, int revents)
 	calls++;
 }
 
-static unsigned calls_of_turn(struct ev_loop *loop)
+static unsigned calls_of_iteration(struct ev_loop *loop)
 {
 	calls = 0;
 	ev_run(loop, EVRUN_NOWAIT);
@@ -200,7 +200,7 @@ static void many(struct ev_loop *loop)
 	for (int i = 0; i < MANY; i += 2)
 		ev_async_send(loop, &asyncs[i]);
 	unsigned sum = 0, last;
-	while ((last = calls_of_turn(loop)) > 0)
+	while ((last = calls_of_iteration(loop)) > 0)
 		sum += last;
 	for (int i = 0; i < MANY; i++)
 		ev_async_stop(loop, &asyncs[i]);
@@ -269,12 +269,12 @@ static void *run_churn(void *argument)
 
 static void on_still(struct ev_loop *loop, ev_async *async, int revents)
 {
-	static unsigned turns;
+	static unsigned moves;
 	(void)revents;
 	ev_async_stop(loop, async);
-	ev_async_start(loop, &moving[(turns + 1) % 2]); /* in the place of the one above */
-	ev_async_stop(loop, &moving[turns % 2]);
-	if (++turns == CALLS)
+	ev_async_start(loop, &moving[(moves + 1) % 2]); /* in the place of the one above */
+	ev_async_stop(loop, &moving[moves % 2]);
+	if (++moves == CALLS)
 		churning = false;
 	else
 		ev_async_start(loop, async);
@@ -320,7 +320,7 @@ static void signals(struct ev_loop *loop)
 	start(loop, &by_signal, on_count);
 	CHECK(signal(SIGUSR1, on_signal) != SIG_ERR);
 	CHECK(raise(SIGUSR1) == 0);
-	printf("signals: %u\n", calls_of_turn(loop));
+	printf("signals: %u\n", calls_of_iteration(loop));
 	ev_async_stop(loop, &by_signal);
 	signal(SIGUSR1, SIG_DFL);
 }
@@ -423,7 +423,7 @@ static void with_descriptors(struct ev_loop *loop, int count)
 	for (int i = 0; i < 2; i++)
 		start(loop, &async[i], on_count);
 	ev_async_send(loop, &async[0]);
-	printf("with %d descriptors: %u\n", count, calls_of_turn(loop));
+	printf("with %d descriptors: %u\n", count, calls_of_iteration(loop));
 	ev_async_stop(loop, &async[0]);
 	ev_async_stop(loop, &async[1]);
 }

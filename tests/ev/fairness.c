@@ -19,7 +19,7 @@ static struct {
 	bool timer_fired;
 } crowd;
 
-static void end_if_all_had_their_turn(struct ev_loop *in)
+static void end_if_all_ran(struct ev_loop *in)
 {
 	if (crowd.left == 0 && crowd.timer_fired)
 		ev_break(in, EVBREAK_ALL);
@@ -30,7 +30,7 @@ static void count_io(struct ev_loop *in, ev_io *io, int revents)
 	(void)revents;
 	if (++crowd.fired[io - crowd.watchers] == ENOUGH)
 		crowd.left--;
-	end_if_all_had_their_turn(in);
+	end_if_all_ran(in);
 }
 
 static void note_timer(struct ev_loop *in, ev_timer *timer, int revents)
@@ -38,7 +38,7 @@ static void note_timer(struct ev_loop *in, ev_timer *timer, int revents)
 	(void)timer;
 	(void)revents;
 	crowd.timer_fired = true;
-	end_if_all_had_their_turn(in);
+	end_if_all_ran(in);
 }
 
 /* More than one dispatch takes, each sent anew by its own callback: the target is never empty. */
@@ -216,9 +216,9 @@ static void test_idle_loop_does_nothing(void **state)
 	for (unsigned i = 0; i < count; i++)
 		join(threads[i]);
 	for (unsigned i = 0; i < count; i++) {
-		unsigned turns = idlers[i].after - idlers[i].before;
+		unsigned iterations = idlers[i].after - idlers[i].before;
 		print_message("# backend %#x: %u iterations in %d idle seconds\n",
-			ev_backend(idlers[i].loop), turns, IDLE_SECONDS);
+			ev_backend(idlers[i].loop), iterations, IDLE_SECONDS);
 		/* What follows the flood, and the timer's own, which may wake early once. */
 		assert_true(turns >= 1 && turns <= 5);
 		assert_int_equal(ringwake_ev_detach(idlers[i].binding), 0);

@@ -21,9 +21,9 @@ static void deferred_by_count(struct ev_loop *loop)
 	for (int i = 0; i < 6; i++) {
 		deferrals = i;
 		send(loop, i % 3);
-		run_turns(loop, 3);
+		run_iterations(loop, 3);
 		send(loop, (i + 1) % 3);
-		run_turns(loop, 3);
+		run_iterations(loop, 3);
 	}
 }
 
@@ -53,7 +53,7 @@ static void all_deferred(struct ev_loop *loop)
 	for (int i = 0; i < 6; i++) {
 		send(loop, i % 3);
 		send(loop, (i + 1) % 3);
-		run_turns(loop, 2);
+		run_iterations(loop, 2);
 		ev_invoke_pending(loop);
 		note("%u ", ev_pending_count(loop));
 		/* A turn may end before what has ended it is noted. */
@@ -144,7 +144,7 @@ static void pending_counts(struct ev_loop *loop)
 		for (int i = round; i < 10; i += round + 1)
 			send(loop, i);
 		note("%u ", ev_pending_count(loop));
-		run_turns(loop, 2);
+		run_iterations(loop, 2);
 		note("%u ", ev_pending_count(loop));
 	}
 }
@@ -160,7 +160,7 @@ static void pending_counts_in_prepare(struct ev_loop *loop)
 		ev_set_priority(&prepares[i], i - 2);
 		ev_prepare_start(loop, &prepares[i]);
 	}
-	run_turns(loop, 3);
+	run_iterations(loop, 3);
 }
 
 static void clear_others(struct ev_loop *loop, ev_async *async, int revents)
@@ -179,11 +179,11 @@ static void cleared_events(struct ev_loop *loop)
 		start_async(loop, i, i == 2 ? clear_others : note_async, i % 3 - 1);
 	for (int i = 0; i < 6; i++)
 		send(loop, i);
-	run_turns(loop, 2);
+	run_iterations(loop, 2);
 	for (int i = 0; i < 6; i++) /* not noted by the loop, so nothing is cleared */
 		send(loop, i);
 	note("%d ", ev_clear_pending(loop, &asyncs[0]));
-	run_turns(loop, 2);
+	run_iterations(loop, 2);
 }
 
 static void fed_events(struct ev_loop *loop)
@@ -194,11 +194,11 @@ static void fed_events(struct ev_loop *loop)
 	send(loop, 0);
 	send(loop, 2);
 	note("%u ", ev_pending_count(loop));
-	run_turns(loop, 2);
+	run_iterations(loop, 2);
 	ev_invoke(loop, &asyncs[3], EV_ASYNC);
 	ev_feed_event(loop, &asyncs[3], EV_ASYNC);
 	ev_async_stop(loop, &asyncs[3]);
-	run_turns(loop, 1);
+	run_iterations(loop, 1);
 }
 
 static void stop_others(struct ev_loop *loop, ev_async *async, int revents)
@@ -217,10 +217,10 @@ static void stops_in_a_callback(struct ev_loop *loop)
 	ev_set_cb(&asyncs[0], stop_others);
 	for (int i = 0; i < 6; i++)
 		send(loop, i);
-	run_turns(loop, 3);
+	run_iterations(loop, 3);
 	for (int i = 0; i < 6; i++)
 		send(loop, i);
-	run_turns(loop, 3);
+	run_iterations(loop, 3);
 }
 
 static void note_pending(void)
@@ -244,17 +244,17 @@ static void pending_sends(struct ev_loop *loop)
 	note_pending();
 	send(loop, 0);
 	note_pending();
-	run_turns(loop, 1);
+	run_iterations(loop, 1);
 	note_pending();
 	ev_async_stop(loop, &asyncs[0]);
 	note_pending();
 	ev_async_start(loop, &asyncs[0]);
 	note_pending();
-	run_turns(loop, 1);
+	run_iterations(loop, 1);
 	send(loop, 0);
 	ev_async_stop(loop, &asyncs[0]);
 	ev_async_start(loop, &asyncs[0]);
-	run_turns(loop, 2);
+	run_iterations(loop, 2);
 	ev_async_stop(loop, &asyncs[0]);
 	send(loop, 0);
 	note_pending();
@@ -307,7 +307,7 @@ static void edges_of_the_wait(struct ev_loop *loop)
 	start_async(loop, 0, note_held, 0);
 	run_until_sent(loop);
 	send(loop, 0);
-	run_turns(loop, 2);
+	run_iterations(loop, 2);
 	ev_set_loop_release_cb(loop, NULL, NULL);
 	run_until_sent(loop);
 	ev_set_loop_release_cb(loop, release, acquire);

@@ -88,7 +88,7 @@ static void keep_ready(struct ev_loop *loop, ev_timer *timer, int revents)
 	(void)revents;
 }
 
-static void nested_single_turns(struct ev_loop *loop)
+static void nested_single_iterations(struct ev_loop *loop)
 {
 	/* A nested turn must not take the send that is to end the outer run. */
 	ev_timer_init(&soon, keep_ready, 0, 0.000001);
@@ -220,7 +220,7 @@ static void fork_and_block(struct ev_loop *loop, ev_prepare *watcher, int revent
 	pthread_detach(thread);
 }
 
-static void forks_in_a_blocking_turn(struct ev_loop *loop)
+static void forks_in_a_blocking_iteration(struct ev_loop *loop)
 {
 	ev_prepare prepare;
 	if (!MAY_FORK)
@@ -243,7 +243,7 @@ static void forks_in_a_blocking_turn(struct ev_loop *loop)
 			int status;
 			waitpid(forked, &status, 0);
 			note("child %x ", (unsigned)status);
-			run_turns(loop, 1);
+			run_iterations(loop, 1);
 		}
 	ev_async_stop(loop, &asyncs[0]);
 }

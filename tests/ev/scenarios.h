@@ -81,9 +81,9 @@ static void send(struct ev_loop *loop, int i)
 	ev_async_send(loop, &asyncs[i]);
 }
 
-static void run_turns(struct ev_loop *loop, int turns)
+static void run_iterations(struct ev_loop *loop, int count)
 {
-	for (int i = 0; i < turns; i++) {
+	for (int i = 0; i < count; i++) {
 		ev_run(loop, EVRUN_NOWAIT);
 		note("| ");
 	}
@@ -159,7 +159,7 @@ static void equal_priorities_in_start_order(struct ev_loop *loop)
 	start_asyncs(loop, 6);
 	for (int i = 6; i-- > 0;)
 		send(loop, i);
-	run_turns(loop, 2);
+	run_iterations(loop, 2);
 }
 
 static void a_stop_moves_the_last(struct ev_loop *loop)
@@ -171,11 +171,11 @@ static void a_stop_moves_the_last(struct ev_loop *loop)
 	ev_async_start(loop, &asyncs[1]);
 	for (int i = 0; i < 7; i++)
 		send(loop, i);
-	run_turns(loop, 2);
+	run_iterations(loop, 2);
 	ev_async_stop(loop, &asyncs[1]);
 	for (int i = 7; i-- > 0;)
 		send(loop, i);
-	run_turns(loop, 2);
+	run_iterations(loop, 2);
 }
 
 static void priorities_of_more_than_a_batch(struct ev_loop *loop)
@@ -184,7 +184,7 @@ static void priorities_of_more_than_a_batch(struct ev_loop *loop)
 		start_async(loop, i, note_async, i % 7 - 3);
 	for (int i = 0; i < MANY; i++)
 		send(loop, i * 11 % MANY);
-	run_turns(loop, 3);
+	run_iterations(loop, 3);
 }
 
 static void among_other_watchers(struct ev_loop *loop)
@@ -230,12 +230,12 @@ static void among_other_watchers(struct ev_loop *loop)
 	ev_run(loop, EVRUN_ONCE);
 }
 
-static int turns_left;
+static int iterations_left;
 
 static void send_itself(struct ev_loop *loop, ev_async *async, int revents)
 {
 	note_async(loop, async, revents);
-	if (--turns_left > 0)
+	if (--iterations_left > 0)
 		ev_async_send(loop, async);
 	else
 		ev_break(loop, EVBREAK_ALL);
@@ -251,15 +251,15 @@ static void idle_beside(struct ev_loop *loop, int async_priority)
 		idles[i].data = names[i];
 		ev_idle_start(loop, &idles[i]);
 	}
-	turns_left = 5;
+	iterations_left = 5;
 	start_async(loop, 0, send_itself, async_priority);
 	send(loop, 0);
 	ev_run(loop, 0);
 	for (int i = 5; i-- > 0;) {
-		run_turns(loop, 1);
+		run_iterations(loop, 1);
 		send(loop, 0);
-		turns_left = 1;
-		run_turns(loop, 2);
+		iterations_left = 1;
+		run_iterations(loop, 2);
 		ev_idle_stop(loop, &idles[i]);
 	}
 }
@@ -296,11 +296,11 @@ const struct scenario SCENARIOS[] = {
 	SCENARIO(idle_beside_lower),
 	SCENARIO(idle_beside_higher),
 	SCENARIO(nested_polls),
-	SCENARIO(nested_single_turns),
+	SCENARIO(nested_single_iterations),
 	SCENARIO(first_start_in_prepare),
 	SCENARIO(first_start_in_check),
 	SCENARIO(forks_in_prepare),
-	SCENARIO(forks_in_a_blocking_turn),
+	SCENARIO(forks_in_a_blocking_iteration),
 	SCENARIO(deferred_by_count),
 	SCENARIO(all_deferred),
 	SCENARIO(destroyed_with_a_deferral),

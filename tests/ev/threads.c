@@ -280,19 +280,19 @@ static void test_watchers_started_by_another_thread(void **state)
 /* Callbacks in another thread than the one that waits. */
 static struct {
 	pthread_mutex_t lock;
-	pthread_cond_t turn;
+	pthread_cond_t changed;
 	bool wanted, over;
 	pthread_t ran_on;
-} elsewhere = {.lock = PTHREAD_MUTEX_INITIALIZER, .turn = PTHREAD_COND_INITIALIZER};
+} elsewhere = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 static void hand_over(struct ev_loop *in)
 {
 	pthread_mutex_lock(&elsewhere.lock);
 	while (ev_pending_count(in) > 0) {
 		elsewhere.wanted = true;
-		pthread_cond_broadcast(&elsewhere.turn);
+		pthread_cond_broadcast(&elsewhere.changed);
 		while (elsewhere.wanted)
-			pthread_cond_wait(&elsewhere.turn, &elsewhere.lock);
+			pthread_cond_wait(&elsewhere.changed, &elsewhere.lock);
 	}
 	pthread_mutex_unlock(&elsewhere.lock);
 }
@@ -305,9 +305,9 @@ static void *invoke_for_the_loop(void *argument)
 		if (elsewhere.wanted) {
 			ev_invoke_pending(loop);
 			elsewhere.wanted = false;
-			pthread_cond_broadcast(&elsewhere.turn);
+			pthread_cond_broadcast(&elsewhere.changed);
 		} else {
-			pthread_cond_wait(&elsewhere.turn, &elsewhere.lock);
+			pthread_cond_wait(&elsewhere.changed, &elsewhere.lock);
 		}
 	}
 	pthread_mutex_unlock(&elsewhere.lock);
@@ -340,7 +340,7 @@ static void test_callbacks_invoked_by_another_thread(void **state)
 	}
 	pthread_mutex_lock(&elsewhere.lock);
 	elsewhere.over = true;
-	pthread_cond_broadcast(&elsewhere.turn);
+	pthread_cond_broadcast(&elsewhere.changed);
 	pthread_mutex_unlock(&elsewhere.lock);
 	join(invoker);
 	ev_set_invoke_pending_cb(loop, ev_invoke_pending);

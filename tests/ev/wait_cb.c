@@ -73,7 +73,7 @@ static void run_and_send(struct ev_loop *in, ev_watcher *watcher, int revents)
 }
 
 /* A turn within a turn, between the attachment's prepare callback and the wait. */
-static void test_turn_before_the_wait(void **state)
+static void test_nested_iteration_before_the_wait(void **state)
 {
 	ev_prepare prepare;
 	loop = make_loop(*state, 0);
@@ -103,7 +103,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ON_ALL(test_attach_in_a_prepare_callback),
-		ON_ALL(test_turn_before_the_wait),
+		ON_ALL(test_nested_iteration_before_the_wait),
 		ON_ALL(test_stop_when_the_loop_is_gone),
 	};
 	return RUN_BOUNDED(tests, 30);

@@ -67,7 +67,7 @@ static void test_helpers_are_invisible(void **state)
 	close_loop(&f);
 }
 
-static void test_detach_without_a_turn(void **state)
+static void test_detach_without_an_iteration(void **state)
 {
 	(void)state;
 	struct fixture f;
@@ -266,7 +266,7 @@ int main(void)
 		ON_BOTH_PATHS(test_second_attach_is_refused),
 		ON_BOTH_PATHS(test_detach_with_live_handle_is_refused),
 		ON_BOTH_PATHS(test_helpers_are_invisible),
-		ON_BOTH_PATHS(test_detach_without_a_turn),
+		ON_BOTH_PATHS(test_detach_without_an_iteration),
 		ON_BOTH_PATHS(test_loop_works_after_detach),
 		ON_BOTH_PATHS(test_detach_delivers_what_was_sent),
 		ON_BOTH_PATHS(test_detach_in_a_callback),

@@ -20,7 +20,7 @@ static void test_idle_handle(void **state)
 	close_loop(&f);
 }
 
-static void test_pending_close_in_one_nowait_turn(void **state)
+static void test_pending_close_in_one_nowait_iteration(void **state)
 {
 	(void)state;
 	struct fixture f;
@@ -210,7 +210,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ON_BOTH_PATHS(test_idle_handle),
-		ON_BOTH_PATHS(test_pending_close_in_one_nowait_turn),
+		ON_BOTH_PATHS(test_pending_close_in_one_nowait_iteration),
 		ON_BOTH_PATHS(test_without_callback),
 		ON_BOTH_PATHS(test_in_own_callback),
 		ON_BOTH_PATHS(test_in_another_callback),

@@ -103,7 +103,7 @@ static void test_pipe_beside_a_flood(void **state)
 }
 
 /* Nor does a flood make the turn long: before, in and after the poll it runs a batch of 256. */
-static void test_turn_is_bounded(void **state)
+static void test_iteration_is_bounded(void **state)
 {
 	(void)state;
 	struct flood flood;
@@ -127,7 +127,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		ON_BOTH_PATHS(test_timer_beside_a_flood),
 		ON_BOTH_PATHS(test_pipe_beside_a_flood),
-		ON_BOTH_PATHS(test_turn_is_bounded),
+		ON_BOTH_PATHS(test_iteration_is_bounded),
 	};
 	return RUN_BOUNDED(tests, 60);
 }

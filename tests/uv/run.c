@@ -226,7 +226,7 @@ static void test_once_returns_after_reading(void **state)
 	end(&reading.f);
 }
 
-static void test_takes_turns_with_uv_run(void **state)
+static void test_alternates_with_uv_run(void **state)
 {
 	(void)state;
 	struct fixture f;
@@ -244,7 +244,7 @@ static void test_takes_turns_with_uv_run(void **state)
 }
 
 /* The requests of a thread end with it; the loop goes on in another. */
-static void *run_one_turn(void *argument)
+static void *run_one_iteration(void *argument)
 {
 	struct reading *reading = argument;
 	unsigned before = reading->counter.calls;
@@ -260,7 +260,7 @@ static void test_changes_threads(void **state)
 	open_reading(&reading);
 	open_counter(&reading.f, &reading.counter, 0);
 	for (unsigned i = 1; i <= 50; i++) {
-		pthread_t thread = start(run_one_turn, &reading);
+		pthread_t thread = start(run_one_iteration, &reading);
 		send_counter(&reading.counter);
 		join(thread);
 		assert_int_equal(reading.counter.calls, i);
@@ -443,7 +443,7 @@ static void receive(ringwake_uv_async_t *async)
 	uv_sem_post(&serve->received);
 }
 
-static void *serve_in_turn(void *argument)
+static void *send_one_at_a_time(void *argument)
 {
 	struct serve *serve = argument;
 	for (int i = 0; i < 200; i++) {
@@ -462,7 +462,7 @@ static void test_loop_that_looks_out_is_not_rung(void **state)
 	uv_sem_init(&serve.received, 0);
 	assert_int_equal(ringwake_uv_async_init(serve.f.binding, &serve.counter.async, receive), 0);
 	serve.counter.async.data = &serve;
-	pthread_t thread = start(serve_in_turn, &serve);
+	pthread_t thread = start(send_one_at_a_time, &serve);
 	assert_int_equal(run(&serve.f, UV_RUN_DEFAULT), 0);
 	join(thread);
 	assert_int_equal(serve.counter.calls, 200);
@@ -501,7 +501,7 @@ int main(void)
 		ON_ALL(test_watcher_started_in_a_callback),
 		ON_ALL(test_once_ignores_what_is_not_watched),
 		ON_ALL(test_once_returns_after_reading),
-		ON_ALL(test_takes_turns_with_uv_run),
+		ON_ALL(test_alternates_with_uv_run),
 		ON_ALL(test_changes_threads),
 		ON_ALL(test_detach_while_running_is_refused),
 		ON_ALL(test_embedded),
