@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A watcher on the loop's own thread: what libev's manual says of ev_async, and of watchers. */
+/* A watcher on the loop's own thread behaves as libev's manual specifies for ev_async and watchers.
+ */
 #include "common.h"
 
 #include <fcntl.h>
@@ -121,7 +122,7 @@ static void note_message(struct ringwake_msg *msg)
 	strcat(order, "m");
 }
 
-/* All are ready in one turn; the order is that of the priorities alone. */
+/* All are ready in one iteration, so the priorities alone decide the order. */
 static void test_priorities(void **state)
 {
 	open_loop(state);
@@ -223,7 +224,8 @@ static void in_check(struct ev_loop *in, ev_check *check, int revents)
 	assert_int_equal(ringwake_ev_async_send(&inner.async), 0);
 }
 
-/* Each turn's callback runs after that turn's check, which sends, and before the next prepare. */
+/* A callback runs after the check callback of its iteration, which sends, and before the next
+ * prepare callback. */
 static void test_callback_runs_between_check_and_prepare(void **state)
 {
 	open_loop(state);
@@ -231,7 +233,7 @@ static void test_callback_runs_between_check_and_prepare(void **state)
 	ev_check check;
 	ev_prepare_init(&prepare, in_prepare);
 	ev_check_init(&check, in_check);
-	ev_set_priority(&check, EV_MAXPRI); /* and started later, so it runs before ringwake's */
+	ev_set_priority(&check, EV_MAXPRI); /* started later, so it runs before ringwake's */
 	phases = 0;
 	ev_prepare_start(loop, &prepare);
 	ev_check_start(loop, &check);
@@ -248,7 +250,7 @@ static void test_callback_runs_between_check_and_prepare(void **state)
 	close_loop();
 }
 
-/* What libev does to any watcher by hand. */
+/* libev's functions for any watcher: feed, invoke and clear pending. */
 static void test_fed_invoked_and_cleared(void **state)
 {
 	open_loop(state);
@@ -280,7 +282,7 @@ static void stop_all(struct ev_loop *in, ringwake_ev_async *async, int revents)
 	}
 }
 
-/* The memory may go at once, whether the send was noted, pending or on its way. */
+/* The memory may be reused at once, whether the send is noted, pending or still queued. */
 static void test_stop_in_a_callback(void **state)
 {
 	open_loop(state);
@@ -316,7 +318,7 @@ static void *raise_in(void *thread)
 	return NULL;
 }
 
-/* The handler runs in the very thread that sleeps in the loop's wait, or is about to. */
+/* The handler runs in the loop's thread, which is blocked or about to block. */
 static void test_signal_handler_sends(void **state)
 {
 	open_loop(state);

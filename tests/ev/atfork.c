@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Handlers of pthread_atfork() that were registered before and after the first loop, and use libev
+ * pthread_atfork() handlers that are registered before and after the first loop. They use libev
  * before the fork, in the parent and in the child.
  */
 #include "../common.h"
@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 
 static enum ringwake_path path;
-static bool is_on; /* the handlers are to do something */
+static bool is_on; /* the handlers must do something */
 
 static void die_unless(bool condition)
 {
@@ -30,7 +30,7 @@ static void stop_itself(struct ev_loop *loop, ringwake_ev_async *async, int reve
 	ringwake_ev_async_stop(async);
 }
 
-/* The life of a loop. */
+/* Opens, uses and closes a loop. */
 static void use_a_loop(void)
 {
 	struct ringwake_params params = {.path = path};
@@ -85,7 +85,7 @@ static void probe(void)
 	path = test_path;
 	int error = ringwake_open(&target, NULL, &params);
 	if (error < 0) {
-		print_message("not here: %s\n", strerror(-error));
+		print_message("the path is not available: %s\n", strerror(-error));
 		skip();
 	}
 	ringwake_close(target);
@@ -94,7 +94,7 @@ static void probe(void)
 static void skip_under_sanitizers(void)
 {
 #if defined __SANITIZE_THREAD__ || defined __SANITIZE_ADDRESS__
-	print_message("sanitizers do not bear a fork beside threads that allocate\n");
+	print_message("sanitizers do not support fork() while other threads allocate\n");
 	skip();
 #endif
 }
@@ -107,8 +107,8 @@ static void test_handlers_use_libev(void **state)
 	fork_times(5);
 }
 
-/* A child must not find a lock held by a thread that it does not have. */
-static void test_beside_other_threads(void **state)
+/* A child must not find a lock held by a thread that does not exist in the child. */
+static void test_with_other_threads(void **state)
 {
 	(void)state;
 	_Atomic bool stop = false;
@@ -124,7 +124,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ON_BOTH_PATHS(test_handlers_use_libev),
-		ON_BOTH_PATHS(test_beside_other_threads),
+		ON_BOTH_PATHS(test_with_other_threads),
 	};
 	path = RINGWAKE_PATH_EVENTFD;
 	pthread_atfork(use_if_on, use_if_on, use_if_on); /* before any loop */

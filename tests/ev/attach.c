@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Attaching to a loop, and the loop that runs on as before. */
+/* Attaches to a loop, which continues to work as before. */
 #include "common.h"
 
 #include <dirent.h>
@@ -60,7 +60,7 @@ static void do_nothing(struct ev_loop *in, ev_timer *timer, int revents)
 	(void)revents;
 }
 
-/* A loop with nothing but a far timer sleeps until it is woken. */
+/* A loop with only a distant timer blocks until it is woken. */
 static void test_message_runs_on_the_loops_thread(void **state)
 {
 	open_loop(state);
@@ -209,7 +209,7 @@ static void run_and_expect(unsigned expected)
 	ringwake_ev_async_stop(&watched.async);
 }
 
-/* The application's callbacks around the wait stay, whenever they were set. */
+/* The application's callbacks around the wait are kept, whenever they were set. */
 static void test_release_callback_stays(void **state)
 {
 	loop = make_loop(*state, 0);
@@ -273,7 +273,7 @@ static unsigned open_descriptors(void)
 	return count;
 }
 
-/* On each turn a fresh ring is watched, under numbers that come back. */
+/* Each round watches a new ring whose descriptor number was used before. */
 static void test_many_attachments_leave_nothing(void **state)
 {
 	open_loop(state);

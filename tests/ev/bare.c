@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A program for preload.test that knows nothing but libev. What it prints is the same with and
- * without ringwake.
+ * A program for preload.test that uses only libev. Its output must be the same with and without
+ * ringwake.
  *
- *   bare [STATUS]    ends with that status
- *   bare few         starts watchers with few descriptors left
- *   bare load FILE   loads that module
+ *   bare [STATUS]    exits with STATUS
+ *   bare few         starts watchers when few descriptors are left
+ *   bare load FILE   loads the module FILE
  */
 #include "../forbid.h"
 
@@ -109,7 +109,7 @@ static void exchange(void)
 	printf("%u calls\n", sides[0].calls + sides[1].calls);
 }
 
-/* The macro reads the watcher's member itself. */
+/* The macro reads the watcher's member directly. */
 static void on_pending(struct ev_loop *loop, ev_async *async, int revents)
 {
 	(void)loop;
@@ -138,7 +138,7 @@ static void pending(struct ev_loop *loop)
 	ev_async_stop(loop, &async);
 }
 
-/* The first to run sees that the other one is to run, and takes that back. */
+/* The first callback sees that the other watcher is pending and stops it. */
 static ev_async first, second;
 
 static void on_first(struct ev_loop *loop, ev_async *async, int revents)
@@ -208,7 +208,7 @@ static void many(struct ev_loop *loop)
 	printf("many: %u\n", sum);
 }
 
-/* Each sender writes, and then sends. The last write is seen. */
+/* Each sender writes and then sends. The callback must see the last write. */
 struct sender {
 	pthread_t thread;
 	struct ev_loop *loop;
@@ -246,7 +246,7 @@ static void senders(struct ev_loop *loop)
 	}
 	for (int i = 0; i < SENDERS; i++)
 		CHECK(pthread_create(&all[i].thread, NULL, run_sender, &all[i]) == 0);
-	ev_run(loop, 0); /* until the last is stopped */
+	ev_run(loop, 0); /* until the last watcher is stopped */
 	for (int i = 0; i < SENDERS; i++) {
 		CHECK(pthread_join(all[i].thread, NULL) == 0);
 		sum += all[i].seen;
@@ -254,7 +254,7 @@ static void senders(struct ev_loop *loop)
 	printf("senders: %u\n", sum);
 }
 
-/* Watchers are stopped and started, in other places, while a thread sends to one of them. */
+/* Watchers are stopped and started at other addresses while a thread sends to one of them. */
 static struct ev_loop *churned;
 static ev_async still, moving[2];
 static _Atomic bool churning;
@@ -272,7 +272,8 @@ static void on_still(struct ev_loop *loop, ev_async *async, int revents)
 	static unsigned moves;
 	(void)revents;
 	ev_async_stop(loop, async);
-	ev_async_start(loop, &moving[(moves + 1) % 2]); /* in the place of the one above */
+	ev_async_start(loop, &moving[(moves + 1) % 2]); /* takes the list position of the watcher
+							   stopped above */
 	ev_async_stop(loop, &moving[moves % 2]);
 	if (++moves == CALLS)
 		churning = false;
@@ -285,7 +286,7 @@ static void on_never(struct ev_loop *loop, ev_async *async, int revents)
 	(void)loop;
 	(void)async;
 	(void)revents;
-	printf("a watcher that was not sent\n");
+	printf("a callback ran without a send\n");
 }
 
 static void churn(struct ev_loop *loop)
@@ -325,7 +326,7 @@ static void signals(struct ev_loop *loop)
 	signal(SIGUSR1, SIG_DFL);
 }
 
-/* The watcher is still started when the loop goes, and its memory has gone before. */
+/* The loop is destroyed while the watcher is started and its memory is already freed. */
 static void destroyed(void)
 {
 	for (int i = 0; i < 3; i++) {
@@ -353,9 +354,9 @@ static int status_of(pid_t child)
 	return status;
 }
 
-/* What a child of this loop does until its watcher is stopped; told of the fork, or not: then the
- * loop goes on with its parent's descriptors, as that of a daemon. */
-static int status_of_child(bool told, bool before)
+/* Runs the loop in a child until its watcher is stopped. Without ev_loop_fork() the child's loop
+ * keeps using the parent's descriptors, as in a daemon. */
+static int status_of_child(bool calls_fork, bool before)
 {
 	struct ev_loop *loop = new_loop();
 	ev_async async;
@@ -366,7 +367,7 @@ static int status_of_child(bool told, bool before)
 	pid_t child = fork();
 	if (child == 0) {
 		alarm(20);
-		if (told)
+		if (calls_fork)
 			ev_loop_fork(loop);
 		if (!before)
 			ev_async_send(loop, &async);
@@ -384,12 +385,12 @@ static void *send_to_side(void *argument)
 {
 	struct side *side = argument;
 	struct timespec pause = {.tv_nsec = 5000000};
-	nanosleep(&pause, NULL); /* the loop is then about to block, or blocks */
+	nanosleep(&pause, NULL); /* after this, the loop probably blocks */
 	ev_async_send(side->loop, &side->async);
 	return NULL;
 }
 
-/* Its loop is attached when it forbids io_uring to itself, and blocks then. */
+/* The process forbids itself io_uring after its loop is attached. Then the loop blocks. */
 static int status_of_sandbox(void)
 {
 	pid_t child = fork();
@@ -454,17 +455,17 @@ static void all(struct ev_loop *loop)
 	signals(loop);
 	destroyed();
 	if (ev_backend(loop) == EVBACKEND_IOURING)
-		return; /* which a child or a sandbox does not have: libev itself waits for ever */
-	printf("child that was told: %d\n", status_of_child(true, false));
-	printf("child of a loop that was sent: %d\n", status_of_child(true, true));
-	printf("child that was not told: %d\n", status_of_child(false, false));
+		return; /* without io_uring, libev itself hangs in a child or a sandbox */
+	printf("child that calls ev_loop_fork(): %d\n", status_of_child(true, false));
+	printf("child of a loop with a pending send: %d\n", status_of_child(true, true));
+	printf("child that does not call ev_loop_fork(): %d\n", status_of_child(false, false));
 	printf("sandbox: %d\n", status_of_sandbox());
 }
 
 int main(int count, char **arguments)
 {
 	const char *what = count > 1 ? arguments[1] : "0";
-	setvbuf(stdout, NULL, _IOLBF, 0); /* no child has what its parent printed */
+	setvbuf(stdout, NULL, _IOLBF, 0); /* a child must not inherit buffered output */
 	struct ev_loop *loop = ev_default_loop(0);
 	CHECK(loop != NULL);
 	if (strcmp(what, "few") == 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * calls BACKEND: WAKES times a thread sends to a loop that is blocked. calls.test counts the system
- * calls of the two threads; those of the loop's are between two calls of getsid().
+ * calls BACKEND: a thread sends WAKES times to a blocked loop. calls.test counts the system calls
+ * of both threads. It counts the loop's calls between two calls of getsid().
  */
 #ifdef NATIVE
 #include <ev.h>
@@ -26,7 +26,7 @@ static ev_async async;
 static _Atomic int heard;
 static char stat_path[64];
 
-/* The loop's thread is blocked nowhere but in the loop's wait. */
+/* The loop's thread blocks only in the loop's wait. */
 static int is_blocked(void)
 {
 	char text[256] = "";

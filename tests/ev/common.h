@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Every test runs on each of libev's backends, by each doorbell. */
+/* Every test runs on each of libev's backends with each doorbell. */
 #ifndef TESTS_EV_COMMON_H
 #define TESTS_EV_COMMON_H
 
@@ -34,22 +34,22 @@ VARIANTS(io_uring, EVBACKEND_IOURING);
 static struct ev_loop *loop;
 static struct ringwake_ev *binding;
 
-/* Skips the test where the backend or the doorbell is missing. */
+/* Skips the test if the backend or the doorbell is not available. */
 static inline struct ev_loop *make_loop(const struct variant *variant, unsigned flags)
 {
 	struct ev_loop *made = NULL;
 	if (ev_supported_backends() & variant->backend)
 		made = ev_loop_new(variant->backend | EVFLAG_NOENV | flags);
 	if (made == NULL) {
-		print_message("libev has no backend %#x here\n", variant->backend);
+		print_message("libev has no backend %#x on this machine\n", variant->backend);
 		skip();
 	}
 	assert_int_equal(ev_backend(made), variant->backend);
 	return made;
 }
 
-/* An ordinary user's locked memory is limited, and the kernel gives back that of a closed ring a
- * little later. */
+/* Retries, because an unprivileged user's locked memory is limited and the kernel releases a closed
+ * ring's memory only after a delay. */
 static inline int attach_patiently(
 	struct ringwake_ev **out, struct ev_loop *to, const struct variant *variant)
 {
@@ -67,7 +67,7 @@ static inline struct ringwake_ev *attach_to(struct ev_loop *to, const struct var
 	struct ringwake_ev *made = NULL;
 	int error = attach_patiently(&made, to, variant);
 	if (variant->path == RINGWAKE_PATH_MSG_RING && error < 0 && error != -ENOMEM) {
-		print_message("no sync MSG_RING here: %s\n", strerror(-error));
+		print_message("this kernel has no sync MSG_RING: %s\n", strerror(-error));
 		ev_loop_destroy(to);
 		skip();
 	}
@@ -88,7 +88,7 @@ static inline void close_loop(void)
 	ev_loop_destroy(loop);
 }
 
-/* An async that counts its callbacks, and after the last one that is wanted breaks the loop. */
+/* An async that counts its callbacks and breaks the loop after the last wanted one. */
 struct watched {
 	ringwake_ev_async async;
 	unsigned count;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Source written for ev_async, which knows nothing of ringwake but the header's name: the uses that
+ * A program written for ev_async that only includes ringwake's compat header. It uses ev_async as
  * libev's manual describes.
  */
 #include "../common.h"
@@ -12,7 +12,7 @@
 
 _Static_assert(sizeof(ev_async) == sizeof(ringwake_ev_async), "ev_async is ringwake's");
 
-/* By the doorbell that the kernel has, and by the other. */
+/* Runs with the default doorbell of the kernel, and with the eventfd. */
 static struct use {
 	unsigned backend;
 	const char *path;
@@ -42,10 +42,10 @@ static struct ev_loop *new_loop(void **state)
 	return loop;
 }
 
-/* A queue without a lock: the handler fills it, and is blocked while it is emptied. */
+/* A queue without a lock: a signal handler fills it, and the signal is blocked while it is read. */
 static ev_async handler_async;
 static struct ev_loop *handler_loop;
-static atomic_int queued; /* the raiser looks at it */
+static atomic_int queued; /* the raising thread reads it */
 static int first_queued, taken;
 
 static void on_usr1(int number)
@@ -101,7 +101,7 @@ static void test_queue_from_a_signal_handler(void **state)
 	ev_loop_destroy(EV_A);
 }
 
-/* A queue under a mutex, which is held only to put and to take. */
+/* A queue under a mutex, which is held only to add and to remove items. */
 enum { ITEMS = 2000, WRITERS = 2 };
 
 static ev_async queue_async;
@@ -149,11 +149,11 @@ static void test_queue_from_threads(void **state)
 	struct ringwake_ev *binding = NULL;
 	assert_int_equal(ringwake_ev_of_loop(&binding, loop), 0);
 	assert_true(stats_of(ringwake_ev_target(binding)).messages > 0);
-	ev_loop_destroy(EV_A); /* with the watcher started, as libev allows */
+	ev_loop_destroy(EV_A); /* libev allows a started watcher here */
 	assert_false(ev_is_active(&queue_async));
 }
 
-/* An async that only makes the loop take notice of watchers that another thread has started. */
+/* An async that only wakes the loop after another thread has started watchers. */
 static struct shared {
 	pthread_mutex_t lock;
 	ev_async notice;
@@ -228,7 +228,7 @@ static void count_call(EV_P_ struct ev_async *w, int revents)
 	calls++;
 }
 
-/* The rest of what an ev_async can do, spelt in every way that the header has. */
+/* The other uses of an ev_async, in every spelling that the header defines. */
 static void test_the_whole_interface(void **state)
 {
 	struct ev_loop *loop = new_loop(state);

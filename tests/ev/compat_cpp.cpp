@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// ev++.h on ringwake: ev::async, in the ways that libev's manual shows.
+// ev++.h on ringwake: uses ev::async as libev's manual shows.
 #include <ringwake/ev-compat.h>
 
 #include <ev++.h>
@@ -56,9 +56,9 @@ static void use(ev::loop_ref loop, const char *backend)
 	one.async.stop();
 	ok(!one.async.is_active(), "stopped");
 	loop.run(ev::NOWAIT);
-	ok(one.count == 100, "no callback after it was stopped");
+	ok(one.count == 100, "no callback after the stop");
 
-	// An object in memory that holds something else, never started.
+	// An object that is never started, in memory that has other contents.
 	unsigned char memory[sizeof(holder)];
 	for (unsigned char &byte : memory)
 		byte = 0xa5;
@@ -66,14 +66,14 @@ static void use(ev::loop_ref loop, const char *backend)
 	two->async.send();
 	two->async.start();
 	loop.run(ev::NOWAIT);
-	ok(two->count == 0, "a send before the start is none");
+	ok(two->count == 0, "a send before the start has no effect");
 	two->async.send();
 	loop.run(ev::NOWAIT);
-	ok(two->count == 1, "a send after the start is one");
+	ok(two->count == 1, "a send after the start has one callback");
 	two->~holder();
 }
 
-// The interface of its own, compiled as C++.
+// ringwake's own interface, compiled as C++.
 static std::atomic<int> ran(0);
 
 static void run_work(ringwake_ev_work *)

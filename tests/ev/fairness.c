@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A flood of sends does not starve the loop's other watchers, however many are ready; and a loop
- * that has nothing to do does nothing. 65 is one more than the completion queue of libev's io_uring
- * backend holds.
+ * A flood of sends does not starve the loop's other watchers, however many are ready. An idle loop
+ * blocks. 65 watchers are one more than the completion queue of libev's io_uring backend holds.
  */
 #include "common.h"
 
@@ -15,7 +14,7 @@ static struct {
 	ev_io *watchers;
 	unsigned *fired;
 	unsigned count;
-	unsigned left; /* to fire often enough */
+	unsigned left; /* watchers that have not fired often enough */
 	bool timer_fired;
 } crowd;
 
@@ -41,7 +40,8 @@ static void note_timer(struct ev_loop *in, ev_timer *timer, int revents)
 	end_if_all_ran(in);
 }
 
-/* More than one dispatch takes, each sent anew by its own callback: the target is never empty. */
+/* More messages than one dispatch takes. Each callback sends its message again, so the target is
+ * never empty. */
 #define MESSAGES 600
 
 static void send_again(struct ringwake_msg *msg)
@@ -110,7 +110,7 @@ static void check_flood_beside(void **state, unsigned ready)
 	assert_true(stats_of(ringwake_ev_target(binding)).messages > MESSAGES);
 	for (int i = 0; i < MESSAGES; i++)
 		messages[i].fn = ignore_message;
-	/* Not stopped one by one: that is what libev's io_uring backend aborts on. */
+	/* Do not stop the watchers one by one: libev's io_uring backend aborts on that. */
 	ev_loop_destroy(loop);
 	for (unsigned i = 0; i < ready; i++)
 		close(crowd.watchers[i].fd);
@@ -138,7 +138,7 @@ static void test_flood_beside_1000_ready(void **state)
 	check_flood_beside(state, 1000);
 }
 
-/* All variants at once, so that it takes 3 seconds and not 24. */
+/* All variants run at the same time, in 3 seconds instead of 24. */
 #define IDLE_SECONDS 3
 
 struct idler {
@@ -158,7 +158,7 @@ static void note_end(struct ev_loop *in, ev_timer *timer, int revents)
 	ev_break(in, EVBREAK_ALL);
 }
 
-/* Only after it was busy: what a flood leaves behind must not keep it busy. */
+/* The loop becomes idle after a flood, which must not keep it busy. */
 static void begin_to_idle(struct ev_loop *in, ringwake_ev_async *async, int revents)
 {
 	struct idler *idler = (struct idler *)async->data;
@@ -219,8 +219,9 @@ static void test_idle_loop_does_nothing(void **state)
 		unsigned iterations = idlers[i].after - idlers[i].before;
 		print_message("# backend %#x: %u iterations in %d idle seconds\n",
 			ev_backend(idlers[i].loop), iterations, IDLE_SECONDS);
-		/* What follows the flood, and the timer's own, which may wake early once. */
-		assert_true(turns >= 1 && turns <= 5);
+		/* The iterations that end the flood, and those of the timer, which may wake once
+		 * too early. */
+		assert_true(iterations >= 1 && iterations <= 5);
 		assert_int_equal(ringwake_ev_detach(idlers[i].binding), 0);
 		ev_loop_destroy(idlers[i].loop);
 	}

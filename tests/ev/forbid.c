@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A program that forbids io_uring to itself when its loop is attached, as a sandbox does. Wakes of
- * all kinds still arrive. A wake that is lost hangs.
+ * A program forbids itself io_uring after its loop is attached, as a sandbox does. Wakes of all
+ * kinds must still arrive. A lost wake makes the test hang.
  */
 #include "common.h"
 
@@ -36,7 +36,7 @@ static void note_message(struct ringwake_msg *msg)
 	ev_break(loop, EVBREAK_ALL);
 }
 
-/* The loop blocks by then, most likely. */
+/* After this, the loop probably blocks. */
 static void wait_a_little(void)
 {
 	struct timespec pause = {.tv_nsec = 5000000};
@@ -81,21 +81,21 @@ static void live_without_io_uring(unsigned answer)
 	close_loop();
 }
 
-/* The filter stays, so each life has a process of its own. */
+/* A filter cannot be removed, so each test runs in its own process. */
 static void test_wakes_without_io_uring(void **state)
 {
 	static const unsigned answers[] = {EPERM, ENOSYS, EACCES};
 #ifdef __SANITIZE_THREAD__
-	print_message("ThreadSanitizer does not bear threads in a forked child\n");
+	print_message("ThreadSanitizer does not support threads in a forked child\n");
 	skip();
 #endif
 	if (((const struct variant *)*state)->backend == EVBACKEND_IOURING) {
-		print_message("libev itself needs io_uring on this backend\n");
+		print_message("this backend of libev itself needs io_uring\n");
 		skip();
 	}
 	for (unsigned i = 0; i < 3; i++) {
 		int status;
-		loop = make_loop(*state, 0); /* skips */
+		loop = make_loop(*state, 0); /* may skip the test */
 		ev_loop_destroy(loop);
 		pid_t child = fork();
 		if (child == 0) {

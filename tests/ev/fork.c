@@ -189,7 +189,7 @@ static void test_child_that_only_cleans_up(void **state)
 	close_all();
 }
 
-static int child_runs_without_a_word(void)
+static int child_runs_without_loop_fork(void)
 {
 	for (int i = 0; i < 3; i++)
 		ev_run(loop, EVRUN_NOWAIT);
@@ -198,13 +198,13 @@ static int child_runs_without_a_word(void)
 
 /* The program must call ev_loop_fork(). Without it, a backend that has no state in the kernel still
  * consumes nothing of the parent's. */
-static void test_child_that_did_not_say_so_steals_nothing(void **state)
+static void test_child_without_loop_fork_steals_nothing(void **state)
 {
 	open_all(state);
 	struct ringwake *target = ringwake_ev_target(binding);
 	assert_true(ringwake_arm(target));
 	assert_int_equal(ringwake_wake(target), 0);
-	check_child(child_runs_without_a_word, fork);
+	check_child(child_runs_without_loop_fork, fork);
 	struct pollfd entry = {.fd = ringwake_fd(target), .events = POLLIN};
 	assert_int_equal(poll(&entry, 1, 0), 1);
 	ringwake_disarm(target);
@@ -286,7 +286,7 @@ static int child_attaches(void)
 static void test_fork_while_others_attach(void **state)
 {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-	print_message("a child may find the sanitizer's own locks held\n");
+	print_message("a thread may hold the sanitizer's own locks during the fork\n");
 	skip();
 #endif
 	open_all(state);
@@ -313,8 +313,8 @@ int main(void)
 		ON_ALL(test_send_before_the_childs_loop_runs),
 		ON_ALL(test_old_target_refuses),
 		ON_ALL(test_child_that_only_cleans_up),
-		ON_BACKEND(test_child_that_did_not_say_so_steals_nothing, select),
-		ON_BACKEND(test_child_that_did_not_say_so_steals_nothing, poll),
+		ON_BACKEND(test_child_without_loop_fork_steals_nothing, select),
+		ON_BACKEND(test_child_without_loop_fork_steals_nothing, poll),
 		ON_ALL(test_loop_fork_without_a_fork),
 		ON_ALL(test_child_of_a_raw_system_call_that_detaches),
 		ON_ALL(test_fork_while_others_attach),

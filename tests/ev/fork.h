@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of forked children share. */
+/* Shared by the tests of forked children. */
 #ifndef TESTS_EV_FORK_H
 #define TESTS_EV_FORK_H
 

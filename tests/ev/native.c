@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Programs for ev_async, compiled for libev and for ringwake: the callbacks must run in the same
- * order. RINGWAKE_SEED repeats a run of the random ones.
+ * Programs for ev_async, compiled for libev and for ringwake. The callbacks must run in the same
+ * order. RINGWAKE_SEED repeats a run of the random programs.
  */
 #include "scenario.h"
 
@@ -37,13 +37,13 @@ static char *trace(const struct scenario *scenario, unsigned backend)
 		skip();
 	length = 0;
 	text[0] = '\0';
-	fflush(NULL); /* before a scenario forks */
+	fflush(NULL); /* because a scenario may fork */
 	scenario->run(loop);
 	scenario->destroy(loop);
 	return strdup(text);
 }
 
-/* Where they begin to differ, and what came before. */
+/* Prints where the two outputs begin to differ, and the text before that point. */
 static void print_difference(const char *expected, const char *seen)
 {
 	size_t same = 0;

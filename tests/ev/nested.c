@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * No wake is lost, whatever callbacks do. Three threads send and wait for the answer to each send,
- * while callbacks of every kind and priority run the loop again, break it, start and stop watchers,
- * queue work and fork, as random numbers say. In a forked child a thread sends to the child's loop.
- * RINGWAKE_SEED repeats the numbers, though not the times.
+ * No wake is lost, whatever callbacks do. Three threads send, and wait for the answer to each send.
+ * Meanwhile callbacks of every kind and priority run the loop again, break it, start and stop
+ * watchers, queue work and fork, chosen by random numbers. In a forked child a thread sends to the
+ * child's loop. RINGWAKE_SEED repeats the random numbers, but not the timing.
  */
 #include "common.h"
 
@@ -13,14 +13,14 @@
 #include <sys/wait.h>
 
 #define SENDERS  3
-#define SENDS    100 /* of each, in a round */
+#define SENDS    100 /* per sender and round */
 #define EXTRAS   4
-#define CHILDREN 2 /* in a round */
+#define CHILDREN 2 /* per round */
 #define DEEPEST  4
-#define SECONDS  2 /* of a test */
+#define SECONDS  2 /* per test */
 #define PATIENCE 30
 
-/* A signal by an async, then one by a message, and so on. */
+/* Signals by an async and by a message alternately. */
 struct sender {
 	ringwake_ev_async async;
 	struct ringwake_msg msg;
@@ -40,7 +40,7 @@ static struct ringwake_pool *pool;
 static pid_t children[CHILDREN];
 static unsigned child_count;
 static _Atomic unsigned running; /* senders */
-static bool is_over;             /* a run that begins after the break would cancel it */
+static bool is_over;             /* a later ev_run() would cancel ev_break() */
 static bool is_child;
 static uint64_t random_state;
 
@@ -55,7 +55,7 @@ static int draw_priority(void)
 	return (int)draw(EV_MAXPRI - EV_MINPRI + 1) + EV_MINPRI;
 }
 
-/* No assertion of cmocka's: it would go on in another thread, or in a child. */
+/* cmocka's assertions do not work in another thread or in a child. */
 static void expect(bool condition, const char *what)
 {
 	if (condition)
@@ -75,7 +75,7 @@ static void await_answer(struct sender *sender)
 	expect(error == 0, "a wake was lost");
 }
 
-/* A child's loop may not have its target yet. */
+/* A child's loop may not have a target yet. */
 static void signal_async(struct sender *sender)
 {
 	int result = ringwake_ev_async_send(&sender->async);
@@ -104,10 +104,11 @@ static void *send_and_wait(void *argument)
 
 static void start_sender(struct sender *sender, pthread_t *thread)
 {
-	expect(pthread_create(thread, NULL, send_and_wait, sender) == 0, "there is no thread");
+	expect(pthread_create(thread, NULL, send_and_wait, sender) == 0,
+		"a thread cannot be created");
 }
 
-/* A child may find the sanitizer's own locks held. */
+/* A thread may hold the sanitizer's own locks during the fork. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define MAY_FORK false
 #else
@@ -122,7 +123,7 @@ static void become_child(struct ev_loop *in)
 	ev_loop_fork(in);
 	struct sender *sender = &senders[draw(SENDERS)];
 	sem_init(&sender->answers, 0, 0);
-	/* What the parent's sender has sent is answered here, too. */
+	/* The child also answers a send of the parent's sender. */
 	if (ringwake_ev_async_pending(&sender->async) || ev_is_pending(&sender->async))
 		sem_trywait(&sender->answers);
 	sender->sends = 10;
@@ -166,7 +167,7 @@ static void toggle_extra(ringwake_ev_async *extra)
 	}
 }
 
-/* On io_uring libev cannot stop an io watcher that has not fired: it is stopped in its callback. */
+/* libev's io_uring backend cannot stop an io watcher before it fires, so its callback stops it. */
 #define START(type, watcher)                                                                       \
 	do {                                                                                       \
 		if (!ev_is_active(watcher) && !ev_is_pending(watcher)) {                           \
@@ -303,7 +304,7 @@ static void on_work(struct ev_loop *in, ringwake_ev_work *done, int revents)
 	act(in);
 }
 
-/* Where the loop is attached, and its first async started. */
+/* The step that attaches the loop and starts its first async. */
 static const struct variant *variant;
 static pthread_t threads[SENDERS];
 

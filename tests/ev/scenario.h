@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What native.c shares with the scenarios, which are compiled for libev and for ringwake. */
+/* Shared by native.c and the scenarios, which are compiled for libev and for ringwake. */
 #ifndef TESTS_EV_SCENARIO_H
 #define TESTS_EV_SCENARIO_H
 
@@ -8,15 +8,16 @@
 struct scenario {
 	const char *name;
 	void (*run)(struct ev_loop *loop);
-	void (*destroy)(struct ev_loop *loop); /* ev_loop_destroy(), whatever that is */
+	void (*destroy)(
+		struct ev_loop *loop); /* ev_loop_destroy() of libev or of the compat header */
 };
 
 extern const struct scenario native_scenarios[], ringwake_scenarios[];
 
-/* What happened is compared as text. */
+/* Appends to the text that is compared. */
 void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* The same numbers for both. */
+/* Both variants use the same seed. */
 extern unsigned long scenario_seed;
 
 #endif

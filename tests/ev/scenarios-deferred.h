@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Part of scenarios.h: invocations that the program defers, counts, clears or makes itself. */
+/* Part of scenarios.h: the program defers, counts, clears or invokes pending callbacks itself. */
 
 static int deferrals;
 
@@ -14,7 +14,7 @@ static void defer(struct ev_loop *loop)
 static void deferred_by_count(struct ev_loop *loop)
 {
 	if (ev_backend(loop) == EVBACKEND_IOURING)
-		return; /* there a helper watcher is pending */
+		return; /* on this backend a helper watcher is pending */
 	start_asyncs(loop, 3);
 	ev_run(loop, EVRUN_NOWAIT);
 	ev_set_invoke_pending_cb(loop, defer);
@@ -33,7 +33,7 @@ static void note_invocation(struct ev_loop *loop)
 	ev_invoke_pending(loop);
 }
 
-/* The destruction of a loop without cleanup watchers invokes nothing. */
+/* ev_loop_destroy() of a loop without cleanup watchers invokes nothing. */
 static void destroyed_with_a_deferral(struct ev_loop *loop)
 {
 	start_asyncs(loop, 1);
@@ -56,7 +56,7 @@ static void all_deferred(struct ev_loop *loop)
 		run_iterations(loop, 2);
 		ev_invoke_pending(loop);
 		note("%u ", ev_pending_count(loop));
-		/* A turn may end before what has ended it is noted. */
+		/* An iteration may end before its cause is noted. */
 		pthread_t thread;
 		sent_to = loop;
 		pthread_create(&thread, NULL, send_first_later, NULL);
@@ -77,7 +77,7 @@ static void pause_now(struct ev_loop *loop, ev_timer *timer, int revents)
 	(void)revents;
 	note("pause ");
 	sem_post(&may_send);
-	deferrals = 1; /* what follows the prepare watchers' turn */
+	deferrals = 1; /* the invocations after the prepare watchers */
 }
 
 static void defer_quietly(struct ev_loop *loop)
@@ -93,7 +93,7 @@ static void ignore_prepare(struct ev_loop *loop, ev_prepare *watcher, int revent
 	(void)revents;
 }
 
-/* A loop that blocks with its prepare watchers uncalled. */
+/* The loop blocks before its prepare callbacks have run. */
 static void deferred_before_a_wait(struct ev_loop *loop)
 {
 	ev_prepare prepare;
@@ -153,7 +153,7 @@ static void pending_counts_in_prepare(struct ev_loop *loop)
 {
 	ev_prepare prepares[5];
 	if (ev_backend(loop) == EVBACKEND_IOURING)
-		return; /* there a helper watcher is counted */
+		return; /* on this backend a helper watcher is counted */
 	start_asyncs(loop, 3);
 	for (int i = 0; i < 5; i++) {
 		ev_prepare_init(&prepares[i], count_pending_in_prepare);
@@ -180,7 +180,7 @@ static void cleared_events(struct ev_loop *loop)
 	for (int i = 0; i < 6; i++)
 		send(loop, i);
 	run_iterations(loop, 2);
-	for (int i = 0; i < 6; i++) /* not noted by the loop, so nothing is cleared */
+	for (int i = 0; i < 6; i++) /* the loop has not noted the sends, so nothing is cleared */
 		send(loop, i);
 	note("%d ", ev_clear_pending(loop, &asyncs[0]));
 	run_iterations(loop, 2);
@@ -278,7 +278,7 @@ static void references(struct ev_loop *loop)
 	note("%u ", ev_depth(loop));
 }
 
-/* Held by the loop but for its wait. */
+/* The loop holds it except in its wait. */
 static int held;
 
 static void release(struct ev_loop *loop) EV_NOEXCEPT

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Part of scenarios.h: runs in callbacks, first starts there, and forks. */
+/* Part of scenarios.h: callbacks run the loop, start the first watcher, and fork. */
 
-/* A callback of each kind that runs the loop, before a wait that a thread ends. */
+/* A callback of each kind runs the loop before a wait that another thread ends. */
 static int nested_flags;
 
 static void run_nested(struct ev_loop *loop)
@@ -90,7 +90,7 @@ static void keep_ready(struct ev_loop *loop, ev_timer *timer, int revents)
 
 static void nested_single_iterations(struct ev_loop *loop)
 {
-	/* A nested turn must not take the send that is to end the outer run. */
+	/* A nested iteration must not take the send that must end the outer run. */
 	ev_timer_init(&soon, keep_ready, 0, 0.000001);
 	ev_timer_start(loop, &soon);
 	nested_flags = EVRUN_ONCE;
@@ -203,7 +203,7 @@ static void forks_in_prepare(struct ev_loop *loop)
 	}
 }
 
-/* The child blocks in the very turn in which it was forked. */
+/* The child blocks in the iteration in which it was forked. */
 static void fork_and_block(struct ev_loop *loop, ev_prepare *watcher, int revents)
 {
 	pthread_t thread;
@@ -232,7 +232,7 @@ static void forks_in_a_blocking_iteration(struct ev_loop *loop)
 			ev_prepare_init(&prepare, fork_and_block);
 			ev_set_priority(&prepare, priority);
 			prepare.data = i & 1 ? "x" : NULL;
-			ev_prepare_start(loop, &prepare); /* before the first async, once */
+			ev_prepare_start(loop, &prepare); /* once, before the first async */
 			if (!ev_is_active(&asyncs[0]))
 				start_async(loop, 0, break_all, 0);
 			if (i & 2)

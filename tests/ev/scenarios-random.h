@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Part of scenarios.h: callbacks that do what a seed says. */
+/* Part of scenarios.h: callbacks that do random actions. */
 
-/* Callbacks that do what the seed says. The idle watcher keeps each run from blocking. */
+/* The seed determines the actions of the callbacks. The idle watcher keeps each run from blocking.
+ */
 static unsigned long random_state;
 
 static unsigned draw(unsigned below)
@@ -13,10 +14,10 @@ static unsigned draw(unsigned below)
 #define SOME 12
 static ev_prepare random_prepares[5];
 static ev_check random_checks[5];
-static ev_timer random_timer_watcher; /* of several the clock would decide */
+static ev_timer random_timer_watcher; /* only one: the order of several would depend on the clock */
 static int actions_left;
 
-/* libev has a turn for a send to what is stopped, ringwake has none. */
+/* A send to a stopped watcher causes an iteration in libev, but none in ringwake. */
 static void send_if_started(struct ev_loop *loop, int i)
 {
 	if (ev_is_active(&asyncs[i]))

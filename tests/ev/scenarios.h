@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Small programs for ev_async, compiled twice. They are about order: no scenario depends on the
- * time that something takes. Their loops are destroyed, whatever is still started.
+ * Small programs for ev_async, compiled twice. They test the order of callbacks: no scenario
+ * depends on a duration. A loop is destroyed even if watchers are still started.
  */
 #include <pthread.h>
 #include <semaphore.h>
@@ -10,14 +10,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* A child may find the sanitizer's own locks held. */
+/* A thread may hold the sanitizer's own locks during the fork. */
 #if defined(__SANITIZE_THREAD__)
 #define MAY_FORK 0
 #else
 #define MAY_FORK 1
 #endif
 
-#define MANY 700 /* more than one dispatch takes */
+#define MANY 700 /* more than one dispatch runs */
 
 static ev_async asyncs[MANY];
 static struct ev_loop *sent_to;
@@ -101,8 +101,8 @@ static void *send_first_later(void *unused)
 	return send_first(unused);
 }
 
-/* Once a callback has said so, another thread sends the first async, most likely to a loop that
- * blocks. */
+/* When a callback posts it, another thread sends to the first async, whose loop probably blocks
+ * by then. */
 static sem_t may_send;
 
 __attribute__((constructor)) static void init_may_send(void)
@@ -137,7 +137,7 @@ static void break_all(struct ev_loop *loop, ev_async *async, int revents)
 	ev_break(loop, EVBREAK_ALL);
 }
 
-/* A wake that is lost ends by this timer. */
+/* This timer ends a run that has lost a wake. */
 static ev_timer far;
 
 static void note_lost(struct ev_loop *loop, ev_timer *timer, int revents)
@@ -215,7 +215,7 @@ static void among_other_watchers(struct ev_loop *loop)
 		ev_check_start(loop, &checks[i]);
 		ev_prepare_start(loop, &prepares[i]);
 	}
-	for (int i = 0; i < 4; i++) { /* of the highest priority the descriptors decide */
+	for (int i = 0; i < 4; i++) { /* at the highest priority the descriptors decide the order */
 		ev_io_init(&ios[i], note_io, fd, EV_READ);
 		ev_set_priority(&ios[i], i - 2);
 		ios[i].data = names[0][i];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Senders on other threads, and loops on several. */
+/* Senders on other threads, and several loops on several threads. */
 #include "common.h"
 
-/* What a sender writes before the send is plain memory, so a race checker judges this test too. */
+/* A sender writes plain memory before the send, so that ThreadSanitizer checks this test. */
 struct letter {
 	ringwake_ev_async async;
 	unsigned value;
@@ -46,7 +46,7 @@ static void test_what_was_written_is_seen(void **state)
 	close_loop();
 }
 
-/* A loop of its own for each player; the ball goes round among them. */
+/* Each player has its own loop. The players pass a ball around. */
 #define PLAYERS 3
 #define ROUNDS  300
 
@@ -102,7 +102,7 @@ static void test_loops_wake_each_other(void **state)
 	}
 }
 
-/* Senders that never let up, while the watcher is stopped and started. */
+/* Threads send continuously while the watcher is stopped and started. */
 static struct {
 	ringwake_ev_async *async;
 	atomic_bool over;
@@ -148,7 +148,7 @@ static void test_stop_while_senders_run(void **state)
 		ringwake_ev_async_start(binding, hail.async);
 		if (i % 3 == 0)
 			stop_it(loop, hail.async, 0);
-		ev_run(loop, 0); /* ends when nothing is started */
+		ev_run(loop, 0); /* ends when no watcher is started */
 		assert_true(stopped);
 		while (i % 8 == 0 && atomic_load(&hail.refused) == 0)
 			sched_yield();
@@ -214,7 +214,7 @@ static void test_messages_arrive_in_order(void **state)
 	close_loop();
 }
 
-/* The loop's data under a mutex that is free only while it waits; see libev's manual. */
+/* A mutex protects the loop's data. It is free only while the loop waits; see libev's manual. */
 static pthread_mutex_t loop_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void unlock_loop(struct ev_loop *in) EV_NOEXCEPT
@@ -277,7 +277,7 @@ static void test_watchers_started_by_another_thread(void **state)
 	close_loop();
 }
 
-/* Callbacks in another thread than the one that waits. */
+/* Callbacks run in another thread than the wait. */
 static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
@@ -348,7 +348,7 @@ static void test_callbacks_invoked_by_another_thread(void **state)
 	close_loop();
 }
 
-/* Only the watcher that was sent is touched; stopping any one does not search. */
+/* A send touches only its own watcher, and stopping a watcher does not search the list. */
 static void test_many_watchers(void **state)
 {
 	enum { MANY = 20000 };

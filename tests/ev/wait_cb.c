@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The edges of the loop's wait, where others have callbacks too. A loop that sleeps for a message
- * which is there already hangs: what it would be woken by is an hour away.
+ * The moments before and after the loop's wait, when other callbacks also run. If the loop blocks
+ * although a message is queued, the test hangs: the next timer is an hour away.
  */
 #include "common.h"
 
@@ -42,11 +42,12 @@ static void attach_and_send(struct ev_loop *in, ev_prepare *prepare, int revents
 	assert_int_equal(ringwake_send(ringwake_ev_target(binding), &message), 0);
 }
 
-/* The prepare callback of the attachment is not run in this turn any more. */
+/* The attachment's prepare callback does not run in this iteration any more. */
 static void test_attach_in_a_prepare_callback(void **state)
 {
 	ev_prepare prepare;
-	/* No ring was closed before: the kernel's tidying up after it would end the sleep. */
+	/* No ring may have been closed before: the kernel's cleanup of a ring would end the wait.
+	 */
 	loop = make_loop(*state, 0);
 	ev_prepare_init(&prepare, attach_and_send);
 	prepare.data = *state;
@@ -72,7 +73,7 @@ static void run_and_send(struct ev_loop *in, ev_watcher *watcher, int revents)
 	assert_int_equal(ringwake_send(ringwake_ev_target(binding), &message), 0);
 }
 
-/* A turn within a turn, between the attachment's prepare callback and the wait. */
+/* A nested iteration between the attachment's prepare callback and the wait. */
 static void test_nested_iteration_before_the_wait(void **state)
 {
 	ev_prepare prepare;
@@ -86,7 +87,7 @@ static void test_nested_iteration_before_the_wait(void **state)
 	close_loop();
 }
 
-/* As the destructor of an ev::async does. */
+/* The destructor of an ev::async does this. */
 static void test_stop_when_the_loop_is_gone(void **state)
 {
 	ringwake_ev_async async;

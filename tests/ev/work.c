@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A pool's completions as events of a loop. */
+/* A pool's completions are events of a loop. */
 #include "common.h"
 
 static struct ringwake_pool *pool;
@@ -94,7 +94,7 @@ static void test_callback_queues_again(void **state)
 	close_all();
 }
 
-/* One runs, one waits behind it. */
+/* One work runs, and another is queued behind it. */
 static void test_cancel(void **state)
 {
 	open_all(state, 1);
@@ -133,7 +133,7 @@ static void note_name(struct ev_loop *in, ringwake_ev_work *work, int revents)
 	strcat(order, work->data);
 }
 
-/* Both are complete before the loop looks, so they are events of one turn. */
+/* Both are complete before the loop runs, so they are events of one iteration. */
 static void test_priority(void **state)
 {
 	open_all(state, 1);
@@ -168,7 +168,7 @@ static void count_completion(struct ev_loop *in, ringwake_ev_work *work, int rev
 	((struct job *)work)->completions++;
 }
 
-/* One pool for two loops in two threads. */
+/* Two loops in two threads share one pool. */
 static void test_loops_share_a_pool(void **state)
 {
 	enum { EACH = 50 };
@@ -203,7 +203,7 @@ static void test_loops_share_a_pool(void **state)
 	}
 }
 
-/* The loop goes first: the work runs, its completion is dropped. */
+/* The loop is destroyed first: the work runs, and its completion is dropped. */
 static void test_loop_destroyed_with_work_outstanding(void **state)
 {
 	open_all(state, 1);
@@ -222,7 +222,7 @@ static void test_loop_destroyed_with_work_outstanding(void **state)
 	pthread_barrier_destroy(&gate);
 }
 
-/* Its completion has come, and no turn of the loop after it. */
+/* The completion was sent, but the loop does not run before it is destroyed. */
 static void test_loop_destroyed_with_work_completed(void **state)
 {
 	open_all(state, 1);
