@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Each rule that a debug build checks: a child breaks it, and is ended with the rule's words. */
+/* Each rule that a debug build checks: a child that breaks it prints the rule and aborts. */
 #include "fixture.h"
 
 #include <liburing.h>
@@ -9,8 +9,8 @@
 #ifdef RINGWAKE_DEBUG
 static char said[1024];
 
-/* What a child that runs this says before it aborts; "" if it does not abort. */
-static const char *last_words(void (*breaks_rule)(void))
+/* Runs the function in a child. Returns what the child prints before it aborts, or "". */
+static const char *abort_message(void (*breaks_rule)(void))
 {
 	int ends[2], status;
 	size_t length = 0;
@@ -60,12 +60,12 @@ static void test_rules(void **state)
 	(void)state;
 #ifdef RINGWAKE_DEBUG
 	struct fixture probe;
-	open_loop(&probe); /* skips */
+	open_loop(&probe); /* may skip the test */
 	close_loop(&probe);
-	assert_non_null(strstr(last_words(close_twice), "a handle is closed twice"));
-	assert_non_null(strstr(last_words(start_without_callback), "needs a callback"));
+	assert_non_null(strstr(abort_message(close_twice), "a handle is closed twice"));
+	assert_non_null(strstr(abort_message(start_without_callback), "needs a callback"));
 #else
-	print_message("not configured with --enable-debug\n");
+	print_message("the library is built without --enable-debug\n");
 	skip();
 #endif
 }

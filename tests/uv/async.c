@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ringwake_uv_async_t under plain uv_run(): what a send causes, where and how often. */
+/* ringwake_uv_async_t under plain uv_run(): which callbacks a send causes, and on which thread. */
 #include "fixture.h"
 
 #include <sched.h>
@@ -80,7 +80,7 @@ static void test_sends_coalesce(void **state)
 	close_loop(&f);
 }
 
-/* Every send is followed by a callback that sees what was written before it. */
+/* After every send a callback runs that sees all writes before the send. */
 struct publisher {
 	struct counter counter;
 	unsigned rounds;
@@ -103,7 +103,8 @@ static void *publish(void *argument)
 	for (unsigned i = 1; i <= publisher->rounds; i++) {
 		atomic_store_explicit(&publisher->written, i, memory_order_relaxed);
 		int result = ringwake_uv_async_send(&publisher->counter.async);
-		/* A callback for the send before may have seen the last value, and closed. */
+		/* The callback of an earlier send may have seen the last value and closed the
+		 * handle. */
 		if (result != 0 && (result != UV_ECANCELED || i < publisher->rounds))
 			abort();
 	}
@@ -166,7 +167,7 @@ static void test_null_callback(void **state)
 	send_counter(&counter);
 	assert_int_not_equal(uv_run(&f.loop, UV_RUN_NOWAIT), 0);
 	pthread_t thread = start(send_from_here, &counter);
-	assert_int_not_equal(uv_run(&f.loop, UV_RUN_ONCE), 0); /* it wakes all the same */
+	assert_int_not_equal(uv_run(&f.loop, UV_RUN_ONCE), 0); /* the send also wakes the loop */
 	join(thread);
 	close_counter(&counter);
 	close_loop(&f);
@@ -216,7 +217,7 @@ static void test_only_the_signalled_runs(void **state)
 	free(counters);
 }
 
-/* Sends from handlers: in the loop's own thread, and in one that interrupts it as it sleeps. */
+/* Signal handlers send: in the loop's running thread, and while it is blocked. */
 static struct counter *signalled;
 static _Atomic unsigned acknowledged;
 

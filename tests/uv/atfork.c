@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Handlers of pthread_atfork() that were registered before and after the first loop, and use libuv
+ * pthread_atfork() handlers that are registered before and after the first loop. They use libuv
  * before the fork, in the parent and in the child.
  */
 #include "../common.h"
@@ -8,10 +8,11 @@
 #include <ringwake/uv-compat.h>
 #include <sys/wait.h>
 
-static uv_loop_t loop;   /* open while the process forks */
-static uv_async_t async; /* of that loop, and one that the handlers send to before the fork */
+static uv_loop_t loop; /* open while the process forks */
+static uv_async_t
+	async; /* of that loop, and the async to which the handlers send before the fork */
 static uv_async_t parents;
-static bool is_on; /* the handlers are to do something */
+static bool is_on; /* the handlers must do something */
 
 static void die(int error)
 {
@@ -29,7 +30,7 @@ static void do_nothing(uv_work_t *request)
 	(void)request;
 }
 
-/* The life of a loop. */
+/* Opens, uses and closes a loop. */
 static void use_a_loop(bool with_work)
 {
 	uv_loop_t own;
@@ -65,7 +66,7 @@ static void in_child(void)
 	if (!is_on)
 		return;
 	use_a_loop(false);
-	die(uv_loop_fork(&loop)); /* by both handlers */
+	die(uv_loop_fork(&loop)); /* both handlers call it */
 }
 
 static unsigned calls;
@@ -130,7 +131,7 @@ static void close_the_loop(void)
 static void skip_under_sanitizers(void)
 {
 #if defined __SANITIZE_THREAD__ || defined __SANITIZE_ADDRESS__
-	print_message("sanitizers do not bear a fork beside threads that allocate\n");
+	print_message("sanitizers do not support fork() while other threads allocate\n");
 	skip();
 #endif
 }
@@ -144,8 +145,8 @@ static void test_handlers_use_libuv(void **state)
 	close_the_loop();
 }
 
-/* A child must not find a lock held by a thread that it does not have. */
-static void test_beside_other_threads(void **state)
+/* A child must not find a lock held by a thread that does not exist in the child. */
+static void test_with_other_threads(void **state)
 {
 	(void)state;
 	_Atomic bool stop = false;
@@ -165,7 +166,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ON_BOTH_PATHS(test_handlers_use_libuv),
-		ON_BOTH_PATHS(test_beside_other_threads),
+		ON_BOTH_PATHS(test_with_other_threads),
 	};
 	pthread_atfork(in_prepare, in_parent, in_child); /* before any loop */
 	uv_loop_t first;

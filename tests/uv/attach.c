@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Attaching, detaching, and what a loop shows of it. */
+/* Attach and detach, and what is visible in the loop. */
 #include "fixture.h"
 
 #include <dirent.h>
@@ -48,14 +48,14 @@ static void test_detach_with_live_handle_is_refused(void **state)
 static void fail_on_handle(uv_handle_t *handle, void *argument)
 {
 	(void)argument;
-	fail_msg("uv_walk shows a %s", uv_handle_type_name(handle->type));
+	fail_msg("uv_walk() reports a handle of type %s", uv_handle_type_name(handle->type));
 }
 
 static void test_helpers_are_invisible(void **state)
 {
 	(void)state;
 	struct fixture f;
-	skip_if_public("helpers are shown");
+	skip_if_public("uv_walk() reports the helper handles");
 	open_loop(&f);
 	uv_walk(&f.loop, fail_on_handle, NULL);
 	assert_false(uv_loop_alive(&f.loop));
@@ -76,7 +76,7 @@ static void test_detach_without_an_iteration(void **state)
 	assert_int_equal(uv_loop_close(&f.loop), 0);
 }
 
-/* The loop goes on as if nothing had been attached. */
+/* The loop continues as if no target had been attached. */
 static void count_timer(uv_timer_t *timer)
 {
 	++*(unsigned *)timer->data;
@@ -160,7 +160,7 @@ static void attach_and_use(uv_loop_t *loop)
 	assert_int_equal(ringwake_uv_detach(f.binding), 0);
 }
 
-/* In the turn that attaches, the prepare callbacks of the helpers are over already. */
+/* In the iteration that attaches, the prepare callbacks of the helpers do not run any more. */
 struct late {
 	struct ringwake_msg msg;
 	uv_loop_t loop;
@@ -195,7 +195,7 @@ static void test_attach_in_a_prepare_callback(void **state)
 	uv_prepare_t prepare = {.data = &late};
 	uv_timer_t timer;
 	assert_int_equal(uv_loop_init(&late.loop), 0);
-	ringwake_uv_detach(attach(&late.loop)); /* skips */
+	ringwake_uv_detach(attach(&late.loop)); /* may skip the test */
 	uv_prepare_init(&late.loop, &prepare);
 	uv_prepare_start(&prepare, attach_late);
 	uv_timer_init(&late.loop, &timer);
@@ -214,7 +214,7 @@ static void test_nothing_leaks(void **state)
 	(void)state;
 	uv_loop_t loop;
 	assert_int_equal(uv_loop_init(&loop), 0);
-	for (int i = 0; i < 5; i++) /* what is allocated once is there after these */
+	for (int i = 0; i < 5; i++) /* the first rounds make the allocations that are kept */
 		attach_and_use(&loop);
 	unsigned descriptors = open_descriptors();
 	size_t memory = mallinfo2().uordblks;

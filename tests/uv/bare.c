@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A program for preload.test that knows nothing but libuv. Ends with the status that is its
- * argument. */
+/* A program for preload.test that uses only libuv. Its argument is its exit status. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -26,7 +25,7 @@ static void check(int error)
 		abort();
 }
 
-/* Two loops send to each other, so each is asleep most of the time. */
+/* Two loops send to each other, so each is blocked most of the time. */
 static void on_wake(uv_async_t *async)
 {
 	struct side *side = async->data;
@@ -69,7 +68,7 @@ static void close_itself(uv_async_t *async)
 	uv_close((uv_handle_t *)async, NULL);
 }
 
-/* A loop in a child: it forks before the loop runs, and tells libuv. */
+/* The process forks before the loop runs. The child calls uv_loop_fork() and runs the loop. */
 static int child_status(void)
 {
 	uv_loop_t *loop = uv_default_loop();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Closing handles: with nothing, with a message on its way, and while others send. */
+/* Closes handles: idle ones, ones with a queued message, and while other threads send. */
 #include "fixture.h"
 
 #include <sched.h>
@@ -65,7 +65,7 @@ static void test_in_own_callback(void **state)
 	close_loop(&f);
 }
 
-/* Each closes the other, whose message is on its way too. */
+/* Each handle's callback closes the other handle, whose message is also queued. */
 struct pair {
 	struct counter counter;
 	struct counter *other;
@@ -131,7 +131,7 @@ static void test_ordinary_handles(void **state)
 	close_loop(&f);
 }
 
-/* The memory goes as soon as the close callback runs; the sender has let go by then. */
+/* The close callback frees the memory; the sender no longer uses it by then. */
 struct freed {
 	struct counter counter;
 	bool *gone;
@@ -164,7 +164,7 @@ static void test_memory_is_free_in_the_callback(void **state)
 	close_loop(&f);
 }
 
-/* Closed while others send: each gets 0 up to the close and UV_ECANCELED from then on. */
+/* Closed while other threads send: a send returns 0 before the close, UV_ECANCELED after it. */
 struct storm {
 	struct counter counter;
 	_Atomic unsigned refused;

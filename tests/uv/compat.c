@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Source that knows only libuv, compiled with <ringwake/uv-compat.h>. */
+/* A program for libuv, compiled with <ringwake/uv-compat.h>. */
 #include "../common.h"
 
 #include <ringwake/uv-compat.h>
@@ -40,7 +40,7 @@ static void test_async(void **state)
 	assert_int_equal(uv_loop_close(&loop), UV_EBUSY);
 	assert_int_equal(uv_async_send(&counter.async), 0);
 	uv_close((uv_handle_t *)&counter.async, note_close);
-	assert_int_equal(uv_async_send(&counter.async), 0); /* closing: nothing comes of it */
+	assert_int_equal(uv_async_send(&counter.async), 0); /* closing: no callback follows */
 	assert_int_equal(uv_loop_close(&loop), UV_EBUSY);
 	assert_int_equal(uv_run(&loop, UV_RUN_DEFAULT), 0);
 	assert_true(counter.closed);
@@ -48,7 +48,7 @@ static void test_async(void **state)
 	assert_int_equal(uv_loop_close(&loop), 0);
 }
 
-/* It really is ringwake that delivers. */
+/* ringwake delivers the callbacks. */
 static void test_loop_has_a_target(void **state)
 {
 	(void)state;
@@ -73,7 +73,7 @@ static void free_handle(uv_handle_t *handle)
 	free(handle);
 }
 
-/* Handles made in memory of libuv's size, wherever that comes from. */
+/* Handles in memory of the size that libuv reports, by any of its functions. */
 static void test_size_is_libuvs(void **state)
 {
 	(void)state;
@@ -122,13 +122,13 @@ static void stat_done(uv_fs_t *request)
 	uv_fs_req_cleanup(request);
 }
 
-/* One of a million handles is signalled, and libuv's own workers wake the loop beside it. */
+/* The loop has a million handles. One handle and libuv's own workers wake the loop. */
 static void test_million_handles(void **state)
 {
 	(void)state;
 	enum { COUNT = 1000000 };
 	if (getenv("RINGWAKE_UV_PUBLIC")) {
-		print_message("public functions only: the handles are libuv's\n");
+		print_message("with public functions only, the handles are libuv's own\n");
 		skip();
 	}
 	uv_loop_t loop;
@@ -156,7 +156,7 @@ static void test_million_handles(void **state)
 	free(counters);
 }
 
-/* A thread that sends to a handle that was closed long ago does no harm. */
+/* A send to a handle that was closed long ago is harmless. */
 struct late {
 	struct counter counter;
 	_Atomic bool closed;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A libuv loop with a target attached, for one test on the doorbell that it is to use. */
+/* A libuv loop with an attached target that uses the running test's doorbell. */
 #ifndef TESTS_UV_FIXTURE_H
 #define TESTS_UV_FIXTURE_H
 
@@ -12,17 +12,17 @@ struct fixture {
 	struct ringwake_uv *binding;
 };
 
-/* How long the loops of the running test look out awake before they sleep on their ring. */
+/* How long the loops of the running test spin before they block in their ring. */
 static uint64_t test_spin_ns;
 
-/* Skips the test where the kernel has no sync MSG_RING; any other failure is one. */
+/* Skips the test if the kernel has no sync MSG_RING. Any other error fails the test. */
 static inline struct ringwake_uv *attach(uv_loop_t *loop)
 {
 	struct ringwake_uv *binding = NULL;
 	struct ringwake_params params = {.path = test_path, .spin_ns = test_spin_ns};
 	int error = ringwake_uv_attach(&binding, loop, &params);
 	if (error < 0 && error != UV_EBUSY && test_path == RINGWAKE_PATH_MSG_RING) {
-		print_message("no sync MSG_RING here: %s\n", strerror(-error));
+		print_message("this kernel has no sync MSG_RING: %s\n", strerror(-error));
 		skip();
 	}
 	assert_int_equal(error, 0);
@@ -37,17 +37,17 @@ static inline void open_loop(struct fixture *f)
 	f->binding = attach(&f->loop);
 }
 
-/* Skips the test in an environment that allows libuv's public functions only. */
+/* Skips the test if the environment allows only libuv's public functions. */
 static inline void skip_if_public(const char *reason)
 {
 	const char *value = getenv("RINGWAKE_UV_PUBLIC");
 	if (value == NULL || strcmp(value, "1") != 0)
 		return;
-	print_message("public functions only: %s\n", reason);
+	print_message("with public functions only, %s\n", reason);
 	skip();
 }
 
-/* Whatever the test has closed by now must let the loop go without a word. */
+/* The test must have closed all handles, so that the loop can be closed without an error. */
 static inline void close_loop(struct fixture *f)
 {
 	assert_int_equal(uv_run(&f->loop, UV_RUN_DEFAULT), 0);
@@ -59,9 +59,9 @@ static inline void close_loop(struct fixture *f)
 struct counter {
 	ringwake_uv_async_t async;
 	unsigned calls;
-	unsigned close_at; /* closes itself at this call */
+	unsigned close_at; /* the call in which it closes itself */
 	bool closed;
-	uv_thread_t thread; /* of the last call */
+	uv_thread_t thread; /* the thread of the last call */
 };
 
 static inline void on_counter_closed(uv_handle_t *handle)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A flood of messages leaves the loop's other handles their turn. */
+/* A flood of messages does not starve the loop's other handles. */
 #include "fixture.h"
 
 struct flood {
@@ -47,7 +47,7 @@ static void tick(uv_timer_t *timer)
 	uv_close((uv_handle_t *)timer, NULL);
 }
 
-static void test_timer_beside_a_flood(void **state)
+static void test_timer_during_a_flood(void **state)
 {
 	(void)state;
 	struct flood flood;
@@ -68,7 +68,7 @@ static void give_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 	*buffer = uv_buf_init(flood->buffer, sizeof flood->buffer);
 }
 
-/* Each byte read lets the next be written. */
+/* Writes the next byte when a byte is read. */
 static void take_bytes(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
 {
 	struct flood *flood = stream->data;
@@ -83,7 +83,7 @@ static void take_bytes(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffe
 	uv_close((uv_handle_t *)stream, NULL);
 }
 
-static void test_pipe_beside_a_flood(void **state)
+static void test_pipe_during_a_flood(void **state)
 {
 	(void)state;
 	struct flood flood;
@@ -102,7 +102,7 @@ static void test_pipe_beside_a_flood(void **state)
 	close_loop(&flood.f);
 }
 
-/* Nor does a flood make the turn long: before, in and after the poll it runs a batch of 256. */
+/* An iteration runs at most three batches of 256 messages: before, in and after the poll. */
 static void test_iteration_is_bounded(void **state)
 {
 	(void)state;
@@ -125,8 +125,8 @@ static void test_iteration_is_bounded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ON_BOTH_PATHS(test_timer_beside_a_flood),
-		ON_BOTH_PATHS(test_pipe_beside_a_flood),
+		ON_BOTH_PATHS(test_timer_during_a_flood),
+		ON_BOTH_PATHS(test_pipe_during_a_flood),
 		ON_BOTH_PATHS(test_iteration_is_bounded),
 	};
 	return RUN_BOUNDED(tests, 60);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A program that forbids io_uring to itself when its loop is attached, as a sandbox does. Wakes of
- * all kinds still arrive. A wake that is lost hangs.
+ * A program forbids itself io_uring after its loop is attached, as a sandbox does. Wakes of all
+ * kinds must still arrive. A lost wake makes the test hang.
  */
 #include "../forbid.h"
 #include "fixture.h"
@@ -17,7 +17,7 @@ static int run(struct fixture *f, bool on_ring, uv_run_mode mode)
 	return on_ring ? ringwake_uv_run(f->binding, mode) : uv_run(&f->loop, mode);
 }
 
-/* What a sender waits for before it sends: the loop is then about to block, or blocks. */
+/* The sender waits until the loop probably blocks. */
 static void wait_a_little(void)
 {
 	struct timespec pause = {.tv_nsec = 5000000};
@@ -86,7 +86,7 @@ static void do_nothing(uv_timer_t *timer)
 	uv_close((uv_handle_t *)timer, NULL);
 }
 
-/* An idle loop blocks. */
+/* An idle loop must block. */
 static void check_idle(struct fixture *f, bool on_ring)
 {
 	uv_timer_t timer;
@@ -96,7 +96,7 @@ static void check_idle(struct fixture *f, bool on_ring)
 	while (!uv_is_closing((uv_handle_t *)&timer))
 		run(f, on_ring, UV_RUN_ONCE);
 	assert_true(processor_seconds() - before < 0.1);
-	run(f, on_ring, UV_RUN_NOWAIT); /* the timer's memory is free after it */
+	run(f, on_ring, UV_RUN_NOWAIT); /* afterwards the timer's memory may be reused */
 }
 
 static void live_without_io_uring(bool on_ring)
@@ -122,12 +122,12 @@ static void live_without_io_uring(bool on_ring)
 	close_loop(&f);
 }
 
-/* The filter stays, so each life has a process of its own. */
+/* A filter cannot be removed, so each test runs in its own process. */
 static void in_a_process(bool on_ring)
 {
 	struct fixture probe;
 	int status;
-	open_loop(&probe); /* skips */
+	open_loop(&probe); /* may skip the test */
 	close_loop(&probe);
 	pid_t child = fork();
 	if (child == 0) {
@@ -138,7 +138,7 @@ static void in_a_process(bool on_ring)
 	assert_int_equal(status, 0);
 }
 
-/* libuv 1.53 batches epoll_ctl() in an io_uring of its own, and aborts when that is refused. */
+/* libuv 1.53 batches epoll_ctl() in its own io_uring and aborts when the kernel refuses it. */
 static bool has_ring_of_libuv(void)
 {
 	uv_loop_t loop;
@@ -158,11 +158,11 @@ static void test_wakes_without_io_uring(void **state)
 {
 	(void)state;
 	if (test_path == RINGWAKE_PATH_MSG_RING && has_ring_of_libuv()) {
-		print_message("this libuv needs an io_uring itself\n");
+		print_message("this libuv itself needs an io_uring\n");
 		skip();
 	}
 #ifdef __SANITIZE_THREAD__
-	print_message("ThreadSanitizer does not bear threads in a forked child\n");
+	print_message("ThreadSanitizer does not support threads in a forked child\n");
 	skip();
 #endif
 	static const unsigned answers[] = {EPERM, ENOSYS, EACCES, EIO};

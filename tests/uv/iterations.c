@@ -19,7 +19,7 @@ static void *send_from_here(void *argument)
 	return NULL;
 }
 
-/* What a callback says next is done in a prepare callback, before the loop sleeps again. */
+/* A prepare callback handles what an async's callback has noted, before the loop blocks again. */
 struct flusher {
 	struct fixture f;
 	struct counter counter;
@@ -58,7 +58,7 @@ static void note_check(uv_check_t *check)
 	flusher->checks++;
 }
 
-static void test_prepare_comes_before_sleep(void **state)
+static void test_prepare_runs_before_the_wait(void **state)
 {
 	(void)state;
 	struct flusher flusher = {0};
@@ -78,8 +78,7 @@ static void test_prepare_comes_before_sleep(void **state)
 	close_loop(&flusher.f);
 }
 
-/* Prepare handles that were started before the loop was attached run before the sleep all the same.
- */
+/* Prepare handles that are older than the attachment also run before the loop blocks. */
 static void test_prepare_from_before_the_attach(void **state)
 {
 	(void)state;
@@ -99,7 +98,7 @@ static void test_prepare_from_before_the_attach(void **state)
 	close_loop(&flusher.f);
 }
 
-/* The loop's time is the time at which it woke up, not that at which it fell asleep. */
+/* The loop's time is the time at which it woke, not the time at which it blocked. */
 struct clock {
 	struct fixture f;
 	struct counter counter;
@@ -210,13 +209,13 @@ static void send_again(ringwake_uv_async_t *async)
 	send_counter((struct counter *)async);
 }
 
-/* What a callback signals, be it its own handle, is for the next iteration. */
+/* If a callback sends to any handle, even its own, the callback runs in the next iteration. */
 static void test_callback_that_sends_to_itself(void **state)
 {
 	(void)state;
 	struct fixture f;
 	struct counter counter = {0};
-	skip_if_public("callbacks run in the prepare and check phases, too");
+	skip_if_public("callbacks also run in the prepare and check phases");
 	open_loop(&f);
 	assert_int_equal(ringwake_uv_async_init(f.binding, &counter.async, send_again), 0);
 	send_counter(&counter);
@@ -257,9 +256,9 @@ static void test_uv_signal(void **state)
 }
 
 /*
- * A callback starts a write, whose callback starts another one, and so on. The peer's answer is
- * readable before the last one can be reported. uv_run() reports all that a uv_async_t's callback
- * causes, up to a limit, before it polls again.
+ * A callback starts a write, whose callback starts the next write, and so on. The peer's answer is
+ * readable before the last write is reported. uv_run() reports all writes that a uv_async_t's
+ * callback causes, up to a limit, before it polls again.
  */
 enum { MOST_WRITES = 4 };
 
@@ -350,8 +349,7 @@ static void open_writer(struct writer *writer, int pair[2])
 
 enum sender { TIMER, POLL, THREAD, SENDERS };
 
-/* A send of the timer is found by the prepare handle, one of the poll handle by the check handle.
- */
+/* The prepare handle finds the timer's send; the check handle finds the poll handle's send. */
 static void report_writes(unsigned wanted, enum sender sender)
 {
 	struct writer writer = {.wanted = wanted};
@@ -394,7 +392,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ON_BOTH_PATHS(test_writes_are_reported_before_the_next_poll),
-		ON_BOTH_PATHS(test_prepare_comes_before_sleep),
+		ON_BOTH_PATHS(test_prepare_runs_before_the_wait),
 		ON_BOTH_PATHS(test_prepare_from_before_the_attach),
 		ON_BOTH_PATHS(test_time_is_fresh),
 		ON_BOTH_PATHS(test_timers),

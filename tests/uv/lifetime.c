@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What libuv bears of programs that are not careful about the ends of their loops and handles. */
+/* Careless programs that libuv tolerates: they leave loops open or use handles after their end. */
 #include "fixture.h"
 #include "plain.h"
 
@@ -43,13 +43,12 @@ static void end_loop(uv_loop_t *loop)
 	assert_int_equal(uv_loop_close(loop), 0);
 }
 
-/* The handle's memory is there, all else is gone. Another handle may have what the first one had.
- */
+/* Only the handle's memory still exists. Another handle may have reused its other resources. */
 static void test_send_after_loop_close(void **state)
 {
 	(void)state;
 #if UV_VERSION_HEX < 0x012d00
-	/* libuv itself aborts such a program. */
+	/* libuv itself aborts in this case. */
 	if (getenv("RINGWAKE_UV_PUBLIC"))
 		return;
 #endif
@@ -93,12 +92,12 @@ static void test_send_after_detach(void **state)
 static void skip_if_leaks_are_faults(void)
 {
 #ifdef __SANITIZE_ADDRESS__
-	print_message("AddressSanitizer does not bear loops that are left behind\n");
+	print_message("AddressSanitizer reports loops that are left open\n");
 	skip();
 #endif
 }
 
-/* Loops are left behind, with handles and without, and others are made in their memory. */
+/* Loops, with and without handles, are never closed, and new loops reuse their memory. */
 static void test_loop_at_the_same_address(void **state)
 {
 	(void)state;
@@ -125,7 +124,7 @@ static void test_attach_at_the_same_address(void **state)
 	struct fixture f;
 	struct counter counter;
 	skip_if_leaks_are_faults();
-	open_loop(&f); /* is never closed */
+	open_loop(&f); /* never closed */
 	memset(&f, 0, sizeof f);
 	open_loop(&f);
 	open_counter(&f, &counter, 1);
@@ -134,8 +133,8 @@ static void test_attach_at_the_same_address(void **state)
 	assert_int_equal(counter.calls, 1);
 }
 
-/* A handle is opened by source that uses the compat header, and sent and closed by source that does
- * not; and the other way round. */
+/* One source file uses the compat header and the other does not. One opens a handle, and the other
+ * sends and closes it. */
 static void test_mixed_source(void **state)
 {
 	(void)state;
@@ -172,7 +171,7 @@ static void count_work(uv_work_t *request, int status)
 	calls += status == 0;
 }
 
-/* Work of source that uses the compat header cannot be cancelled by source that does not. */
+/* A source file without the compat header cannot cancel work that was queued with it. */
 static void test_plain_cancel(void **state)
 {
 	(void)state;
@@ -180,7 +179,7 @@ static void test_plain_cancel(void **state)
 	uv_loop_t loop;
 	uv_async_t handle;
 	uv_work_t work[COUNT];
-	skip_if_public("the work can be cancelled");
+	skip_if_public("libuv can cancel the work");
 	open_with(&loop, &handle, count);
 	for (int i = 0; i < COUNT; i++)
 		assert_int_equal(uv_queue_work(&loop, &work[i], note_work, count_work), 0);
@@ -199,13 +198,13 @@ static void say_later(uv_work_t *request)
 		abort();
 }
 
-/* A program that ends runs the work that it has queued. */
+/* A program that exits runs its queued work. */
 static void test_work_at_exit(void **state)
 {
 	(void)state;
 	enum { COUNT = 50 };
 #ifdef __SANITIZE_THREAD__
-	print_message("ThreadSanitizer does not bear threads in a forked child\n");
+	print_message("ThreadSanitizer does not support threads in a forked child\n");
 	skip();
 #endif
 	int ends[2];
@@ -245,7 +244,7 @@ static void close_plainly(uv_handle_t *handle, void *argument)
 		plain_close(handle, fill_with_dead);
 }
 
-/* libuv's own uv_close() closes handles of ours, whose memory is gone in their callbacks. */
+/* libuv's own uv_close() closes ringwake handles, whose memory is freed in the close callbacks. */
 static void test_plain_close(void **state)
 {
 	(void)state;
@@ -274,7 +273,7 @@ static void close_other_plainly(ringwake_uv_async_t *async)
 	close_counter(&closer->counter);
 }
 
-/* The message of a handle that is closed plainly is next in the dispatch. */
+/* libuv's own uv_close() closes a handle whose message is the next one in the dispatch. */
 static void test_plain_close_in_a_callback(void **state)
 {
 	(void)state;
@@ -295,7 +294,7 @@ static void test_plain_close_in_a_callback(void **state)
 	close_loop(&f);
 }
 
-/* A loop that is closed while it is attached, and its memory used again. */
+/* A loop is closed while it is attached, and its memory is reused. */
 static void test_detach_after_loop_close(void **state)
 {
 	(void)state;
@@ -335,7 +334,7 @@ static void do_nothing(uv_work_t *request)
 	(void)request;
 }
 
-/* With no descriptor left, all that plain libuv can do still works, and leaves none open. */
+/* With no descriptor left, everything that works in plain libuv still works and leaks none. */
 static void test_few_descriptors(void **state)
 {
 	(void)state;
@@ -366,13 +365,13 @@ static void test_few_descriptors(void **state)
 	assert_int_equal(open_descriptors(), before);
 }
 
-/* An attached loop has one descriptor more, and needs no other for a moment either. */
+/* An attached loop needs one more descriptor than a plain one, and no temporary one. */
 static void test_one_descriptor(void **state)
 {
 	(void)state;
 	struct fixture f;
 	struct rlimit limit, one;
-	open_loop(&f); /* skips */
+	open_loop(&f); /* may skip the test */
 	assert_int_equal(ringwake_uv_detach(f.binding), 0);
 	unsigned before = open_descriptors();
 	int next = dup(0);
@@ -400,7 +399,7 @@ static void *send_from_here(void *handle)
 	return uv_async_send(handle) == 0 ? NULL : handle;
 }
 
-/* A daemon: the child goes on with its parent's loop and has not told libuv. */
+/* A daemon: the child keeps running its parent's loop without uv_loop_fork(). */
 static int daemon_status(uv_loop_t *loop, uv_async_t *handle)
 {
 	uv_work_t work;
@@ -425,7 +424,7 @@ static void test_daemon(void **state)
 {
 	(void)state;
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-	print_message("a sanitizer's locks do not bear threads in a forked child\n");
+	print_message("sanitizers do not support threads in a forked child\n");
 	skip();
 #endif
 	for (int with_work = 0; with_work < 2; with_work++) {
@@ -455,8 +454,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		/*
-		 * First: uv_cancel() of libuv starts libuv's workers, and afterwards exit() of a
-		 * forked child waits for them for ever (with glibc 2.43), or crashes (with 2.36).
+		 * Must be first. Another test's uv_cancel() starts libuv's workers. After that,
+		 * exit() in a forked child hangs (glibc 2.43) or crashes (glibc 2.36).
 		 */
 		ON_BOTH_PATHS(test_work_at_exit),
 		ON_BOTH_PATHS(test_send_after_loop_close),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Source of the same program that was compiled without the compat header. */
+/* Functions of the same program that are compiled without the compat header. */
 #ifndef TESTS_UV_PLAIN_H
 #define TESTS_UV_PLAIN_H
 

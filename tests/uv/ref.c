@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What uv_ref(), uv_unref(), uv_walk() and the like make of a ringwake_uv_async_t: the same as of a
+/* uv_ref(), uv_unref(), uv_walk() and similar functions handle a ringwake_uv_async_t like a
  * uv_async_t. */
 #include "fixture.h"
 
@@ -115,7 +115,7 @@ static void note(uv_handle_t *handle, void *argument)
 	struct counter *counter = (struct counter *)handle;
 	if (getenv("RINGWAKE_UV_PUBLIC") &&
 		(counter < walk->counters || counter > walk->counters + 2))
-		return; /* a helper */
+		return; /* a helper handle */
 	assert_int_equal(handle->type, UV_ASYNC);
 	assert_true(counter - walk->counters >= 0 && counter - walk->counters <= 2);
 	walk->seen[counter - walk->counters]++;
@@ -133,7 +133,7 @@ static void test_walk_sees_each_handle_once(void **state)
 	uv_walk(&f.loop, note, &walk);
 	send_counter(&counters[0]);
 	uv_run(&f.loop, UV_RUN_NOWAIT);
-	close_counter(&counters[1]); /* closing handles are shown too */
+	close_counter(&counters[1]); /* uv_walk() also reports closing handles */
 	uv_walk(&f.loop, note, &walk);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(walk.seen[i], 2);

@@ -25,7 +25,7 @@ static void note(ringwake_uv_request_t *request, int result, unsigned flags)
 		asking->last_ones++;
 }
 
-/* Every test on both doorbells, and each with both ways to run. */
+/* Every test runs on both doorbells and with both run functions. */
 static bool on_ring;
 
 static int run(struct fixture *f, uv_run_mode mode)
@@ -38,7 +38,7 @@ static struct io_uring_sqe *open_ring(struct fixture *f)
 	open_loop(f);
 	struct io_uring *ring = ringwake_uv_ring(f->binding);
 	if (ring == NULL) {
-		print_message("no io_uring here\n");
+		print_message("io_uring is not available\n");
 		skip();
 	}
 	assert_ptr_equal(ringwake_uv_ring(f->binding), ring);
@@ -53,7 +53,7 @@ static void each_way(void (*test)(void))
 	}
 }
 
-/* Takes the place of liburing's: the kernel is short of something, for once. */
+/* Replaces liburing's function. The kernel temporarily lacks a resource. */
 static unsigned refusals;
 int io_uring_submit(struct io_uring *ring)
 {
@@ -66,7 +66,7 @@ int io_uring_submit(struct io_uring *ring)
 	return -EAGAIN;
 }
 
-/* The loop does not sleep on a request that the kernel does not have. */
+/* The loop does not block while the kernel does not have the request. */
 static void refused_request(void)
 {
 	struct fixture f;
@@ -134,7 +134,7 @@ static void test_timeout_keeps_loop_alive(void **state)
 	each_way(timeout_keeps_loop_alive);
 }
 
-/* More than the ring has room for, in one go. */
+/* Prepares more requests than the ring has room for. */
 static void many_requests(void)
 {
 	enum { COUNT = 1000 };
@@ -164,7 +164,7 @@ static void test_many_requests(void **state)
 	each_way(many_requests);
 }
 
-/* A server that accepts and receives with one request each. */
+/* A server that accepts and receives with one multishot request each. */
 struct server {
 	struct asking accept, receive;
 	int connection;
@@ -257,7 +257,7 @@ static void test_multishot(void **state)
 	each_way(multishot);
 }
 
-/* Wakes, libuv's own handles and requests are served side by side. */
+/* The loop serves wakes, libuv's own handles and requests at the same time. */
 struct mixture {
 	struct asking timeout;
 	struct counter counter;
@@ -275,7 +275,7 @@ static void *send_some(void *argument)
 	struct mixture *mixture = argument;
 	for (unsigned i = 1; i <= 1000; i++)
 		if (ringwake_uv_async_send(&mixture->counter.async) == UV_ECANCELED)
-			break; /* closed by its first callback */
+			break; /* its first callback has closed it */
 	return NULL;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* ringwake_uv_run(): the loop asleep on its ring. What libuv's own tests cannot know of it. */
+/* ringwake_uv_run(): the loop blocks in its ring. These tests cover what libuv's own tests do not.
+ */
 #include "fixture.h"
 
 #include <poll.h>
@@ -58,7 +59,7 @@ static void test_wakes_in_nowait(void **state)
 	wakes_in_mode(UV_RUN_NOWAIT);
 }
 
-/* Two loops, each asleep most of the time: a lost wake would hang. */
+/* Two loops, each blocked most of the time: a lost wake makes the test hang. */
 struct player {
 	struct fixture f;
 	struct counter counter;
@@ -116,7 +117,7 @@ static void *send_after_a_while(void *argument)
 	return send_from_here(argument);
 }
 
-/* A pipe that a callback begins to read, and that another thread writes to. */
+/* A callback starts to read a pipe, and another thread writes to it. */
 struct reading {
 	struct fixture f;
 	struct counter counter;
@@ -186,7 +187,7 @@ static void test_watcher_started_in_a_callback(void **state)
 	close_loop(&reading.f);
 }
 
-/* A descriptor that is ready but no longer watched must not make UV_RUN_ONCE return for nothing. */
+/* A ready descriptor that is no longer watched must not end UV_RUN_ONCE without a callback. */
 static void test_once_ignores_what_is_not_watched(void **state)
 {
 	(void)state;
@@ -196,7 +197,7 @@ static void test_once_ignores_what_is_not_watched(void **state)
 	open_counter(&reading.f, &counter, 0);
 	assert_int_equal(uv_read_start((uv_stream_t *)&reading.pipe, give_buffer, take_bytes), 0);
 	send_counter(&counter);
-	assert_int_not_equal(run(&reading.f, UV_RUN_ONCE), 0); /* it is in epoll now */
+	assert_int_not_equal(run(&reading.f, UV_RUN_ONCE), 0); /* epoll watches it now */
 	assert_int_equal(counter.calls, 1);
 	uv_read_stop((uv_stream_t *)&reading.pipe);
 	assert_int_equal(write(reading.ends[1], "x", 1), 1);
@@ -243,7 +244,7 @@ static void test_alternates_with_uv_run(void **state)
 	end(&f);
 }
 
-/* The requests of a thread end with it; the loop goes on in another. */
+/* A thread's requests end with the thread. The loop continues in another thread. */
 static void *run_one_iteration(void *argument)
 {
 	struct reading *reading = argument;
@@ -265,7 +266,7 @@ static void test_changes_threads(void **state)
 		join(thread);
 		assert_int_equal(reading.counter.calls, i);
 	}
-	/* And its epoll is still a part of the ring. */
+	/* The ring still polls libuv's epoll. */
 	assert_int_equal(uv_read_start((uv_stream_t *)&reading.pipe, give_buffer, take_bytes), 0);
 	close_counter(&reading.counter);
 	assert_int_equal(write(reading.ends[1], "x", 1), 1);
@@ -301,7 +302,7 @@ static void test_detach_while_running_is_refused(void **state)
 	close_loop(&f);
 }
 
-/* A program with a loop of its own waits for libuv's epoll, and lets the loop turn when it is
+/* A program with its own loop polls libuv's epoll descriptor and runs the libuv loop when it is
  * ready. */
 static void test_embedded(void **state)
 {
@@ -325,7 +326,7 @@ static void test_embedded(void **state)
 	end(&f);
 }
 
-/* A flood of messages leaves the timers and libuv's own descriptors their turn. */
+/* A flood of messages does not starve the timers and libuv's own descriptors. */
 struct flood {
 	struct reading reading;
 	struct echo {
@@ -379,8 +380,8 @@ static void test_flood(void **state)
 }
 
 /*
- * A doorbell that comes late, its message taken already, is nothing to return for. A loop that
- * waits in epoll cannot know that: libuv returns from UV_RUN_ONCE for any descriptor.
+ * A late doorbell, whose message was already taken, must not end UV_RUN_ONCE. A loop that waits in
+ * epoll cannot detect this: libuv returns from UV_RUN_ONCE for any ready descriptor.
  */
 static void test_once_returns_for_a_callback(void **state)
 {
@@ -408,7 +409,7 @@ static void *wake_from_here(void *argument)
 	return NULL;
 }
 
-/* A wake without a message has no callback, but the loop is to return for it. */
+/* A wake without a message has no callback, but it ends UV_RUN_ONCE. */
 static void test_wake_ends_once(void **state)
 {
 	(void)state;
@@ -429,7 +430,7 @@ static void test_wake_ends_once(void **state)
 	end(&f);
 }
 
-/* Sends one at a time, each when the one before has been received. */
+/* Sends one message at a time, each after the previous one was received. */
 struct serve {
 	struct fixture f;
 	struct counter counter;
@@ -453,11 +454,11 @@ static void *send_one_at_a_time(void *argument)
 	return NULL;
 }
 
-static void test_loop_that_looks_out_is_not_rung(void **state)
+static void test_spinning_loop_needs_no_doorbell(void **state)
 {
 	(void)state;
 	struct serve serve = {.counter.close_at = 200};
-	skip_if_public("the loop is not on its ring");
+	skip_if_public("the loop does not block in its ring");
 	open_loop(&serve.f);
 	uv_sem_init(&serve.received, 0);
 	assert_int_equal(ringwake_uv_async_init(serve.f.binding, &serve.counter.async, receive), 0);
@@ -466,7 +467,7 @@ static void test_loop_that_looks_out_is_not_rung(void **state)
 	assert_int_equal(run(&serve.f, UV_RUN_DEFAULT), 0);
 	join(thread);
 	assert_int_equal(serve.counter.calls, 200);
-	/* Each iteration of libuv's, the first for one, is armed for a moment. */
+	/* libuv's own iterations, such as the first one, arm the target briefly. */
 	assert_true(stats_of(ringwake_uv_target(serve.f.binding)).doorbells <= 20);
 	uv_sem_destroy(&serve.received);
 	close_loop(&serve.f);
@@ -485,7 +486,7 @@ static int end_to_spin(void **state)
 	return 0;
 }
 
-/* For ever: whatever does not end it hangs. */
+/* The loop spins without a limit: a test hangs if its event does not end the spinning. */
 #define SPINNING(test)                                                                             \
 	{                                                                                          \
 #test " spinning", test, begin_to_spin, end_to_spin, NULL                          \
@@ -508,7 +509,7 @@ int main(void)
 		ON_ALL(test_flood),
 		ON_ALL(test_once_returns_for_a_callback),
 		ON_ALL(test_wake_ends_once),
-		SPINNING(test_loop_that_looks_out_is_not_rung),
+		SPINNING(test_spinning_loop_needs_no_doorbell),
 	};
 	return RUN_BOUNDED(tests, 90);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Several threads, several loops, and loops that change threads. */
+/* Several threads, several loops, and loops that move between threads. */
 #include "fixture.h"
 
-/* A message that many threads send: each copy is delivered once, in its sender's order. */
+/* Many threads send messages: each is delivered once, in its sender's order. */
 enum { SENDERS = 4, MESSAGES = 5000 };
 
 struct numbered {
@@ -65,7 +65,7 @@ static void test_messages_from_threads(void **state)
 	free(storm);
 }
 
-/* Loops in a circle: each passes what it gets to the next. */
+/* A circle of loops: each forwards what it receives to the next loop. */
 enum { LOOPS = 4, ROUNDS = 500 };
 
 struct station {
@@ -79,7 +79,9 @@ static void pass_on(ringwake_uv_async_t *async)
 	struct station *station = async->data;
 	count_call(async);
 	int result = ringwake_uv_async_send(&station->next->counter.async);
-	if (result != 0 && result != UV_ECANCELED) /* the next one may have had its last */
+	if (result != 0 &&
+		result !=
+			UV_ECANCELED) /* the next loop may already have received its last message */
 		abort();
 }
 
@@ -106,7 +108,7 @@ static void test_loops_in_threads(void **state)
 			0);
 		station->counter.async.data = station;
 	}
-	for (unsigned i = 0; i < LOOPS; i++) /* made here, run there */
+	for (unsigned i = 0; i < LOOPS; i++) /* opened here, run in the threads */
 		threads[i] = start(run_station, &stations[i]);
 	send_counter(&stations[0].counter);
 	for (unsigned i = 0; i < LOOPS; i++)
@@ -118,7 +120,7 @@ static void test_loops_in_threads(void **state)
 	}
 }
 
-/* One loop, each round run by another thread. */
+/* One loop. Each round runs in another thread. */
 struct relay {
 	struct fixture f;
 	struct counter counter;
@@ -150,9 +152,9 @@ static void test_loop_changes_threads(void **state)
 }
 
 #ifdef __SANITIZE_THREAD__
-/* libuv closes descriptors by the bare system call, which ThreadSanitizer does not see: a number
- * that one thread closed and another is given looks as if both had created it at once. Only these
- * reports are left out. */
+/* libuv closes descriptors by a raw system call, which ThreadSanitizer does not see. When one
+ * thread closes a descriptor and another gets the same number, ThreadSanitizer reports a race. Only
+ * these reports are suppressed. */
 const char *__tsan_default_suppressions(void);
 const char *__tsan_default_suppressions(void)
 {
@@ -165,8 +167,8 @@ static void do_nothing(uv_work_t *request)
 	(void)request;
 }
 
-/* Threads that attach, use and detach loops of their own, all at once. */
-static void *come_and_go(void *argument)
+/* Several threads attach, use and detach their own loops at the same time. */
+static void *attach_and_detach(void *argument)
 {
 	enum ringwake_path path = *(enum ringwake_path *)argument;
 	for (int i = 0; i < 50; i++) {
@@ -193,9 +195,9 @@ static void test_attach_in_many_threads(void **state)
 	(void)state;
 	struct fixture f;
 	pthread_t threads[4];
-	open_loop(&f); /* skips */
+	open_loop(&f); /* may skip the test */
 	for (int i = 0; i < 4; i++)
-		threads[i] = start(come_and_go, &test_path);
+		threads[i] = start(attach_and_detach, &test_path);
 	for (int i = 0; i < 4; i++)
 		join(threads[i]);
 	close_loop(&f);

@@ -107,10 +107,10 @@ static void test_again_from_its_end(void **state)
 	close_loop(&f);
 }
 
-/* Work that occupies a worker from the time it is known to run until it is let go. */
+/* Work that occupies a worker until the test releases it. */
 struct blocker {
 	struct task task;
-	pthread_barrier_t *running, *go_on;
+	pthread_barrier_t *running, *released;
 };
 
 static void block(uv_work_t *request)
@@ -118,26 +118,26 @@ static void block(uv_work_t *request)
 	struct blocker *blocker = (struct blocker *)request;
 	run_task(request);
 	pthread_barrier_wait(blocker->running);
-	pthread_barrier_wait(blocker->go_on);
+	pthread_barrier_wait(blocker->released);
 }
 
 struct blockade {
 	struct blocker blockers[8];
 	unsigned count;
-	pthread_barrier_t running, go_on;
+	pthread_barrier_t running, released;
 };
 
-/* Returns once count workers are occupied, so there are at least that many. */
+/* Returns when count workers are occupied, which proves that at least count workers exist. */
 static void occupy(struct fixture *f, struct blockade *blockade, unsigned count)
 {
 	memset(blockade, 0, sizeof *blockade);
 	blockade->count = count;
 	pthread_barrier_init(&blockade->running, NULL, count + 1);
-	pthread_barrier_init(&blockade->go_on, NULL, count + 1);
+	pthread_barrier_init(&blockade->released, NULL, count + 1);
 	for (unsigned i = 0; i < count; i++) {
 		struct blocker *blocker = &blockade->blockers[i];
 		blocker->running = &blockade->running;
-		blocker->go_on = &blockade->go_on;
+		blocker->released = &blockade->released;
 		assert_int_equal(
 			ringwake_uv_queue_work(f->binding, &blocker->task.request, block, end_task),
 			0);
@@ -147,7 +147,7 @@ static void occupy(struct fixture *f, struct blockade *blockade, unsigned count)
 
 static void let_go(struct blockade *blockade)
 {
-	pthread_barrier_wait(&blockade->go_on);
+	pthread_barrier_wait(&blockade->released);
 }
 
 static void end_blockade(struct blockade *blockade)
@@ -157,7 +157,7 @@ static void end_blockade(struct blockade *blockade)
 		assert_int_equal(blockade->blockers[i].task.status, 0);
 	}
 	pthread_barrier_destroy(&blockade->running);
-	pthread_barrier_destroy(&blockade->go_on);
+	pthread_barrier_destroy(&blockade->released);
 }
 
 static void check_cancel(unsigned workers)
@@ -173,7 +173,7 @@ static void check_cancel(unsigned workers)
 	assert_int_equal(ringwake_uv_queue_work(f.binding, &kept.request, run_task, end_task), 0);
 	assert_int_equal(ringwake_uv_cancel((uv_req_t *)&queued.request), 0);
 	assert_int_equal(ringwake_uv_cancel((uv_req_t *)&queued.request), UV_EBUSY);
-	assert_int_equal(queued.ends, 0); /* never from within uv_cancel() */
+	assert_int_equal(queued.ends, 0); /* uv_cancel() itself calls no callback */
 	while (queued.ends == 0)
 		assert_int_not_equal(uv_run(&f.loop, UV_RUN_ONCE), 0);
 	assert_int_equal(queued.runs, 0);
@@ -199,7 +199,8 @@ static void test_threadpool_size(void **state)
 {
 	(void)state;
 	setenv("UV_THREADPOOL_SIZE", "1", 1);
-	check_cancel(1); /* what is queued behind one is not started: there is no second worker */
+	check_cancel(
+		1); /* work queued behind one running work does not start: only one worker exists */
 	setenv("UV_THREADPOOL_SIZE", "7", 1);
 	check_cancel(7);
 	setenv("UV_THREADPOOL_SIZE", "0", 1);
@@ -248,7 +249,7 @@ static void test_two_loops_share_the_workers(void **state)
 	close_loop(&g);
 }
 
-/* A pool of the application's runs the loop's work, and the shared workers do again. */
+/* The application's pool runs the loop's work. Afterwards the shared workers run it again. */
 static void test_use_pool(void **state)
 {
 	(void)state;
@@ -277,11 +278,11 @@ static void test_use_pool(void **state)
 	ringwake_pool_get_stats(pool, &stats, sizeof stats);
 	assert_int_equal(stats.submitted, 1);
 	assert_int_equal(ringwake_uv_use_pool(f.binding, pool), 0);
-	close_loop(&f); /* leaves the pool open */
+	close_loop(&f); /* does not close the pool */
 	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
 }
 
-/* Work that waits in a pool of the application's is taken back from there. */
+/* uv_cancel() removes work that is queued in the application's pool. */
 static void test_cancel_in_a_pool(void **state)
 {
 	(void)state;
