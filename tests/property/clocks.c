@@ -80,14 +80,14 @@ void clocks_load(const volatile void *address, int order)
 		join(&threads[this_thread()], &object_at(address)->released);
 }
 
-/* It begins a release sequence of its own, or ends the one there was. */
+/* A store ends the object's release sequence and may begin a new one. */
 void clocks_store(const volatile void *address, int order)
 {
 	struct object *object = object_at(address);
 	object->released = releases(order) ? threads[this_thread()] : (struct clock){0};
 }
 
-/* It goes on with the release sequence. */
+/* A read-modify-write continues the release sequence. */
 void clocks_change(const volatile void *address, int order)
 {
 	struct object *object = object_at(address);

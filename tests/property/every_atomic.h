@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Included before the library's own sources, this makes a switch point of each atomic operation.
- * Only one thread of the schedule runs at a time, so plain statements are atomic enough.
+ * Include it before the library's sources: it makes each atomic operation a switch point. Only one
+ * thread of the schedule runs at a time, so plain statements replace the atomic operations.
  */
 #ifndef EVERY_ATOMIC_H
 #define EVERY_ATOMIC_H
@@ -27,7 +27,7 @@
 #define atomic_store_explicit(object, value, order)                                                \
 	(before_atomic(object), clocks_store(object, order), (void)(*(object) = (value)))
 
-/* What it was before. */
+/* Returns the old value. */
 #define ATOMIC_CHANGE(object, change, order)                                                       \
 	__extension__({                                                                            \
 		before_atomic(object);                                                             \

@@ -21,7 +21,7 @@
 
 static struct {
 	unsigned faults, faults_left;
-	unsigned early_timeouts; /* that are still to come */
+	unsigned early_timeouts; /* how many may still happen */
 	bool ring_open, event_open, ring_is_own, ring_is_served, rings_forbidden;
 	bool sleeps_timed, naps;
 	unsigned parks;
@@ -31,7 +31,7 @@ static struct {
 	struct io_uring_cqe completions[MAX_ENTRIES];
 	struct io_uring_sqe submissions[SUBMISSIONS];
 
-	/* Completions that are still to be posted. */
+	/* Completions that are not posted yet. */
 	struct io_uring_cqe due[MAX_ENTRIES];
 	unsigned due_count;
 
@@ -39,11 +39,11 @@ static struct {
 	enum { NOT_WATCHING, HELD, WATCHING } watching; /* the poll request of the eventfd */
 	bool watch_fires;                               /* its completion is due */
 	uint64_t watch_user_data;
-	unsigned flags; /* of the submission queue, for the application */
+	unsigned flags; /* the submission queue's flags, read by the application */
 
-	const _Atomic uint32_t *futex; /* on which a thread is parked */
+	const _Atomic uint32_t *futex; /* the word on which a thread is blocked */
 
-	unsigned rung[MAX_THREADS]; /* the mark of each thread's last ring */
+	unsigned doorbell_marks[MAX_THREADS]; /* the mark of each thread's last doorbell */
 } kernel;
 
 static struct io_uring application_ring;
@@ -172,28 +172,31 @@ struct io_uring *kernel_ring(unsigned completions, bool is_served)
 	return &application_ring;
 }
 
-/* The library asks the ring to watch the eventfd, and may replace that by a request that does
- * nothing. */
+/* The library submits a poll request for the eventfd, or replaces it by a request without effect.
+ */
 static void take_request(const struct io_uring_sqe *request)
 {
 	switch (request->opcode) {
 	case IORING_OP_POLL_ADD:
-		require(request->fd == EVENT_DESCRIPTOR, "watches something else");
-		require(request->len & IORING_POLL_ADD_MULTI, "the watch is not multishot");
-		require(kernel.watching == NOT_WATCHING, "the eventfd is watched twice");
+		require(request->fd == EVENT_DESCRIPTOR,
+			"polls a descriptor other than the eventfd");
+		require(request->len & IORING_POLL_ADD_MULTI, "the poll request is not multishot");
+		require(kernel.watching == NOT_WATCHING, "the eventfd has two poll requests");
 		kernel.watch_user_data = request->user_data;
 		if (happens(FAULT_RESTRICTED)) {
-			trace("submit: the watch is refused");
+			trace("submit: the poll request is refused");
 			end_watch(-EACCES);
 			return;
 		}
 		kernel.watching = happens(FAULT_HELD) ? HELD : WATCHING;
 		kernel.watch_fires = kernel.event_count > 0;
-		trace("submit: a watch%s", kernel.watching == HELD ? ", which is held back" : "");
+		trace("submit: a poll request%s",
+			kernel.watching == HELD ? ", which is delayed" : "");
 		return;
 	case IORING_OP_ASYNC_CANCEL:
-		require(request->flags & IOSQE_CQE_SKIP_SUCCESS, "a cancellation completes");
-		require(request->addr == kernel.watch_user_data, "cancels something else");
+		require(request->flags & IOSQE_CQE_SKIP_SUCCESS,
+			"a cancellation posts a completion");
+		require(request->addr == kernel.watch_user_data, "cancels another request");
 		trace("submit: a cancellation");
 		if (kernel.watching == WATCHING)
 			end_watch(-ECANCELED);
@@ -205,7 +208,7 @@ static void take_request(const struct io_uring_sqe *request)
 		trace("submit: a NOP");
 		return;
 	}
-	fail_schedule("submits something unknown");
+	fail_schedule("submits an unknown request");
 }
 
 static int submit(struct io_uring *ring)
@@ -233,8 +236,8 @@ static bool always(const void *argument)
 	return true;
 }
 
-/* A timeout comes when nothing else happens; a few come at any time. */
-static void sleep_until(bool (*ready)(const void *), const void *argument, bool timed)
+/* A timeout expires when nothing else can happen. A few timeouts may expire at any time. */
+static void block_until(bool (*ready)(const void *), const void *argument, bool timed)
 {
 	kernel.sleeps_timed = timed;
 	bool early = timed && kernel.early_timeouts > 0 && choose(2) == 1;
@@ -247,7 +250,7 @@ static void sleep_until(bool (*ready)(const void *), const void *argument, bool 
 		wait_until(ready, argument);
 }
 
-static int sleep_in_ring(unsigned wanted, bool timed)
+static int block_in_ring(unsigned wanted, bool timed)
 {
 	if (wanted > kernel.entries)
 		wanted = kernel.entries;
@@ -257,14 +260,13 @@ static int sleep_in_ring(unsigned wanted, bool timed)
 		trace("enter: -EINTR");
 		return -EINTR;
 	}
-	trace("enter: sleeps%s", timed ? ", with a timeout" : "");
-	sleep_until(has_completions, &wanted, timed);
+	trace("enter: blocks%s", timed ? ", with a timeout" : "");
+	block_until(has_completions, &wanted, timed);
 	trace("enter: %s", has_completions(&wanted) ? "wakes" : "-ETIME");
 	return has_completions(&wanted) ? 0 : -ETIME;
 }
 
-/* The kernel's backlog is moved to the queue; what is due by another thread comes in its own time.
- */
+/* Moves the kernel's backlog to the queue. Completions from another thread arrive later. */
 static void run_ring(void)
 {
 	if (!kernel.ring_is_served && can_watch())
@@ -277,20 +279,20 @@ static void run_ring(void)
 static int enter(int fd, unsigned min_complete, unsigned flags, const void *arg, size_t size)
 {
 	(void)size;
-	require(kernel.ring_open, "enters a ring that is closed");
+	require(kernel.ring_open, "enters a closed ring");
 	require(fd == (flags & IORING_ENTER_REGISTERED_RING ? 0 : RING_DESCRIPTOR),
 		"enters another ring");
 	switch_point();
 	if (flags & IORING_ENTER_GETEVENTS)
 		run_ring();
-	return min_complete == 0 ? 0 : sleep_in_ring(min_complete, arg != NULL);
+	return min_complete == 0 ? 0 : block_in_ring(min_complete, arg != NULL);
 }
 
-/* What may go wrong with any doorbell; 0: nothing. */
+/* Chooses an error for any doorbell, or 0. */
 static int doorbell_fault(void)
 {
-	require(!kernel.rings_forbidden, "rings after close has returned");
-	kernel.rung[this_thread()] = clocks_mark();
+	require(!kernel.rings_forbidden, "makes a doorbell after close has returned");
+	kernel.doorbell_marks[this_thread()] = clocks_mark();
 	if (this_thread() != LOOP && happens(FAULT_REFUSED))
 		return -ENOMEM;
 	if (happens(FAULT_RETRY))
@@ -303,12 +305,13 @@ static int send_msg_ring(const struct io_uring_sqe *request)
 	if (request == (const void *)UINTPTR_MAX)
 		return -EFAULT;
 	switch_point();
-	require(request->fd == RING_DESCRIPTOR && kernel.ring_open, "rings a ring that is closed");
+	require(request->fd == RING_DESCRIPTOR && kernel.ring_open,
+		"sends a doorbell to a closed ring");
 	bool is_again = request->rw_flags & MSG_RING_FLAGS_PASS;
 	int result = doorbell_fault();
 	if (result == 0 && !is_again && ready_count() == kernel.entries && happens(FAULT_OVERFLOW))
 		result = -EOVERFLOW;
-	trace("%s: %s", is_again ? "posts again" : "rings the ring",
+	trace("%s: %s", is_again ? "posts again" : "sends a doorbell to the ring",
 		result ? strerror(-result) : "accepted");
 	if (result == 0) {
 		post(request->off, (int32_t)request->len, is_again ? request->file_index : 0);
@@ -324,12 +327,12 @@ static int send_msg_ring(const struct io_uring_sqe *request)
 static int cancel(const struct io_uring_sync_cancel_reg *request)
 {
 	switch_point();
-	require(request->addr == kernel.watch_user_data, "cancels something else");
+	require(request->addr == kernel.watch_user_data, "cancels another request");
 	if (kernel.faults & FAULT_FILTERED)
 		return -EPERM;
 	if (kernel.watching != WATCHING)
 		return 0;
-	trace("cancels the watch");
+	trace("cancels the poll request");
 	end_watch(-ECANCELED);
 	return 1;
 }
@@ -349,7 +352,7 @@ static int register_ring(int fd, unsigned opcode, const void *arg, unsigned coun
 		require(fd == RING_DESCRIPTOR && kernel.ring_open, "cancels on another ring");
 		return cancel(arg);
 	}
-	fail_schedule("registers something unknown");
+	fail_schedule("makes an unknown register call");
 }
 
 static int new_eventfd(unsigned count, int flags)
@@ -362,7 +365,7 @@ static int new_eventfd(unsigned count, int flags)
 
 static int read_eventfd(int fd, uint64_t *value)
 {
-	require(fd == EVENT_DESCRIPTOR && kernel.event_open, "reads a descriptor that is closed");
+	require(fd == EVENT_DESCRIPTOR && kernel.event_open, "reads a closed descriptor");
 	switch_point();
 	if (kernel.event_count == 0)
 		return -EAGAIN;
@@ -375,10 +378,10 @@ static int read_eventfd(int fd, uint64_t *value)
 static int write_eventfd(int fd, const uint64_t *value)
 {
 	switch_point();
-	require(fd == EVENT_DESCRIPTOR && kernel.event_open, "writes a descriptor that is closed");
-	require(this_thread() != LOOP, "the loop rings itself");
+	require(fd == EVENT_DESCRIPTOR && kernel.event_open, "writes a closed descriptor");
+	require(this_thread() != LOOP, "the loop makes a doorbell to itself");
 	int result = doorbell_fault();
-	trace("rings the eventfd: %s", result ? strerror(-result) : "accepted");
+	trace("writes the eventfd: %s", result ? strerror(-result) : "accepted");
 	if (result == 0) {
 		kernel.event_count += *value;
 		kernel.watch_fires = true;
@@ -396,7 +399,7 @@ static bool is_readable(const void *descriptor)
 void kernel_poll(int descriptor)
 {
 	require(descriptor == EVENT_DESCRIPTOR ? kernel.event_open : kernel.ring_open,
-		"polls a descriptor that is closed");
+		"polls a closed descriptor");
 	trace("poll: sleeps");
 	wait_until(is_readable, &descriptor);
 	trace("poll: wakes");
@@ -424,7 +427,7 @@ static int poll_one(struct pollfd *entry, const struct timespec *timeout)
 		return -EINTR;
 	}
 	trace("poll: sleeps%s", timeout ? ", with a timeout" : "");
-	sleep_until(is_readable, &entry->fd, timeout != NULL);
+	block_until(is_readable, &entry->fd, timeout != NULL);
 	trace("poll: %s", is_readable(&entry->fd) ? "wakes" : "times out");
 	return is_readable(&entry->fd);
 }
@@ -443,7 +446,7 @@ static int futex_wait(
 	kernel.parks++;
 	if (*word != expected)
 		return -EAGAIN;
-	trace("parks");
+	trace("blocks in futex_wait");
 	kernel.futex = word;
 	wait_until(is_unparked, NULL);
 	return 0;
@@ -456,22 +459,22 @@ static int futex_wake(const _Atomic uint32_t *word, int count)
 	bool parked = kernel.futex == word;
 	if (parked)
 		kernel.futex = NULL;
-	trace("wakes who is parked: %d", parked);
+	trace("futex_wake wakes %d threads", parked);
 	return parked;
 }
 
-/* Not just at this moment: in every order that the memory model allows. */
-static void expect_no_more_rings(void)
+/* Checks this for every order that the memory model allows, not only for this schedule. */
+static void expect_no_more_doorbells(void)
 {
 	for (unsigned i = 0; i < MAX_THREADS; i++)
-		require(clocks_see(i, kernel.rung[i], this_thread()),
-			"a ring does not happen before the doorbell is closed");
+		require(clocks_see(i, kernel.doorbell_marks[i], this_thread()),
+			"a doorbell does not happen before the close of its descriptor");
 }
 
 static void queue_exit(struct io_uring *ring)
 {
-	require(ring->ring_fd == RING_DESCRIPTOR && kernel.ring_open, "gives up another ring");
-	expect_no_more_rings();
+	require(ring->ring_fd == RING_DESCRIPTOR && kernel.ring_open, "exits another ring");
+	expect_no_more_doorbells();
 	kernel.ring_open = false;
 }
 
@@ -479,8 +482,8 @@ static int close_eventfd(int fd)
 {
 	require(fd == EVENT_DESCRIPTOR && kernel.event_open, "closes another descriptor");
 	require(kernel.watching != WATCHING || kernel.faults & FAULT_FILTERED,
-		"closes an eventfd that is watched");
-	expect_no_more_rings();
+		"closes an eventfd that has a poll request");
+	expect_no_more_doorbells();
 	kernel.event_open = false;
 	return 0;
 }

@@ -7,7 +7,7 @@
 #include <ucontext.h>
 
 #define MAX_CHOICES  4096
-#define MAX_SWITCHES 4096 /* in one schedule; with more it does not end */
+#define MAX_SWITCHES 4096 /* a schedule with more switches does not end */
 #define STACK_SIZE   (64 * 1024)
 
 enum state { RUNNABLE, BLOCKED, BLOCKED_FOR_A_TIME, WAITS_FOR_IDLE, ENDED };
@@ -34,7 +34,8 @@ static unsigned switches;
 static bool failed;
 static bool tracing;
 
-/* The choices of this schedule; those up to path_length are taken as in the one before. */
+/* The choices of this schedule. The first path_length ones repeat those of the previous schedule.
+ */
 static struct choice {
 	unsigned taken, count;
 } path[MAX_CHOICES];
@@ -50,7 +51,7 @@ unsigned choose(unsigned count)
 		path[path_length++] = (struct choice){.taken = 0, .count = count};
 	struct choice *choice = &path[path_position++];
 	if (choice->count != count)
-		fail_schedule("the schedule is not the same when it is run again");
+		fail_schedule("a repeated schedule differs");
 	return choice->taken;
 }
 
@@ -132,7 +133,7 @@ static struct thread *first_in(enum state state)
 	return NULL;
 }
 
-/* Nobody can go on. */
+/* No thread can run. */
 static struct thread *idle_or_ended(void)
 {
 	struct thread *thread = first_in(WAITS_FOR_IDLE);
@@ -140,22 +141,22 @@ static struct thread *idle_or_ended(void)
 		thread = first_in(BLOCKED_FOR_A_TIME);
 	const struct thread *stuck = first_in(BLOCKED);
 	if (thread == NULL && stuck)
-		fail_schedule("%s waits for ever", stuck->name);
+		fail_schedule("%s hangs", stuck->name);
 	return thread;
 }
 
 /*
- * The one to run now; NULL when all have ended. While the last could go on, anything else is a
- * preemption.
+ * Returns the thread to run next, or NULL when all have ended. If the last thread could continue,
+ * any other choice is a preemption.
  */
 static struct thread *pick(struct thread *last)
 {
 	for (;;) {
 		struct thread *candidates[MAX_THREADS];
 		unsigned count = 0;
-		bool goes_on = last && can_run(last);
-		bool may_change = !goes_on || preemptions < scene->preemptions;
-		if (goes_on)
+		bool can_continue = last && can_run(last);
+		bool may_change = !can_continue || preemptions < scene->preemptions;
+		if (can_continue)
 			candidates[count++] = last;
 		for (unsigned i = 0; may_change && i < thread_count; i++)
 			if (&threads[i] != last && can_run(&threads[i]))
@@ -164,7 +165,7 @@ static struct thread *pick(struct thread *last)
 		if (count == 0 && !may_step)
 			return idle_or_ended();
 		unsigned choice = choose(count + may_step);
-		if (goes_on && choice > 0)
+		if (can_continue && choice > 0)
 			preemptions++;
 		if (choice < count)
 			return candidates[choice];
@@ -233,7 +234,7 @@ static void run_threads(void)
 		setcontext(&current->context);
 }
 
-/* Comes back when the part is over, or the schedule has failed. */
+/* Returns when the part has ended or the schedule has failed. */
 static void run_part(void (*part)(void))
 {
 	volatile bool begun = false;

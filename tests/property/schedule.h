@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every schedule of a few threads, one after the other. The threads are coroutines: only one runs,
- * and another may run instead at a switch point only. Whatever is left open, who runs next or what
- * the kernel answers, is a choice; explore() runs the same scene again and again until every choice
- * has been taken each way.
+ * Runs every schedule of a few threads. The threads are coroutines: only one runs at a time, and
+ * they switch only at switch points. The next thread to run and the kernel's results are choices.
+ * explore() runs the same scene repeatedly until it has tried every value of every choice.
  */
 #ifndef SCHEDULE_H
 #define SCHEDULE_H
@@ -13,42 +12,44 @@
 #define MAX_THREADS 6
 
 struct scene {
-	void (*begin)(void); /* makes a fresh world and its threads */
-	void (*end)(void);   /* all threads have ended: judges and tidies up */
-	/* What happens by itself, at any time: is there anything, and let it happen. */
+	void (*begin)(void); /* creates a new world and its threads */
+	void (*end)(void);   /* called when all threads have ended: checks and cleans up */
+	/* Steps that may happen at any time: can_step() asks for one, step() executes it. */
 	bool (*can_step)(void);
 	void (*step)(void);
-	/* How often a thread that could go on may be stopped for another, in one schedule. */
+	/* The largest number of preemptions in one schedule. */
 	unsigned preemptions;
 };
 
-/* Returns how many schedules there were, or 0 after one that failed has been printed. */
+/* Returns the number of schedules. If one fails, prints it and returns 0. */
 unsigned long explore(const struct scene *scene);
 
-/* The rest is for within a scene. */
+/* Call the following functions only within a scene. */
 void start_thread(const char *name, void (*run)(void *argument), void *argument);
 
-/* Less than count, and in the end each number that is. */
+/* Returns a number less than count. All schedules together return each such number. */
 unsigned choose(unsigned count);
 
 void switch_point(void);
 
-/* The number of the thread that runs now, in the order they were started; the last is nobody. */
+/* The number of the running thread, in starting order. Outside the threads, the next free number.
+ */
 unsigned this_thread(void);
 
-/* Lets others run until this is true. */
+/* Lets other threads run until ready() is true. */
 void wait_until(bool (*ready)(const void *argument), const void *argument);
 
-/* The same, or until nobody else can go on and nobody waits for that: a timeout. */
+/* The same, but also returns when no other thread can run and none waits for idleness: a timeout.
+ */
 void wait_until_timeout(bool (*ready)(const void *argument), const void *argument);
 
-/* Lets others run until none of them can. */
+/* Lets other threads run until none of them can run. */
 void wait_until_idle(void);
 
-/* Is printed if the schedule fails. */
+/* Records a line that is printed if the schedule fails. */
 __attribute__((format(printf, 1, 2))) void trace(const char *format, ...);
 
-/* Ends the schedule: it has shown an error. */
+/* Reports an error and ends the schedule. */
 __attribute__((format(printf, 1, 2), noreturn)) void fail_schedule(const char *format, ...);
 
 #define require(condition, text)                                                                   \

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every schedule of some short scripts, on each form of the doorbell. This file makes two programs:
- * calls, where threads are switched around system calls and between calls of the interface, as
- * often as they like, and atomics, where they are switched before every atomic operation of the
- * library.
+ * Runs every schedule of some short scripts, on each form of the doorbell. Two programs are built
+ * from this file. In calls, threads switch at system calls and between calls of the interface, any
+ * number of times. In atomics, they switch before every atomic operation of the library.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,7 +19,7 @@
 #include "thread.h"
 #include "world.h"
 
-/* How often a schedule stops a thread that could go on, if RINGWAKE_PREEMPTIONS does not say. */
+/* The default number of preemptions in a schedule. RINGWAKE_PREEMPTIONS overrides it. */
 #ifdef EVERY_ATOMIC
 #define PREEMPTIONS 1
 #else
@@ -55,10 +54,7 @@ static const struct script scripts[] = {
 		.senders = {"m", "s"},
 		.faults = FAULT_REFUSED,
 		.fault_limit = 2},
-	{.name = "sends of many in batches of one",
-		.loop = "A",
-		.senders = {"m", "s"},
-		.batch = 1},
+	{.name = "sends of many in batches of one", .loop = "A", .senders = {"m", "s"}, .batch = 1},
 	{.name = "close and sends of many",
 		.loop = "tC",
 		.senders = {"m", "s"},
@@ -179,10 +175,10 @@ static const struct script scripts[] = {
 
 static const char *const forms[FORM_COUNT] = {
 	[FORM_MSG_RING] = "MSG_RING",
-	[FORM_OWN_RING] = "MSG_RING on a ring of its own",
+	[FORM_OWN_RING] = "MSG_RING on the target's own ring",
 	[FORM_EVENTFD] = "eventfd",
 	[FORM_WATCHED] = "eventfd on a ring",
-	[FORM_SERVED] = "eventfd on a ring that the kernel serves",
+	[FORM_SERVED] = "eventfd on an SQPOLL ring",
 };
 
 static struct trial {
@@ -191,7 +187,7 @@ static struct trial {
 	char name[96];
 } trials[SCRIPTS * FORM_COUNT];
 
-/* A kernel that serves the ring is one more thread, and steps by itself at any time. */
+/* On an SQPOLL ring the kernel is one more thread, which may step at any time. */
 static unsigned preemptions(enum form form)
 {
 	const char *text = getenv("RINGWAKE_PREEMPTIONS");
@@ -208,7 +204,7 @@ static void run_trial(void **state)
 	printf("# %s: %lu schedules\n", trial->name, schedules);
 }
 
-/* With arguments: only the scripts that are named. */
+/* If the program has arguments, runs only the scripts that they name. */
 static bool is_wanted(const struct script *script, int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++)
@@ -220,12 +216,12 @@ static bool is_wanted(const struct script *script, int argc, char **argv)
 int main(int argc, char **argv)
 {
 #ifdef __SANITIZE_THREAD__
-	printf("1..0 # SKIP coroutines are beyond ThreadSanitizer\n");
+	printf("1..0 # SKIP ThreadSanitizer does not support coroutines\n");
 	return 0;
 #endif
 	static struct CMUnitTest tests[SCRIPTS * FORM_COUNT];
 	size_t count = 0;
-	ringwake_thread_number(); /* the first call in a thread is not like the others */
+	ringwake_thread_number(); /* the first call in a thread differs from later calls */
 	for (size_t i = 0; i < SCRIPTS; i++)
 		for (enum form form = 0; form < FORM_COUNT; form++) {
 			if (!is_wanted(&scripts[i], argc, argv))

@@ -14,19 +14,19 @@
 
 #define MAX_SENDERS    3
 #define MAX_NOTES      8
-#define MAX_EVENTS     4              /* of each sender */
-#define POSTED         7000           /* user_data of what is posted */
-#define THREAD(sender) ((sender) + 1) /* its number */
+#define MAX_EVENTS     4              /* per sender */
+#define POSTED         7000           /* user_data of posted completions */
+#define THREAD(sender) ((sender) + 1) /* the number of the sender's thread */
 #define ROOMY          16
 #define DOORBELL       99 /* user_data */
 
 struct note {
-	struct ringwake_msg msg; /* first */
-	unsigned sender;         /* index, or MAX_SENDERS for the last of all */
-	char kind;               /* its letter */
+	struct ringwake_msg msg; /* must be first */
+	unsigned sender;         /* index, or MAX_SENDERS for run_last() */
+	char kind;               /* the script's letter */
 	bool accepted;
 	unsigned sent, delivered;
-	unsigned thread, mark; /* of what was written before the send */
+	unsigned thread, mark; /* the mark of the write before the send */
 };
 
 enum place { AWAKE, IN_WAIT, IN_EVENT_CLOSE, IN_CLOSE, AT_END };
@@ -35,34 +35,34 @@ static struct {
 	const struct script *script;
 	enum form form;
 	struct ringwake *target;
-	struct io_uring *ring; /* the application's, if there is one */
+	struct io_uring *ring; /* the application's ring, or NULL */
 
 	struct note notes[MAX_NOTES];
 	unsigned note_count;
 	unsigned delivered;
-	bool stopped; /* the last message has come */
+	bool stopped; /* the last message was delivered */
 
 	struct ringwake_event event;
-	unsigned written[MAX_SENDERS]; /* before each send of the event */
+	unsigned written[MAX_SENDERS]; /* the value written before each send of the event */
 	unsigned marks[MAX_SENDERS][MAX_EVENTS + 1];
-	unsigned seen[MAX_SENDERS]; /* of that, by the callback */
-	unsigned due[MAX_SENDERS];  /* of that, by sends that were accepted */
+	unsigned seen[MAX_SENDERS]; /* the values that the callback has seen */
+	unsigned due[MAX_SENDERS];  /* the values whose sends were accepted */
 	bool event_closed;
 
-	unsigned posted, received; /* completions of the application's */
+	unsigned posted, received; /* the application's completions */
 
 	/* The loop. */
 	enum place place;
 	bool closing, closed, freed;
 
-	/* Moments, to tell what came before what. */
+	/* Logical times, which order the events. */
 	unsigned now, last_iteration, last_wake, last_failure;
 	unsigned wake_marks[MAX_SENDERS];
-	bool excused; /* a doorbell failed, its sender was told, and nothing was sent since */
+	bool excused; /* the last send returned that its doorbell failed */
 	unsigned failed_sender;
 } world;
 
-/* Without EVERY_ATOMIC, switch points are here and at system calls. */
+/* Without EVERY_ATOMIC, the only switch points are here and at system calls. */
 static void step(void)
 {
 #ifndef EVERY_ATOMIC
@@ -77,7 +77,8 @@ static bool is_within(const volatile void *address, const volatile void *start, 
 	return byte >= (const volatile char *)start && byte < (const volatile char *)start + size;
 }
 
-/* Figures and references pass nothing on between threads; nor does what only fork() changes. */
+/* Skips statistics, reference counts and members that only fork() changes: they synchronize
+ * nothing. */
 void before_atomic(const volatile void *address)
 {
 	const struct ringwake *target = world.target;
@@ -85,7 +86,7 @@ void before_atomic(const volatile void *address)
 	if (target == NULL || address == word || address == &ringwake_process_word)
 		return;
 	require(!world.freed || !is_within(address, target, sizeof *target),
-		"the target is used after it was freed");
+		"the target is used after free");
 	if (address == &target->doorbell_calls || address == &target->doorbell_failures ||
 		address == &target->references || address == &target->messages ||
 		address == &target->dispatches || address == &target->longest_batch)
@@ -118,14 +119,15 @@ static int judge(unsigned sender, int result, unsigned begun, bool was_closed)
 {
 	unsigned returned = ++world.now;
 	trace("result %d", result);
-	require(result == 0 || result == -ECANCELED || result == -ENOMEM, "an unknown result");
-	require(!was_closed || result != 0, "is accepted after close");
+	require(result == 0 || result == -ECANCELED || result == -ENOMEM,
+		"a send returns an undocumented result");
+	require(!was_closed || result != 0, "a send is accepted after close");
 	if (result == -ENOMEM) {
 		world.last_failure = returned;
 		world.failed_sender = sender;
 		world.excused = true;
 	} else if (begun > world.last_failure && (result == 0 || sender == world.failed_sender)) {
-		world.excused = false; /* has rung, or it was said that there is no need to */
+		world.excused = false; /* the doorbell worked, or none was needed */
 	}
 	return result;
 }
@@ -150,7 +152,7 @@ static void expect_note(struct note *note)
 
 static void take_back(struct note *note)
 {
-	require(world.closing, "is refused before close");
+	require(world.closing, "a send is refused before close");
 	note->sent--;
 	note->accepted = note->sent > 0;
 }
@@ -196,7 +198,7 @@ static void require_no_doorbell(const struct io_uring_cqe *completion)
 	require(completion->user_data != DOORBELL, "close leaves a doorbell");
 }
 
-/* Close has taken all doorbells out of the queue, and those that wait in the kernel. */
+/* Close has removed all doorbells from the queue and from the kernel's backlog. */
 static void look_for_doorbells(void)
 {
 	struct io_uring_cqe *completion;
@@ -235,11 +237,12 @@ static void on_note(struct ringwake_msg *msg)
 	trace("callback of %d", (int)(note - world.notes));
 	note->delivered++;
 	world.delivered++;
-	require(note->delivered <= note->sent, "is delivered twice");
-	require(clocks_see(note->thread, note->mark, LOOP), "is delivered before it is visible");
+	require(note->delivered <= note->sent, "a message is delivered twice");
+	require(clocks_see(note->thread, note->mark, LOOP),
+		"a message is delivered before its contents are visible");
 	for (const struct note *i = world.notes; i < note; i++)
 		require(i->sender != note->sender || !i->accepted || i->delivered > 0,
-			"is delivered before an earlier one of the same sender");
+			"a message is delivered before an earlier one of the same sender");
 	if (note->sender == MAX_SENDERS)
 		world.stopped = true;
 	if (note->kind == 'r' && note->delivered == 1)
@@ -280,11 +283,12 @@ static void post_completion(void)
 	trace("ringwake_post");
 	int result = ringwake_post(world.target, POSTED + world.posted, 0);
 	trace("result %d", result);
-	require(result != -EINTR && result != -EAGAIN, "a post is not tried again");
+	require(result != -EINTR && result != -EAGAIN, "a post is not retried");
 	if (was_closed)
-		require(result == -ECANCELED, "is posted after close");
+		require(result == -ECANCELED, "a completion is posted after close");
 	else if (world.form != FORM_MSG_RING)
-		require(result == -EOPNOTSUPP || result == -ECANCELED, "cannot be posted here");
+		require(result == -EOPNOTSUPP || result == -ECANCELED,
+			"a post fails on a target that supports it");
 	if (result == 0)
 		world.posted++;
 }
@@ -316,33 +320,34 @@ static void run_sender(void *argument)
 		ringwake_unref(world.target);
 }
 
-/* When nobody else can go on: is somebody waiting for what has been promised? */
+/* Called when no other thread can run: checks that no thread waits for a promised wake. */
 static void judge_idle(void)
 {
-	/* Here the loop has to give the kernel some time. */
+	/* In this case the loop waits for the kernel. */
 	if (world.form > FORM_EVENTFD && world.script->faults & (FAULT_FILTERED | FAULT_HELD) &&
 		kernel_sleeps_timed())
 		return;
 	if (kernel_naps())
 		return;
-	require(world.place != IN_CLOSE, "ringwake_close waits for ever");
+	require(world.place != IN_CLOSE, "ringwake_close() hangs");
 	if (world.excused || world.place == AT_END)
 		return;
 	if (world.place == IN_EVENT_CLOSE) {
-		/* Its timeout is there to make up for a doorbell that failed, and nothing else. */
-		require(world.last_failure > 0, "the event's close sleeps beside its message");
+		/* The close may need its timeout only after a doorbell has failed. */
+		require(world.last_failure > 0,
+			"the event's close blocks although its message is queued");
 		return;
 	}
-	require(notes_are_delivered(), "the loop sleeps beside a message");
-	require(events_are_seen(), "the loop sleeps, and the event's callback has not run");
+	require(notes_are_delivered(), "the loop blocks although a message is queued");
+	require(events_are_seen(), "the loop blocks before the event's callback has run");
 	require(world.last_wake < world.last_iteration || world.last_wake == 0,
-		"the loop sleeps through a wake");
+		"the loop blocks although it was woken");
 	for (unsigned i = 0; i < MAX_SENDERS; i++)
 		require(clocks_see(THREAD(i), world.wake_marks[i], LOOP),
-			"the loop wakes, and what was written before is not visible");
+			"the loop wakes and does not see the write before the wake");
 }
 
-/* One more send, after whatever went wrong, brings everything in. */
+/* One more send after all faults makes the loop deliver everything. */
 static void run_last(void *argument)
 {
 	(void)argument;
@@ -366,7 +371,8 @@ static void take_completions(void)
 	{
 		count++;
 		bool is_doorbell = !world.closed && ringwake_is_doorbell(world.target, completion);
-		require(is_doorbell || completion->user_data >= POSTED, "an unknown completion");
+		require(is_doorbell || completion->user_data >= POSTED,
+			"the ring has an unknown completion");
 		world.received += !is_doorbell;
 	}
 	io_uring_cq_advance(world.ring, count);
@@ -444,7 +450,7 @@ static void close_event(bool later)
 	world.place = before;
 }
 
-/* That the senders' scripts tell them to send. */
+/* The number of messages that the senders' scripts send. */
 static unsigned count_notes(void)
 {
 	unsigned count = 0;
@@ -525,7 +531,7 @@ static void run_loop(void *argument)
 	world.place = AT_END;
 }
 
-/* One schedule. */
+/* Runs one schedule. */
 
 static void begin(void)
 {
@@ -561,17 +567,18 @@ static void begin(void)
 
 static void end(void)
 {
-	require(notes_are_delivered(), "a message that was accepted is not delivered");
+	require(notes_are_delivered(), "an accepted message is not delivered");
 	take_completions();
 	while (kernel_can_step()) {
 		kernel_step();
 		take_completions();
 	}
-	require(world.received == world.posted, "a posted completion is lost, or comes twice");
-	require(kernel_is_clean(), "something is left open");
+	require(world.received == world.posted, "a posted completion is lost or duplicated");
+	require(kernel_is_clean(), "a descriptor or ring is left open");
 	require(kernel_parks() <= 2 * MAX_SENDERS, "close spins");
 	for (unsigned i = 0; i < world.note_count; i++)
-		require(world.notes[i].delivered == world.notes[i].sent, "is not delivered once");
+		require(world.notes[i].delivered == world.notes[i].sent,
+			"a message is not delivered exactly once");
 	if (strchr(world.script->loop, 'W'))
 		require(events_are_seen(), "the event's callback has not run after a send");
 	if (!world.script->no_references)

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One loop, some senders, and what they may expect of ringwake. A script says what each thread
- * does, a letter at a time; world.c says what has to come of it.
+ * One loop, some senders, and the guarantees of ringwake. A script has one letter for each step of
+ * a thread. world.c checks the results.
  */
 #ifndef WORLD_H
 #define WORLD_H
 
 #include <stdbool.h>
 
-/* How the loop sleeps and is rung. */
+/* How the loop blocks and how it is woken. */
 enum form {
 	FORM_MSG_RING, /* on the application's ring */
 	FORM_OWN_RING,
-	FORM_EVENTFD, /* on the eventfd alone */
+	FORM_EVENTFD, /* on the eventfd, without a ring */
 	FORM_WATCHED, /* on the application's ring, by a poll request of the eventfd */
-	FORM_SERVED,  /* the same, and a thread of the kernel serves the ring */
+	FORM_SERVED,  /* the same on an SQPOLL ring, which a kernel thread serves */
 	FORM_COUNT,
 };
 
@@ -31,36 +31,36 @@ enum form {
  *
  * The loop's:
  *   W  waits until nothing is left to do
- *   A  the same, with a wait of its own
- *   D  waits until all messages have come
+ *   A  the same, with the application's own wait
+ *   D  waits until all messages are delivered
  *   w  waits once
  *   t  waits once, with a timeout
  *   n  polls
- *   a  waits once, with a wait of its own
+ *   a  waits once, with the application's own wait
  *   b  the same, and closes the event after it has armed the target
  *   f  arms, disarms and dispatches, without a wait
  *   d  dispatches
  *   E  closes the event
- *   L  closes the event later, and waits until it is gone
+ *   L  starts to close the event, and waits until it is closed
  *   c  cancels every request on its ring
  *   C  closes the target
  *   B  arms the target and closes it
- * At the end it closes the target if it has not yet.
+ * At the end the loop closes the target if it is still open.
  */
 struct script {
 	const char *name;
 	const char *loop;
 	const char *senders[3];
 	unsigned faults, fault_limit; /* see kernel.h */
-	unsigned completions;         /* that have room in the application's ring; 0: plenty */
+	unsigned completions;         /* capacity of the application's ring; 0: large enough */
 	unsigned batch;
 	bool no_references; /* the senders hold none */
 };
 
-/* The script's schedules in this form; 0 if one failed. */
+/* Returns the number of the script's schedules on this form, or 0 if one failed. */
 unsigned long try_script(const struct script *script, enum form form, unsigned preemptions);
 
-/* The library calls it before each atomic operation, if it was built with every_atomic.h. */
+/* A library built with every_atomic.h calls it before each atomic operation. */
 void before_atomic(const volatile void *address);
 
 #endif
