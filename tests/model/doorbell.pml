@@ -3,27 +3,27 @@
  * The doorbell and the kernel behind it: lib/doorbell.h. DOORBELL is one of its four forms:
  *
  *   MSG_RING  a completion in the application's ring
- *   OWN_RING  a completion in a ring of the target's own
- *   EVENTFD   an eventfd alone, which the loop polls
- *   WATCH     an eventfd, and a poll request on the application's ring that watches it
+ *   OWN_RING  a completion in the target's own ring
+ *   EVENTFD   an eventfd without a ring, which the loop polls
+ *   WATCH     an eventfd with a poll request on the application's ring
  *
- * The kernel may refuse a ring (FAILURES times), and posts a completion when it likes, not at once.
+ * The kernel may refuse a doorbell (FAILURES times) and posts a completion at any later time.
  */
 #define MSG_RING 1
 #define OWN_RING 2
 #define EVENTFD  3
 #define WATCH    4
 
-#define CAPACITY 2 /* of the completion queue: small, so that it is full at times */
+#define CAPACITY 2 /* of the completion queue: small enough to become full */
 
-bool descriptor_open = true; /* false: the number may be another file's already */
+bool descriptor_open = true; /* false: another file may have its number */
 byte failures_left = FAILURES;
-byte due;         /* accepted and not posted yet; WATCH: writes that the request has not seen */
-byte completions; /* in the queue; EVENTFD: what the eventfd holds */
-byte reaped;      /* of a private doorbell: those that the loop has taken off */
+byte due;         /* accepted, not posted yet; WATCH: writes that the poll request has not seen */
+byte completions; /* in the queue; EVENTFD: the eventfd's counter */
+byte reaped;      /* of a private doorbell: completions that the loop has consumed */
 bool watching;    /* the poll request is in the ring */
-bool live;        /* the loop takes it to be there */
-bool ended;       /* its last completion is in the queue */
+bool live;        /* the loop assumes that the poll request is pending */
+bool ended;       /* the poll request's last completion is in the queue */
 #ifndef CANCELS
 #define CANCELS 0
 #endif
@@ -54,7 +54,7 @@ inline ringwake_doorbell_notify(failed)
 	}
 }
 
-/* The completion with which the request starts is taken out at once, and counts for nothing. */
+/* The poll request's first completion is consumed at once and has no meaning. */
 inline ringwake_doorbell_prepare()
 {
 #if DOORBELL == WATCH
@@ -67,7 +67,7 @@ inline ringwake_doorbell_prepare()
 #endif
 }
 
-/* On the application's ring it is the application that passes over them, after each wait. */
+/* On the application's ring the application itself skips them after each wait. */
 inline ringwake_doorbell_consume()
 {
 #if DOORBELL == OWN_RING || DOORBELL == EVENTFD

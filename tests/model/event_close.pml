@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A coalescing event: lib/event.c, and ringwake_target_withdraw() of lib/withdraw.c. Two senders
- * send it, the second sends other messages too; the loop sleeps, and at any moment closes the event,
- * in one of three ways, and the target.
+ * A coalescing event: lib/event.c, and ringwake_target_withdraw() of lib/withdraw.c. Two senders send
+ * the event; the second also sends other messages. The loop blocks. At any moment it closes the
+ * event, in one of three ways, and the target.
  */
 #define EVENT    1
 #define MESSAGES (1 + OTHERS)
 
-bool unrun; /* others were taken by an armed loop, and their callbacks are still to run */
-bool ready; /* the event is taken off the word, and its callback is still to run */
+bool unrun; /* an armed loop took other messages, whose callbacks have not run */
+bool ready; /* the loop took the event, whose callback has not run */
 #define CALLBACK(m) ready = ready || m == EVENT; unrun = unrun || (m != EVENT && is_armed)
 
 #include "doorbell.pml"
@@ -17,12 +17,12 @@ bool ready; /* the event is taken off the word, and its callback is still to run
 #define QUEUED       1
 #define EVENT_CLOSED 2
 byte state;
-bool event_parked; /* the loop, FUTEX_WAIT on the state */
+bool event_parked; /* the loop blocks in FUTEX_WAIT on the state */
 
-byte to_send[2];     /* of the event, by each sender */
-byte others;         /* messages that the second sender has begun to send */
-byte finished;       /* senders that have done all */
-bool pending[2];     /* the sender has written something for fn to see */
+byte to_send[2];     /* sends of the event, per sender */
+byte others;         /* messages whose send the second sender has begun */
+byte finished;       /* senders that have ended */
+bool pending[2];     /* the callback must see a write of the sender */
 bool close_returned; /* of the event or the target */
 byte interruptions = INTERRUPTIONS;
 
@@ -87,7 +87,7 @@ inline forget()
 	}
 }
 
-/* A failed doorbell is made good by the same sender, or by the next send of the other. */
+/* After a failed doorbell, the same sender or the next send of the other notifies the loop. */
 #define OTHER_WILL_RING (to_send[1 - id] > 0 || (id == 0 && others < OTHERS))
 
 proctype sender(bit id)
@@ -162,7 +162,7 @@ inline sleep_and_dispatch()
 	run_ready()
 }
 
-inline turn()
+inline iteration()
 {
 	ringwake_arm(armed);
 	sleep_and_dispatch()
@@ -180,7 +180,7 @@ inline await_refusal()
 	od
 }
 
-/* In C the loop naps, and looks again. */
+/* In C the loop blocks for a short time and checks again. */
 #define MESSAGE_CAME (word >> 2 != 0)
 #if DOORBELL == EVENTFD
 #define MUST_NAP(wanted) is_armed
@@ -207,7 +207,7 @@ inline await_message(asleep)
 		wanted = COMPLETIONS + 1;
 #endif
 		if
-		:: asleep -> SLEEP_ENDS(wanted) /* in C also after a while: nothing relies on it */
+		:: asleep -> SLEEP_ENDS(wanted) /* the C code also has a timeout, which is not needed */
 		:: else
 		fi
 	fi;
@@ -262,7 +262,7 @@ proctype loop()
 	short gate_seen;
 	bool failed, last_out, armed, asleep, tested, found, closing, event_closed;
 	do
-	:: true -> turn()
+	:: true -> iteration()
 	:: true -> break
 	od;
 	if
@@ -277,7 +277,7 @@ proctype loop()
 		:: before & QUEUED ->
 			closing = true;
 			do
-			:: closing -> turn()
+			:: closing -> iteration()
 			:: else -> break
 			od
 		:: else

@@ -30,8 +30,8 @@
 
 mtype = { AWAKE, IDLE, BLOCKED };
 
-byte inbox;          /* work in it */
-bit armed, closed;  /* its tag; never together with work */
+byte inbox;          /* the number of works in the inbox */
+bit armed, closed;  /* the inbox's tags; never set while it holds work */
 bit lock;
 byte queue, wakes_in_flight, depth, ran, ended;
 byte idle[WORKERS];
@@ -67,7 +67,7 @@ inline complete(was, refused)
 #endif
 }
 
-/* With the lock. */
+/* The caller holds the lock. */
 inline remember(refused)
 {
 #ifndef MUTANT_REFUSED_AND_FORGOTTEN
@@ -137,7 +137,7 @@ inline unlock_and_wake(picked, blocked)
 		assert(!freed);
 		d_step { blocked = (word[picked] == BLOCKED); word[picked] = AWAKE }
 		if
-		:: blocked -> sleeping[picked] = 0 /* the system call: may come after the free */
+		:: blocked -> sleeping[picked] = 0 /* the system call: may happen after the free */
 		:: else
 		fi
 	:: else
@@ -208,7 +208,7 @@ proctype worker(byte me)
 				}
 				do
 				:: !sleeping[me] -> break
-				:: is_retrier -> sleeping[me] = 0; break /* its time is over */
+				:: is_retrier -> sleeping[me] = 0; break /* the timeout */
 				od
 			od;
 			take_lock();
@@ -288,7 +288,7 @@ proctype closer()
 #if REFUSALS > 0
 	received == JOBS && cancelled;
 #else
-	ran == JOBS; /* all that close may rely on */
+	ran == JOBS; /* close relies only on this */
 #endif
 	take_lock();
 	d_step {

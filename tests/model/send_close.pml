@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two senders, a loop that sleeps, and a close at any moment. Each sender sends its messages in
- * order, and wakes or posts in between as it likes; the loop's callbacks send one more.
+ * Two senders, a loop that blocks, and a close at any moment. Each sender sends its messages in order
+ * and may wake or post in between. The loop's callbacks send one more message.
  */
 #ifndef SENDS
-#define SENDS 2 /* of each sender */
+#define SENDS 2 /* per sender */
 #endif
 #define MESSAGES (2 * SENDS)
 
@@ -14,12 +14,12 @@
 #include "doorbell.pml"
 #include "target.pml"
 
-byte begun[2];       /* messages that a sender has begun to send */
-byte finished;       /* senders that have done all */
+byte begun[2];       /* messages whose send has begun */
+byte finished;       /* senders that have ended */
 bool close_returned;
-byte extra = EXTRA;                 /* wakes and posts still to make */
-byte again = AGAIN;                 /* sends from callbacks still to make */
-byte interruptions = INTERRUPTIONS; /* sleeps that may end for no reason */
+byte extra = EXTRA;                 /* remaining wakes and posts */
+byte again = AGAIN;                 /* remaining sends from callbacks */
+byte interruptions = INTERRUPTIONS; /* waits that may end without a cause */
 
 /* Nothing is sent after ringwake_close() has returned. */
 inline judge()
@@ -35,8 +35,8 @@ inline judge()
 }
 
 /*
- * What the interface asks of a sender whose doorbell failed: wake the target again, unless another
- * send follows that will.
+ * The manual's rule for a sender whose doorbell failed: it must wake the target again, unless another
+ * send follows.
  */
 inline make_good()
 {
@@ -85,8 +85,7 @@ proctype loop()
 		ringwake_arm(armed);
 		if
 		:: armed ->
-			/* The only way out for a loop whose doorbell does not come is that there is
-			 * nothing to come. */
+			/* A loop may end without a doorbell only if no message is left. */
 			if
 			:: SLEEP_ENDS(1)
 			:: interruptions > 0 -> interruptions--

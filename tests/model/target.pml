@@ -1,41 +1,41 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The wake protocol: lib/target.c, one inline for each function that changes the word or the gate.
- * One statement, d_step or atomic stands for one atomic operation of the C code. MUTANT_x is the same
- * protocol with one thing wrong; see run.
+ * The wake protocol: lib/target.c, with one inline for each function that changes the word or the
+ * gate. One statement, d_step or atomic stands for one atomic operation of the C code. MUTANT_x is the
+ * protocol with one fault; see run.
  */
 #define ARMED     1
 #define NOTIFIED   2
 #define TAGS       (ARMED | NOTIFIED)
 #define CLOSED     252
-#define ADDRESS(m) ((m) << 2) /* of message m, 1 to MESSAGES */
+#define ADDRESS(m) ((m) << 2) /* the address of message m, 1 to MESSAGES */
 
 #define GATE_CLOSING 1
 #define GATE_CALL    2
 
-/* What a send returns; FAILED is the doorbell's own error. */
+/* The results of a send; FAILED is the doorbell's error. */
 #define OK       0
 #define CANCELED 1
 #define FAILED   2
 
 byte word;
-byte next[MESSAGES + 1]; /* of each message: the older one that it is linked to */
+byte next[MESSAGES + 1]; /* each message's link to the older message */
 short gate;
 short owed;
-bool closed; /* the loop's own note of it */
-bool is_armed; /* between an arm that succeeded and the disarm */
+bool closed; /* the loop's own flag */
+bool is_armed; /* true between a successful arm and the disarm */
 
-/* Not of the protocol, but to judge it by. */
+/* Not part of the protocol: the assertions use it. */
 byte accepted[MESSAGES + 1];
 byte delivered[MESSAGES + 1];
 byte undelivered;
-bool wake_seen = true;  /* the loop has looked since the last ringwake_wake() */
-byte to_ring;           /* senders between clearing ARMED and the end of their ring */
+bool wake_seen = true;  /* the loop has run since the last ringwake_wake() */
+byte to_ring;           /* senders between clearing ARMED and the end of their doorbell */
 byte posting;           /* between entering and leaving the gate */
 
 /*
- * Each ARMED that a sender has cleared is one call that has left the gate, or is to. Not asked of
- * mutants: they must be found by what they do to the user.
+ * For each ARMED that a sender clears, one call leaves the gate. Mutants do not check this, because a
+ * mutant must be found by its effect on the user.
  */
 #ifdef MUTANT
 #define SUMS_ARE_EQUAL true
@@ -45,7 +45,7 @@ byte posting;           /* between entering and leaving the gate */
 		owed - (word & ARMED) + gate / GATE_CALL == to_ring + posting))
 #endif
 
-/* The loop parks here: FUTEX_WAIT while the gate is what it was. */
+/* The loop blocks here: FUTEX_WAIT while the gate is unchanged. */
 bool parked;
 
 inline futex_wake()
@@ -92,7 +92,7 @@ inline close_gate()
 #endif
 }
 
-/* NOTIFIED: the loop may have taken the messages that nobody rang for. */
+/* NOTIFIED: the loop may have taken messages whose doorbells were refused. */
 #ifdef MUTANT_GIVES_BACK_ARMED_ALONE
 #define GIVEN_BACK ARMED
 #else
@@ -129,7 +129,7 @@ inline rearm_after_failure()
 	od
 }
 
-/* For the one sender that has cleared ARMED. */
+/* Only the sender that has cleared ARMED calls it. */
 inline notify()
 {
 #ifdef MUTANT_LEAVES_BEFORE_RING
@@ -153,7 +153,7 @@ inline notify()
 #define OWES_RING (seen & ARMED)
 #endif
 
-/* What comes before the change of the word: nothing, in the protocol as it is. */
+/* A step before the change of the word: empty in the correct protocol. */
 inline begin()
 {
 	result = OK;
@@ -231,7 +231,7 @@ inline ringwake_wake()
 	end()
 }
 
-/* Exactly one completion on the application's ring. */
+/* Posts exactly one completion to the application's ring. */
 inline ringwake_post()
 {
 	d_step {
@@ -247,7 +247,7 @@ inline ringwake_post()
 	leave_gate(posting)
 }
 
-/* The loop's changes of the word. */
+/* How the loop changes the word. */
 
 inline ringwake_target_try_arm(asleep, ignored)
 {
@@ -308,7 +308,7 @@ inline exchange(value)
 	}
 }
 
-/* An armed loop keeps ARMED, and tells the next sender to ring for what was taken. */
+/* An armed loop keeps ARMED, so that the next sender also notifies it of what was taken. */
 inline ringwake_target_take()
 {
 #ifndef MUTANT_TAKE_FORGETS_ARMED
@@ -328,7 +328,7 @@ inline ringwake_target_take()
 
 #define INBOX_IS_EMPTY ((word & ~ARMED & 255) == 0)
 
-/* In the order sent: the list is reversed first. */
+/* Runs the messages in the order sent: the list is reversed first. */
 inline dispatch_taken()
 {
 	d_step {
