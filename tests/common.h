@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What every cmocka test of the project shares. */
+/* Shared by all cmocka tests of the project. */
 #ifndef TESTS_COMMON_H
 #define TESTS_COMMON_H
 
@@ -20,7 +20,7 @@
 #include <cmocka.h>
 #include <ringwake/ringwake.h>
 
-/* The doorbell that the running test is to use. */
+/* The path that the running test uses. */
 static enum ringwake_path test_path;
 
 static inline int use_msg_ring(void **state)
@@ -43,7 +43,7 @@ static inline int use_eventfd(void **state)
 #test " on eventfd", test, use_eventfd, NULL, NULL                                 \
 	}
 
-/* Skips the test where the kernel has no sync MSG_RING; any other failure is one. */
+/* Skips the test if the kernel has no sync MSG_RING. Any other error fails the test. */
 static inline struct ringwake *open_target_with(
 	struct io_uring *ring, struct ringwake_params params)
 {
@@ -51,7 +51,7 @@ static inline struct ringwake *open_target_with(
 	params.path = test_path;
 	int error = ringwake_open(&target, ring, &params);
 	if (error < 0 && test_path == RINGWAKE_PATH_MSG_RING) {
-		print_message("no sync MSG_RING here: %s\n", strerror(-error));
+		print_message("this kernel has no sync MSG_RING: %s\n", strerror(-error));
 		skip();
 	}
 	assert_int_equal(error, 0);
@@ -93,15 +93,15 @@ static inline void join(pthread_t thread)
 	assert_int_equal(pthread_join(thread, NULL), 0);
 }
 
-/* fork() clears the alarm of the child. */
+/* A child does not inherit its parent's alarm. */
 static inline void bound_child(void)
 {
 	alarm(30);
 }
 
 /*
- * Runs the tests, and ends the process and each of its forked children if they hang. TEST_FILTER
- * chooses tests, by a shell pattern.
+ * Runs the tests. Ends the process and its forked children if they hang. TEST_FILTER selects tests
+ * by a shell pattern.
  */
 static inline int run_bounded(
 	const char *name, const struct CMUnitTest *tests, size_t count, unsigned seconds)

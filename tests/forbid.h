@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The three system calls of io_uring fail from now on, as in sandboxes and container runtimes. */
+/* Makes the three system calls of io_uring fail, as sandboxes and container runtimes do. */
 #ifndef TESTS_FORBID_H
 #define TESTS_FORBID_H
 
@@ -10,11 +10,12 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-/* They have the same numbers, one after the other, on every architecture. */
+/* The three calls have the same consecutive numbers on every architecture. */
 _Static_assert(SYS_io_uring_enter == SYS_io_uring_setup + 1, "numbers");
 _Static_assert(SYS_io_uring_register == SYS_io_uring_setup + 2, "numbers");
 
-/* The thread, and those that it makes, get this error number. False: errno says why not. */
+/* The calls of this thread and of threads that it creates fail with answer. Returns false and sets
+ * errno if the filter cannot be installed. */
 static inline bool forbid_io_uring(unsigned answer)
 {
 	struct sock_filter code[] = {

@@ -1,24 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Works under a fault and accounts for every message. Two senders, one loop, a bounded number of
- * messages; exits with 0 if what happened is what the manual allows:
+ * Two senders send a number of messages to one loop under a fault. The program accounts for every
+ * message and exits with 0 if the results are what the manual allows:
  *
  *   open fails with a documented error ("open EPERM"), or
- *   every message that was accepted is delivered once. A wake may only be missing after a send has
- *   reported that its doorbell failed. Then one more send, by a thread that has no filter, has to
- *   deliver all; the loop sleeps without a limit meanwhile, so that nothing else does. Where that
- *   send fails too, because the fault is everybody's and lasts, a signal to the loop has to do it.
+ *   every accepted message is delivered once. A wake may be missing only after a send has reported
+ *   that its doorbell failed. Then one more send, by a thread without a filter, must deliver all
+ *   messages. The loop blocks without a timeout, so nothing else can deliver them. If that send
+ * also fails, because the fault affects all threads, a signal to the loop must deliver them.
  *
- * usage: faults [--path P] [--ring | --defer] [--poll] [--deny CALL=ERRNO]
+ * Usage: faults [--path P] [--ring | --defer] [--poll] [--deny CALL=ERRNO]
  *               [--when before|after|senders] [--nofile] [--backlog]
- * --ring     an application's ring instead of a private one
- * --defer    the same with IORING_SETUP_DEFER_TASKRUN
- * --poll     the loop sleeps in poll(2), between arm and disarm
- * --deny     a seccomp filter answers CALL with ERRNO; read and write only on the doorbell's
+ * --ring     use an application's ring instead of the target's own
+ * --defer    the same, with IORING_SETUP_DEFER_TASKRUN
+ * --poll     block in poll(2), between arm and disarm
+ * --deny     make CALL fail with ERRNO by a seccomp filter; read and write only on the doorbell's
  *            descriptor
- * --nofile   no descriptor is left when the target is opened
- * --backlog  posts to a ring that nobody reads until the kernel refuses; then the target has to
- *            work
+ * --nofile   open the target when no descriptor is left
+ * --backlog  post to an unread ring until the kernel refuses; afterwards the target must work
  */
 #include <errno.h>
 #include <getopt.h>
@@ -66,7 +65,7 @@ static _Atomic unsigned delivered, accepted, failed_doorbells;
 static const struct call {
 	const char *name;
 	unsigned number;
-	bool on_doorbell; /* only with this descriptor as first argument */
+	bool on_doorbell; /* only if the first argument is the doorbell's descriptor */
 } calls[] = {
 	{"io_uring_setup", SYS_io_uring_setup, false},
 	{"io_uring_register", SYS_io_uring_register, false},
@@ -143,8 +142,7 @@ static void *run_sender(void *argument)
 		sender->accepted += parcel->accepted;
 		if (error < 0)
 			count_failure(error);
-		/* So that the loop comes to sleep. Without a failure the message arrives by itself.
-		 */
+		/* Wait for the delivery, so that the loop blocks again. */
 		while (i % 8 == 0 && parcel->delivered == 0 && failed_doorbells == 0)
 			sched_yield();
 	}
@@ -155,7 +153,7 @@ static void *run_sender(void *argument)
 static pthread_barrier_t begun;
 static pthread_t loop_thread;
 static _Atomic bool last_delivered;
-static const char *how = "by themselves"; /* the messages got the loop to run */
+static const char *how = "by their doorbells"; /* how the messages were delivered */
 
 static void on_last(struct ringwake_msg *msg)
 {
@@ -168,7 +166,7 @@ static void on_signal(int number)
 	(void)number;
 }
 
-/* Was there before any filter, so it has none. */
+/* This thread was created before any filter, so it has none. */
 static void *run_last(void *unused)
 {
 	static struct ringwake_msg last = {.fn = on_last};
@@ -227,13 +225,13 @@ static int fill_backlog(struct io_uring *ring)
 	int error = 0;
 	unsigned long posted = 0;
 	printf("posted ");
-	mlockall(MCL_CURRENT); /* a page fault, where there is no memory, would never end */
+	mlockall(MCL_CURRENT); /* without memory, a page fault would never return */
 	while (error == 0 && posted < 5000000) {
 		error = ringwake_post(target, 1, 1);
 		posted += error == 0;
 	}
 	printf("%lu %s ", posted, error ? name_of(error) : "all");
-	/* A loop that is about to sleep has to be rung, and there may be no memory for that. */
+	/* A loop that is about to block needs a doorbell, for which there may be no memory. */
 	ringwake_arm(target);
 	int send_error = ringwake_send(target, &parcel.msg);
 	ringwake_disarm(target);
@@ -242,7 +240,8 @@ static int fill_backlog(struct io_uring *ring)
 	accepted++;
 	struct io_uring_cqe *cqe;
 	unsigned long seen = 0;
-	/* -EBADR once: the kernel says that it dropped some, those whose post was refused. */
+	/* -EBADR once: the kernel reports that it dropped the completions whose posts were refused.
+	 */
 	for (int refused = 0; refused < 3;) {
 		if (io_uring_peek_cqe(ring, &cqe) == 0) {
 			seen += !ringwake_is_doorbell(target, cqe);
@@ -253,7 +252,8 @@ static int fill_backlog(struct io_uring *ring)
 			refused++;
 		}
 	}
-	/* A DEFER_TASKRUN ring moves what was posted into its queue later, and may drop it then. */
+	/* A DEFER_TASKRUN ring moves posted completions to its queue later and may drop them then.
+	 */
 	unsigned dropped = *ring->cq.koverflow;
 	printf("seen %lu dropped %u ", seen, dropped);
 	bool accounted = seen <= posted && seen + dropped >= posted;
@@ -346,7 +346,7 @@ int main(int argc, char **argv)
 	receive(ring, polls);
 	pthread_join(last, NULL);
 	unsigned before_close = delivered;
-	ringwake_wait(target, 1); /* so that a READ is under way when it is closed */
+	ringwake_wait(target, 1); /* so that a READ is in progress at close */
 	bool msg_ring = ringwake_get_path(target) == RINGWAKE_PATH_MSG_RING;
 	ringwake_close(target);
 	for (int s = 0; s < SENDERS; s++)

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core WAY: a target that nobody wakes, asleep until it is killed. idle.test looks at what the
- * kernel counts meanwhile.
- *   own           ringwake_wait() on a target without a ring of the application's
- *   ring          ringwake_wait() on the application's ring, where a request is pending
+ * core WAY: blocks in a target that is never woken, until the process is killed. idle.test reads
+ * what the kernel counts meanwhile. own           ringwake_wait() on a target with its own ring
+ *   ring          ringwake_wait() on the application's ring, which has a pending request
  *   ring-timeout  the same, with a timeout
- *   ring-spin     the same, after the loop has spun
- *   features      prints the bits that io_uring_setup(2) reports, and ends
+ *   ring-spin     the same, after spinning
+ *   features      prints the feature bits of io_uring_setup(2) and exits
  */
 #include <errno.h>
 #include <liburing.h>
@@ -18,7 +17,7 @@
 
 #define MINUTE INT64_C(60000000000)
 
-/* The application waits for something that does not come. */
+/* The application's request never completes. */
 static int open_ring(struct io_uring *ring)
 {
 	static int ends[2];

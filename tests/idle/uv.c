@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * uv WAY: a libuv loop that has nothing to do, asleep until it is killed. See idle.test.
+ * uv WAY: an idle libuv loop, which blocks until the process is killed. See idle.test.
  *   run         uv_run(), attached
- *   ring        ringwake_uv_run(), with a pipe that is watched
- *   ring-timer  the same, with a timer that is not due
+ *   ring        ringwake_uv_run(), which watches a pipe
+ *   ring-timer  the same, with a distant timer
  */
 #include <ringwake/uv.h>
 #include <stdio.h>
@@ -19,10 +19,10 @@ static void on_readable(uv_poll_t *handle, int status, int events)
 static void on_late(uv_timer_t *timer)
 {
 	(void)timer;
-	fprintf(stderr, "a minute is over\n");
+	fprintf(stderr, "the loop was not killed within a minute\n");
 }
 
-/* libuv's first wait is in epoll on every way, so the loop is ready after it. */
+/* libuv's first wait is always in epoll, so the measurement starts after it. */
 static void on_first_wait(uv_timer_t *timer)
 {
 	if (timer->data)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * To be preloaded: _exit(2) and SIGTERM end the program by exit(3), so ringwake's figures are
- * written, as they are for programs that end that way by themselves.
+ * Preload this library to make _exit(2) and SIGTERM end the program by exit(3), so that ringwake
+ * writes its figures.
  */
 #include <signal.h>
 #include <stdlib.h>

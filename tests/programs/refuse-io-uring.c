@@ -14,7 +14,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	if (!forbid_io_uring(EPERM)) {
-		fprintf(stderr, "refuse-io-uring: the filter is refused: %s\n", strerror(errno));
+		fprintf(stderr, "refuse-io-uring: cannot install the filter: %s\n",
+			strerror(errno));
 		return 126;
 	}
 	execvp(argv[1], argv + 1);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Many senders, several targets, many messages: sums and order are checked.
- * usage: soak [--messages N] [--senders N] [--targets N] [--path msg_ring|eventfd] [--seconds
- * LIMIT] The loops alternate between waits without limit, short waits and polls; the senders pause
- * at random, so that sends find loops awake, asleep and in between.
+ * Many senders send many messages to several targets. The program checks the sums and the order.
+ * The loops alternate between waits without a timeout, short waits and polls. The senders pause at
+ * random, so that sends find loops awake, blocked and in between.
+ *
+ * Usage: soak [--messages N] [--senders N] [--targets N] [--path msg_ring|eventfd]
+ *             [--seconds LIMIT]
  */
 #include <errno.h>
 #include <getopt.h>
@@ -33,7 +35,7 @@ struct parcel {
 struct loop {
 	struct ringwake *target;
 	unsigned index;
-	uint64_t expected[MAX_SENDERS]; /* the next number from each sender */
+	uint64_t expected[MAX_SENDERS]; /* the next number of each sender */
 	uint64_t received, sum, disorder;
 	pthread_t thread;
 };
@@ -57,7 +59,7 @@ static void on_parcel(struct ringwake_msg *msg)
 		loop->disorder++;
 	loop->received++;
 	loop->sum += parcel->number * (parcel->sender + 1);
-	/* Release: pairs with the acquire of the sender that uses it again. */
+	/* Release: pairs with the acquire of the sender that reuses the message. */
 	atomic_store_explicit(&parcel->in_use, false, memory_order_release);
 }
 
@@ -65,10 +67,10 @@ static void *run_loop(void *argument)
 {
 	struct loop *loop = argument;
 	static const int64_t timeouts[] = {-1, 1000, 0, -1, 100000};
-	unsigned turn = 0;
+	unsigned waits = 0;
 	for (;;) {
 		bool last = atomic_load_explicit(&all_sent, memory_order_acquire);
-		int result = ringwake_wait(loop->target, last ? 0 : timeouts[turn++ % 5]);
+		int result = ringwake_wait(loop->target, last ? 0 : timeouts[waits++ % 5]);
 		if (result < 0 && result != -ETIME)
 			abort();
 		if (last && result == -ETIME)
@@ -131,7 +133,7 @@ static void parse(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	parse(argc, argv);
-	alarm(seconds_limit); /* a lost wake hangs: then this ends the run */
+	alarm(seconds_limit); /* ends the run if a lost wake makes it hang */
 	struct ringwake_params params = {.path = path};
 	for (unsigned t = 0; t < target_count; t++) {
 		loops[t].index = t;
@@ -148,7 +150,7 @@ int main(int argc, char **argv)
 		senders[s].count = message_count / sender_count;
 		pthread_create(&senders[s].thread, NULL, run_sender, &senders[s]);
 	}
-	uint64_t sent = 0, sent_sum = 0, received = 0, sum = 0, disorder = 0, rung = 0;
+	uint64_t sent = 0, sent_sum = 0, received = 0, sum = 0, disorder = 0, doorbells = 0;
 	for (unsigned s = 0; s < sender_count; s++) {
 		pthread_join(senders[s].thread, NULL);
 		sent += senders[s].count;
@@ -160,18 +162,19 @@ int main(int argc, char **argv)
 		ringwake_wake(loops[t].target);
 		pthread_join(loops[t].thread, NULL);
 		ringwake_get_stats(loops[t].target, &stats, sizeof stats);
-		rung += stats.doorbells;
+		doorbells += stats.doorbells;
 		received += loops[t].received;
 		sum += loops[t].sum;
 		disorder += loops[t].disorder;
 		ringwake_close(loops[t].target);
 	}
 	free(senders);
-	printf("1..3\n# %llu messages from %u senders to %u targets, %llu wakes rung\n",
-		(unsigned long long)sent, sender_count, target_count, (unsigned long long)rung);
+	printf("1..3\n# %llu messages from %u senders to %u targets, %llu doorbells\n",
+		(unsigned long long)sent, sender_count, target_count,
+		(unsigned long long)doorbells);
 	printf("%sok 1 - every message arrived once: %llu\n", received == sent ? "" : "not ",
 		(unsigned long long)received);
-	printf("%sok 2 - the sums agree\n", sum == sent_sum ? "" : "not ");
-	printf("%sok 3 - in the order sent\n", disorder == 0 ? "" : "not ");
+	printf("%sok 2 - the sums are equal\n", sum == sent_sum ? "" : "not ");
+	printf("%sok 3 - each sender's messages arrived in order\n", disorder == 0 ? "" : "not ");
 	return received == sent && sum == sent_sum && disorder == 0 ? 0 : 1;
 }
