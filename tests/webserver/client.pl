@@ -1,10 +1,10 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: MIT
-# client.pl PORT PIECE...: sends each piece as it stands, a moment after the one before, and prints
-# what comes back until the server closes. In a piece \r, \n and \0 are what they are in C, and
-# "REPEAT 9 text" is text nine times; "END" shuts the sending side down, "HOLD" takes nothing in until
-# the server gives up, and "NEVER" must not be reached: the server has to give up before.
-# Exit 0: the server closed in order; 1: it did not close in time; 2: it reset the connection.
+# client.pl PORT PIECE...: sends each piece a moment after the previous one, and prints the response
+# until the server closes. In a piece, \r, \n and \0 have the same meaning as in C, and "REPEAT 9 text"
+# is text nine times. "END" shuts the sending side down. "HOLD" reads nothing until the server closes.
+# "NEVER" must not be reached: the server must close before.
+# Exit status 0: the server closed in order; 1: not in time; 2: it reset the connection.
 use strict;
 use warnings;
 use IO::Socket::INET;
@@ -46,7 +46,7 @@ while (1) {
 	print $bytes;
 }
 
-# In the kernel's list the server's end of this connection is no longer ESTABLISHED (01).
+# True if the kernel no longer lists the server's end of this connection as ESTABLISHED (01).
 sub server_closed {
 	open(my $list, '<', '/proc/net/tcp') or die "/proc/net/tcp: $!\n";
 	my $pair = sprintf(':%04X 0100007F:%04X 01 ', $port, $socket->sockport);

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=sh
-# Part of webserver.test: slow clients, clients that vanish, too many clients, and the end.
+# Part of webserver.test: slow clients, clients that disconnect, too many clients, and shutdown.
 
 one_line() {
 	is "$(wc -l <"$work/stdout")" 1
@@ -21,22 +21,22 @@ vanished() {
 	done
 	within 120 balanced && get "$url/healthz"
 }
-ok "clients that vanish with a digest under way are survived" vanished
-ok "no more than one line was printed" one_line
+ok "it survives clients that disconnect while a digest is pending" vanished
+ok "it has printed only one line" one_line
 ok "SIGINT ends it with exit status 0" stop INT
 
 start --timeout 1
-ok "408 for a request that does not come to its end" answers 408 'GET / HTTP/1.1\r\nHo'
-ok "408 for one that trickles in" answers 408 G E T ' ' / ' ' H T T P / 1 . 1 '\r' '\n' H o s t : ' ' \
+ok "408 for an incomplete request" answers 408 'GET / HTTP/1.1\r\nHo'
+ok "408 for a request that arrives byte by byte" answers 408 G E T ' ' / ' ' H T T P / 1 . 1 '\r' '\n' H o s t : ' ' \
 	x '\r' '\n' A : b b b b b b b b b b b b b b b b b b b b b b b b b b b b b b b b b b b b b b NEVER
 idle() {
 	perl "$here/client.pl" "$port" 'GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n' >"$work/answer" &&
 		is "$(grep -c '^HTTP/1.1' "$work/answer")" 1
 }
-ok "a connection without a further request is closed" idle
-ok "a connection without any request is closed" sh -c \
+ok "it closes a connection without a second request" idle
+ok "it closes a connection without any request" sh -c \
 	"[ -z \"\$(perl '$here/client.pl' $port)\" ]"
-# what is left in the sockets is read, and then the end shows
+# reads the rest of the sockets' data and then the end of file
 not_reading() {
 	perl "$here/client.pl" "$port" 'REPEAT 20000 GET / HTTP/1.1\r\nHost: x\r\n\r\n' HOLD \
 		>"$work/answer" && status=0 || status=$?
@@ -44,22 +44,22 @@ not_reading() {
 	echo "client.pl: $status, $number answers"
 	[ "$status" -eq 0 ] || [ "$status" -eq 2 ] && [ "$number" -gt 0 ] && [ "$number" -lt 20000 ]
 }
-ok "a client that does not take its answers in is closed" not_reading
+ok "it closes a client that does not read its responses" not_reading
 timeouts() {
 	number=$(metric webserver_timeouts_total)
 	is "$number" 5
 }
-ok "slow clients are counted" timeouts
+ok "it counts slow clients" timeouts
 ok "SIGTERM ends it with exit status 0" stop TERM
 
-# One worker and many large digests: most are still waiting when the signal comes.
+# One worker and many large digests: most are still queued when the signal arrives.
 start --workers 1
 in_flight() {
 	[ "$(metric webserver_digests_submitted_total)" = 32 ] &&
 		[ "$(metric webserver_digests_completed_total)" -lt 32 ]
 }
 finishes() {
-	# one connection that is idle, which must not hold it up
+	# one idle connection, which must not delay the shutdown
 	perl "$here/client.pl" "$port" 'GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n' >"$work/idle" &
 	idle=$!
 	within 20 grep -q '^ok' "$work/idle" || return 1
@@ -79,8 +79,8 @@ finishes() {
 	stop TERM || return 1
 	wait "$clients" && wait "$idle" && is "$(cat "$work/finished")" "32 and closed"
 }
-ok "SIGTERM with digests in flight answers them and exits 0" finishes
-ok "after that nobody listens" sh -c "! curl -sS -m 5 $url/healthz"
+ok "after SIGTERM it answers pending digests and exits with 0" finishes
+ok "then the port is closed" sh -c "! curl -sS -m 5 $url/healthz"
 
 ticks() {
 	awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$server/stat"
@@ -101,16 +101,16 @@ crowd() {
 	used=$(($(ticks) - start_ticks))
 	kill "$crowd"
 	wait "$crowd" || :
-	echo "CPU ticks in a second: $used"
+	echo "CPU ticks in one second: $used"
 	within 20 get "$url/healthz" || return 1
 	[ "$used" -lt 30 ]
 }
 if [ -n "$wrapper" ]; then
-	skip "no file descriptor left: it neither dies nor spins" "not under $wrapper"
+	skip "without file descriptors it neither ends nor spins" "does not run under $wrapper"
 else
 	start
-	ok "no file descriptor left: it neither dies nor spins" crowd
-	ok "and ends as ever" stop TERM
+	ok "without file descriptors it neither ends nor spins" crowd
+	ok "and it ends on SIGTERM" stop TERM
 fi
 
 resident_kib() {
@@ -136,22 +136,22 @@ keeps_little() {
 	each=$((($(resident_kib) - before) / 200))
 	kill "$crowd"
 	wait "$crowd" || :
-	echo "KiB for each idle connection: $each"
+	echo "KiB per idle connection: $each"
 	[ "$each" -lt 64 ]
 }
 if [ -n "$wrapper" ] || [ -n "${WEBSERVER_SANITIZED:-}" ]; then
-	skip "an idle connection keeps little memory" "not under ${wrapper:-a sanitizer}"
+	skip "an idle connection uses little memory" "does not run under ${wrapper:-a sanitizer}"
 else
 	start
-	ok "an idle connection keeps little memory" keeps_little
-	ok "and the server ends with many" stop TERM
+	ok "an idle connection uses little memory" keeps_little
+	ok "and the server ends with many connections" stop TERM
 fi
 
 if grep -q '^0\{31\}1 ' /proc/net/if_inet6 2>/dev/null; then
 	start --bind ::1
 	ok "it listens on IPv6" grep '^listening on http://\[::1\]:' "$work/stdout"
-	ok "and answers there" get -g "http://[::1]:$port/healthz"
-	ok "and ends there" stop TERM
+	ok "and answers on IPv6" get -g "http://[::1]:$port/healthz"
+	ok "and ends on IPv6" stop TERM
 else
 	skip "it listens on IPv6" "this machine has no ::1"
 fi

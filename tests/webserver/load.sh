@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=sh
-# Part of webserver.test: two loads of wrk, what they counted, and what the server has grown by.
+# Part of webserver.test: two loads of wrk, their counts, and the server's growth.
 
 descriptors() {
 	find "/proc/$server/fd" -mindepth 1 | wc -l
 }
 
-# The last client's connection may take a moment to go.
+# The last client's connection may be closed a moment later.
 descriptors_as_before() {
 	[ "$(descriptors)" -eq "$descriptors_idle" ]
 }
@@ -15,12 +15,12 @@ resident() {
 	awk '/^VmRSS:/ { print $2 }' "/proc/$server/status"
 }
 
-# One connection is that of the question itself.
+# The one open connection is the connection of this query.
 quiet() {
 	[ "$(metric webserver_open_connections)" = 1 ]
 }
 
-# What each connection leaves behind would show after a thousand of them.
+# After a thousand connections, a leak per connection is visible.
 churn() {
 	perl -MIO::Socket::INET -e '
 		for (1 .. 1000) {
@@ -32,8 +32,8 @@ churn() {
 	good=$((good + 1000))
 }
 
-# Without the processor for longer than wrk's own two seconds is nothing unusual on a shared machine;
-# a completion that is lost comes at no time.
+# wrk's own timeout of two seconds is too short on a loaded machine. A lost completion never arrives, so
+# a longer timeout also finds it.
 load() {
 	wrk --timeout 8s -t 2 -c 64 -d "$seconds" -s "$here/mixed.lua" "$url/" >"$work/load" 2>&1 || return 1
 	cat "$work/load"
@@ -48,30 +48,30 @@ total() {
 	awk -v part="$1" 'index($1, part) { sum += $2 } END { print sum + 0 }' "$work/metrics"
 }
 
-# wrk leaves up to 64 responses of each load unread when its time is over.
+# At its end wrk leaves up to 64 responses of each load unread.
 accounted() {
 	get "$url/metrics" >"$work/metrics"
 	asked=$(total 'webserver_requests_total{path="/digest",status="200"}')
 	submitted=$(total webserver_digests_submitted_total)
 	completed=$(total webserver_digests_completed_total)
-	echo "digests: asked for $asked, submitted $submitted, completed $completed"
+	echo "digests: requested $asked, submitted $submitted, completed $completed"
 	[ "$asked" -gt 0 ] && [ "$asked" -eq "$submitted" ] && [ "$asked" -eq "$completed" ]
 }
 
 all_counted() {
 	answered=$(total 'status="200"')
 	seen=$(cat "$work/good")
-	echo "answered $answered, seen by wrk $seen"
+	echo "answered $answered, received by wrk $seen"
 	[ "$answered" -ge "$seen" ] && [ "$answered" -le $((seen + 128 + 100)) ]
 }
 
 wakes() {
 	cat "$work/metrics"
 	messages=$(total ringwake_messages_total)
-	rung=$(total ringwake_doorbells_total)
+	doorbells=$(total ringwake_doorbells_total)
 	saved=$(total ringwake_doorbells_saved_total)
-	[ "$messages" -eq "$completed" ] && [ "$((rung + saved))" -eq "$messages" ] &&
-		[ "$rung" -gt 0 ] && [ "$(total ringwake_doorbell_failures_total)" -eq 0 ]
+	[ "$messages" -eq "$completed" ] && [ "$((doorbells + saved))" -eq "$messages" ] &&
+		[ "$doorbells" -gt 0 ] && [ "$(total ringwake_doorbell_failures_total)" -eq 0 ]
 }
 
 if ! command -v wrk >/dev/null; then
@@ -80,22 +80,22 @@ else
 	echo 0 >"$work/good"
 	start
 	descriptors_idle=$(descriptors)
-	ok "a load on 64 connections is served without an error" load
+	ok "it serves a load on 64 connections without an error" load
 	resident_first=$(resident)
-	ok "a second load too" load
-	ok "as many file descriptors as before the loads" within 20 descriptors_as_before
+	ok "it serves a second load" load
+	ok "the number of file descriptors is the same as before the loads" within 20 descriptors_as_before
 	grown=$(($(resident) - resident_first))
 	if [ -n "$wrapper" ]; then
-		skip "no memory more after the second load" "not under $wrapper"
+		skip "the second load uses no more memory" "does not run under $wrapper"
 	elif [ -n "${WEBSERVER_SANITIZED:-}" ]; then
-		skip "no memory more after the second load" "a sanitizer keeps what was freed"
+		skip "the second load uses no more memory" "a sanitizer keeps freed memory"
 	else
-		ok "no memory more after the second load: $grown KiB" [ "$grown" -le 1024 ]
+		ok "the second load uses no more memory: $grown KiB" [ "$grown" -le 1024 ]
 	fi
 	ok "every completion is accounted for" accounted
 	ok "every response is counted" all_counted
 	if grep -q '^ringwake_messages_total' "$work/metrics"; then
-		ok "each completion was a message: rung for or saved" wakes
+		ok "each completion was a message, with a doorbell or without" wakes
 	fi
 	ok "it ends after the load" stop TERM
 fi

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- wrk: all paths in turn, and afterwards how many responses each path gave.
+-- wrk: requests the paths one after the other, and prints the number of responses.
 local paths = {"/", "/digest?bytes=64", "/healthz", "/digest?bytes=4096", "/metrics",
 	"/digest?bytes=65536"}
 local threads = {}
@@ -9,14 +9,14 @@ function setup(thread)
 end
 
 function init()
-	turn = 0
+	index = 0
 	good = 0
 	bad = 0
 end
 
 function request()
-	turn = turn % #paths + 1
-	return wrk.format("GET", paths[turn])
+	index = index % #paths + 1
+	return wrk.format("GET", paths[index])
 end
 
 function response(status)

@@ -1,33 +1,33 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=sh
-# Part of webserver.test: what is asked and what is answered.
+# Part of webserver.test: requests and responses.
 
 usage_error() {
 	timeout 20 "$program" "$@" >"$work/usage" 2>&1 && status=0 || status=$?
 	is "$status" 2
 }
-ok "an unknown option is refused" usage_error --no-such-option
-ok "a port that is none is refused" usage_error --port 65536
-ok "an address that is none is refused" usage_error --bind example
-ok "no time at all is refused" usage_error --timeout 0
-ok "--help says how it is used" sh -c "'$program' --help | grep -q '^Usage:'"
-ok "--version names the library and its version" \
+ok "it refuses an unknown option" usage_error --no-such-option
+ok "it refuses an invalid port" usage_error --port 65536
+ok "it refuses an invalid address" usage_error --bind example
+ok "it refuses a timeout of 0" usage_error --timeout 0
+ok "--help prints the usage" sh -c "'$program' --help | grep -q '^Usage:'"
+ok "--version prints the library and its version" \
 	sh -c "'$program' --version | grep -qE '^webserver with (ringwake|libuv) [0-9]+\.[0-9]+\.[0-9]+\$'"
 
 start
 line="^listening on http://127\\.0\\.0\\.1:[0-9][0-9]* path=$path\$"
-ok "one line tells where it listens" grep -q "$line" "$work/stdout"
+ok "one line names the address" grep -q "$line" "$work/stdout"
 
-# no_such_path TEXT COMMAND...: the server names what is wrong, the value and what would be right
+# no_such_path TEXT COMMAND...: the error names the source, the value and the valid paths
 no_such_path() {
 	text=$1
 	shift
 	timeout 20 "$@" --port 0 >/dev/null 2>"$work/usage" && status=0 || status=$?
 	grep -e "^$text=pigeon: not a path; use auto" "$work/usage" && is "$status" 1
 }
-ok "a path that is none is an error" no_such_path --path "$program" --path pigeon
+ok "an invalid --path is an error" no_such_path --path "$program" --path pigeon
 if [ "$path" != uv_async ]; then
-	ok "RINGWAKE_PATH that is none is an error" no_such_path RINGWAKE_PATH env RINGWAKE_PATH=pigeon "$program"
+	ok "an invalid RINGWAKE_PATH is an error" no_such_path RINGWAKE_PATH env RINGWAKE_PATH=pigeon "$program"
 fi
 
 port_in_use() {
@@ -41,8 +41,8 @@ home() {
 	grep -qi '^content-type: text/html' "$work/head" && grep 'webserver_open_connections' "$work/home" &&
 		! grep -E '(src|href)="(https?:)?//' "$work/home"
 }
-ok "/ is a page with figures that needs nothing from elsewhere" home
-ok "/healthz is ok" sh -c "[ \"\$(curl -sS -m 20 $url/healthz)\" = ok ]"
+ok "/ is a page with figures that loads nothing from other sites" home
+ok "/healthz returns ok" sh -c "[ \"\$(curl -sS -m 20 $url/healthz)\" = ok ]"
 
 ok "/digest of nothing" digest 0 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
 ok "/digest of 3 bytes" digest 3 $sum_3
@@ -50,7 +50,7 @@ ok "/digest of 1000 bytes" digest 1000 \
 	a8af099bf2e878609558dbf69d8f88f4a31040a8cf84b549a0cfa912f12ffc3f
 ok "/digest of a block and one byte" digest 16385 \
 	0000baf2684790c1122339755831010d032e896ce376a38e20106fcdd0a5517c
-ok "/digest of the most there is" digest 16777216 $sum_most
+ok "/digest of the largest number of bytes" digest 16777216 $sum_most
 
 well_formed() {
 	get -D "$work/head" "$url/metrics" >"$work/metrics"
@@ -63,9 +63,9 @@ well_formed() {
 }
 ok "/metrics is well formed" well_formed
 if command -v promtool >/dev/null; then
-	ok "promtool finds nothing in /metrics" sh -c "curl -sS $url/metrics | promtool check metrics"
+	ok "promtool accepts /metrics" sh -c "curl -sS $url/metrics | promtool check metrics"
 else
-	skip "promtool finds nothing in /metrics" "promtool is not installed"
+	skip "promtool accepts /metrics" "promtool is not installed"
 fi
 
 counted() {
@@ -80,15 +80,15 @@ head_request() {
 	answers 200 'HEAD /digest?bytes=3 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' &&
 		grep -q '^Content-Length: 88' "$work/answer" && ! grep -q sha256 "$work/answer"
 }
-ok "HEAD has the head of GET and no body" head_request
+ok "HEAD has the header of GET and no body" head_request
 
 x='Host: x\r\n'
 garbage_after_head() {
 	perl "$here/client.pl" "$port" "HEAD / HTTP/1.1\\r\\n$x\\r\\n" '\0\0\0\0' >"$work/answer" &&
 		is "$(tail -n 1 "$work/answer")" "400 Bad Request"
 }
-ok "400 has a body, also behind HEAD" garbage_after_head
-ok "400 for what is no request" answers 400 'what is this\r\n\r\n'
+ok "400 has a body, also after HEAD" garbage_after_head
+ok "400 for bytes that are not a request" answers 400 'what is this\r\n\r\n'
 ok "400 for a TLS hello" answers 400 '\0\0\0\0\0\0\0\0\0\0\0'
 ok "400 for a request without Host" answers 400 'GET / HTTP/1.1\r\n\r\n'
 ok "400 for two Hosts" answers 400 "GET / HTTP/1.1\\r\\n${x}hOST: y\\r\\n\\r\\n"
@@ -99,14 +99,14 @@ ok "400 for two lengths" answers 400 \
 for bytes in '' '?bytes=' '?bytes=x' '?bytes=-1' '?bytes=1x' '?size=1'; do
 	ok "400 for /digest$bytes" answers 400 "GET /digest$bytes HTTP/1.1\\r\\n$x\\r\\n"
 done
-ok "404 for a page that is not there" answers 404 "GET /nowhere HTTP/1.1\\r\\n$x\\r\\n"
+ok "404 for an unknown page" answers 404 "GET /nowhere HTTP/1.1\\r\\n$x\\r\\n"
 ok "413 for too many bytes to hash" answers 413 "GET /digest?bytes=16777217 HTTP/1.1\\r\\n$x\\r\\n"
 ok "413 for more bytes than a number holds" answers 413 \
 	"GET /digest?bytes=99999999999999999999999 HTTP/1.1\\r\\n$x\\r\\n"
 ok "413 for a body" answers 413 "GET / HTTP/1.1\\r\\n${x}Content-Length: 5\\r\\n\\r\\nhello"
 ok "413 for a body in chunks" answers 413 \
 	"GET / HTTP/1.1\\r\\n${x}Transfer-Encoding: chunked\\r\\n\\r\\n5\\r\\nhello\\r\\n0\\r\\n\\r\\n"
-ok "413 for a body that is still to come" answers 413 \
+ok "413 for a body that has not arrived" answers 413 \
 	"GET / HTTP/1.1\\r\\n${x}Expect: 100-continue\\r\\nContent-Length: 1000000\\r\\n\\r\\n"
 ok "414 for a target that is too long" answers 414 \
 	"GET /$(repeat 9000 a) HTTP/1.1\\r\\n$x\\r\\n"
@@ -119,8 +119,8 @@ not_allowed() {
 	answers 405 "POST /$1 HTTP/1.1\\r\\n${x}Content-Length: 1000000\\r\\n\\r\\n$(repeat 30000 b)" &&
 		grep '^Allow: GET, HEAD' "$work/answer"
 }
-ok "405 for POST, which says what is allowed" not_allowed ''
-ok "405 for POST to no page" not_allowed nowhere
+ok "405 for POST, with the allowed methods" not_allowed ''
+ok "405 for POST to an unknown page" not_allowed nowhere
 ok "405 for OPTIONS" answers 405 "OPTIONS * HTTP/1.1\\r\\n$x\\r\\n"
 ok "405 for CONNECT" answers 405 "CONNECT x:80 HTTP/1.1\\r\\n$x\\r\\n"
 
@@ -128,23 +128,23 @@ closed_after_error() {
 	answers 404 "GET /nowhere HTTP/1.1\\r\\n$x\\r\\nGET / HTTP/1.1\\r\\n$x\\r\\n" &&
 		is "$(grep -c '^HTTP/1.1' "$work/answer")" 1
 }
-ok "nothing is answered after an error" closed_after_error
+ok "it answers no request after an error" closed_after_error
 
-ok "a whole URL is a target too" answers 200 \
+ok "a whole URL is a valid target" answers 200 \
 	"GET http://x/healthz HTTP/1.1\\r\\n${x}Connection: close\\r\\n\\r\\n"
 ok "a whole URL may have no path" answers 200 \
 	"GET http://x?a HTTP/1.1\\r\\n${x}Connection: close\\r\\n\\r\\n"
 ok "bytes is found among other parameters" answers 200 \
 	"GET /digest?a=b&bytes=1&c=d HTTP/1.1\\r\\n${x}Connection: close\\r\\n\\r\\n"
-ok "an offer to upgrade is passed over" sh -c "curl -sS -m 20 --http2 $url/healthz | grep -q ok"
-ok "an empty Host will do" answers 200 \
+ok "it ignores an offer to upgrade" sh -c "curl -sS -m 20 --http2 $url/healthz | grep -q ok"
+ok "an empty Host is valid" answers 200 \
 	'GET /healthz HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n'
 
 keep_alive() {
 	is "$(get -o "$work/1" -o "$work/2" -o "$work/3" -w '%{num_connects} ' \
 		"$url/healthz" "$url/digest?bytes=3" "$url/")" "1 0 0 "
 }
-ok "a connection serves one request after the other" keep_alive
+ok "a connection serves several requests" keep_alive
 ok "HTTP/1.0 is closed after the response" answers 200 'GET /healthz HTTP/1.0\r\n\r\n'
 
 old_keep_alive() {
@@ -152,9 +152,9 @@ old_keep_alive() {
 		'GET /healthz HTTP/1.0\r\n\r\n' && is "$(grep -c '^HTTP/1.1 200' "$work/answer")" 2 &&
 		is "$(grep -ci '^connection: keep-alive' "$work/answer")" 1
 }
-ok "HTTP/1.0 may ask to be kept" old_keep_alive
+ok "HTTP/1.0 may request keep-alive" old_keep_alive
 
-# Small digests behind large ones: out of order they would overtake.
+# Small digests behind large ones: without ordering, the small ones would be answered first.
 pipelined() {
 	: >"$work/want"
 	many=
@@ -170,16 +170,16 @@ pipelined() {
 	echo ok >>"$work/want"
 	grep -oE '"bytes":[0-9]+|^ok' "$work/answer" | diff "$work/want" -
 }
-ok "requests sent in a row are answered in their order" pipelined
+ok "pipelined requests are answered in order" pipelined
 
-# More than the server takes in at once, and more answers than a socket takes.
+# More requests than the server reads at once, and more responses than a socket buffer holds.
 long_row() {
 	answers 200 "REPEAT 3000 GET / HTTP/1.1\\r\\n$x\\r\\n" 'GET / HTTP/1.0\r\n\r\n' >/dev/null && is "$(grep -c '^HTTP/1.1 200' "$work/answer")" 3001 &&
 		is "$(grep -c '^</html>' "$work/answer")" 3001
 }
-ok "three thousand requests sent in a row are answered" long_row
+ok "three thousand pipelined requests are answered" long_row
 
-# Digests that end while the answers before them wait for room in the socket.
+# Digests that end while earlier responses wait for room in the socket buffer.
 digests_in_long_row() {
 	page="GET / HTTP/1.1\\r\\n$x\\r\\n"
 	four=$page$page$page$page
@@ -189,13 +189,13 @@ digests_in_long_row() {
 			/"sha256"/ { good += pages == 8; pages = 0 }
 			END { print good }' "$work/answer")" 400
 }
-ok "digests among more answers than a socket takes keep their order" digests_in_long_row
+ok "digests keep their order when the socket buffer is full" digests_in_long_row
 
-ok "a request may come in pieces" answers 200 'G' 'ET /health' 'z HTTP/1.1\r' '\nHo' 'st: x\r\nConn' \
+ok "a request may arrive in pieces" answers 200 'G' 'ET /health' 'z HTTP/1.1\r' '\nHo' 'st: x\r\nConn' \
 	'ection: clo' 'se\r\n\r' '\n'
 
 half_closed() {
 	answers 200 "GET /digest?bytes=16777216 HTTP/1.1\\r\\n${x}Connection: close\\r\\n\\r\\n" END &&
 		grep "$sum_most" "$work/answer"
 }
-ok "a client that has said all it has to say is answered" half_closed
+ok "it answers a client that has shut its sending side down" half_closed
