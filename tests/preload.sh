@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-# For preload.test of both loops, which sets $loop (uv, ev), $shared (libuv.so.1), and $mark, C source
-# of an object that contains the loop's library, and sources this file. $wrapper is the program that is
-# tried, and ./bare one that knows only the loop's library. Needs the shared libraries.
+# preload.test of each loop sources this file. Before, it sets $loop (uv, ev), $shared (libuv.so.1), and
+# $mark, C source of an object that contains the loop's library. $wrapper is the program under test, and
+# ./bare a program that uses only the loop's library. The test needs the shared libraries.
 # shellcheck shell=sh disable=SC2154 # set by the test
 # shellcheck disable=SC2086 # $wrapper is two words
 set -eu
@@ -15,7 +15,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 if [ ! -e "$library" ]; then
-	echo "1..0 # SKIP only static libraries were built"
+	echo "1..0 # SKIP this build has no shared library"
 	exit
 fi
 
@@ -29,25 +29,25 @@ check() { # description, expected status, pattern, command...
 	description=$1 expected=$2 pattern=$3
 	shift 3
 	status=0
-	said=$(timeout 60 "$@" 2>&1 </dev/null) || status=$?
-	if [ "$status" = "$expected" ] && echo "$said" | grep -q "$pattern"; then
+	output=$(timeout 60 "$@" 2>&1 </dev/null) || status=$?
+	if [ "$status" = "$expected" ] && echo "$output" | grep -q "$pattern"; then
 		echo "ok $number - $description"
 	else
 		echo "not ok $number - $description (status $status)"
-		echo "$said" | sed 's/^/# /'
+		echo "$output" | sed 's/^/# /'
 	fi
 }
 
-# The paths that are here; ringwake-info fails on one that is not.
+# The paths that this machine supports; ringwake-info fails on other paths.
 paths=eventfd
 ! RINGWAKE_PATH=msg_ring "$build/tools/ringwake-info" >/dev/null 2>&1 || paths="msg_ring $paths"
 
-# All that is the same for every loop, and the end.
-check_launcher() { # pattern of what ./bare prints
+# The checks that are the same for both loops, and the plan.
+check_launcher() { # pattern of ./bare's output
 	# The shell's process has no loop.
 	check "figures of processes that had a loop" 0 '^1$' \
 		sh -c "$wrapper --stats sh -c './bare; true' 2>&1 | grep -c ^ringwake-$loop:.*loops"
-	check "its exit status" 7 '' $wrapper ./bare 7
+	check "the exit status of the program" 7 '' $wrapper ./bare 7
 	printf '#!/usr/bin/env -S %s\n' "$PWD/bare" >"$work/script"
 	chmod +x "$work/script"
 	check "the interpreter of a script" 0 '' $wrapper "$work/script"
@@ -56,21 +56,21 @@ check_launcher() { # pattern of what ./bare prints
 	if ${CC:-cc} -static -o "$work/static" "$work/static.c" 2>/dev/null; then
 		check "a static program" 126 'statically linked' $wrapper "$work/static"
 	else
-		skip "a static program" "there is no static C library"
+		skip "a static program" "the static C library is not installed"
 	fi
 	echo "$mark" >"$work/contains.c"
 	${CC:-cc} -rdynamic -o "$work/contains" "$work/contains.c"
 	check "a program that contains lib$loop" 126 'linked into it statically' $wrapper "$work/contains"
 	check "a program without lib$loop" 0 "does not use $shared" $wrapper true
-	check "no such program" 127 'not found' $wrapper "$work/none"
-	check "no program" 2 usage $wrapper
-	check "no such option" 2 usage $wrapper --none true
-	check "help" 0 "^usage: ringwake-$loop" $wrapper --help
-	check "version" 0 "^ringwake-$loop $(sed -n 's/^PACKAGE_VERSION = //p' Makefile)\$" $wrapper --version
-	check "no library" 126 'is not there' env "RINGWAKE_${LOOP}_PRELOAD=$work/none" $wrapper true
-	check "no such path" 126 "^ringwake-$loop: RINGWAKE_PATH=pigeon: not a path; use auto, msg_ring or eventfd\$" \
+	check "a program that does not exist" 127 'not found' $wrapper "$work/none"
+	check "a missing argument" 2 usage $wrapper
+	check "an unknown option" 2 usage $wrapper --none true
+	check "--help" 0 "^usage: ringwake-$loop" $wrapper --help
+	check "--version" 0 "^ringwake-$loop $(sed -n 's/^PACKAGE_VERSION = //p' Makefile)\$" $wrapper --version
+	check "a library that does not exist" 126 'is not there' env "RINGWAKE_${LOOP}_PRELOAD=$work/none" $wrapper true
+	check "an invalid RINGWAKE_PATH" 126 "^ringwake-$loop: RINGWAKE_PATH=pigeon: not a path; use auto, msg_ring or eventfd\$" \
 		env RINGWAKE_PATH=pigeon $wrapper ./bare
-	check "the path that the kernel has" 0 "$1" env RINGWAKE_PATH=auto $wrapper ./bare
-	check "a path that is empty" 0 "$1" env RINGWAKE_PATH= $wrapper ./bare
+	check "RINGWAKE_PATH=auto" 0 "$1" env RINGWAKE_PATH=auto $wrapper ./bare
+	check "an empty RINGWAKE_PATH" 0 "$1" env RINGWAKE_PATH= $wrapper ./bare
 	echo "1..$number"
 }

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""A program of gevent's, on the libev that it shares with ringwake: servers, sleeps, its own thread
-pool and fork go on as ever, while foreign threads wake the same loop.
+"""A gevent program on the libev that it shares with ringwake. Servers, sleeps, gevent's thread pool
+and fork work as usual while other threads wake the same loop.
 
-usage: client.py LIBRINGWAKE_EV
+Usage: client.py LIBRINGWAKE_EV
 """
 import ctypes
 import os
@@ -24,7 +24,7 @@ EV_ASYNC = 0x00080000
 
 
 class Waker:
-    """A ringwake_ev_async; its memory is a buffer that is larger than any."""
+    """A ringwake_ev_async in a buffer that is large enough for every version."""
 
     def __init__(self, library, attached, function):
         self.library = library
@@ -59,7 +59,7 @@ def talk(port):
 
 
 def exercise(waker, seen):
-    """All at once; True if each part gave what it has to."""
+    """Runs all parts at the same time. Returns True if each result is correct."""
     server = gevent.server.StreamServer(("127.0.0.1", 0), echo)
     server.start()
     clients = [gevent.spawn(talk, server.server_port) for _ in range(CLIENTS)]
@@ -77,7 +77,7 @@ def exercise(waker, seen):
                 seen["sent"] += 1
             results.append(waker.send())
             while number % 10 == 0 and seen["callbacks"] == before:
-                time.sleep(0.0001)  # so that the next one finds the loop asleep
+                time.sleep(0.0001)  # so that the loop is blocked before the next send
 
     threads = [threading.Thread(target=send) for _ in range(SENDERS)]
     for thread in threads:
@@ -113,16 +113,16 @@ def main():
 
     waker = Waker(library, attached, on_wake)
     if not exercise(waker, seen):
-        return "something was not as it is without ringwake"
+        return "a result differs from that without ringwake"
 
     child = gevent.fork()
     if child == 0:
-        gevent.sleep(0.01)  # a turn of the loop: from then on it has a target of its own
+        gevent.sleep(0.01)  # the loop runs once, and from then on the child has its own target
         os._exit(0 if exercise(waker, seen) else 1)
     if gevent.os.waitpid(child, 0)[1] != 0:
         return "the forked child failed"
     if not exercise(waker, seen):
-        return "after a fork, something was not as it was before"
+        return "after a fork, a result differs from that before"
     waker.stop()
     if library.ringwake_ev_detach(attached) != 0:
         return "detach failed"

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-# Merges what several machines printed (see each) into one TAP stream. Each test program is TAP
-# itself, or counts as one test by its exit status. Tests that a program skips share one line.
+# Merges the output of several machines (see each) into one TAP stream. A test program prints TAP, or
+# its exit status counts as one test. The skipped tests of a program share one line.
 #
-# @machine NAME         the lines up to the next @machine come from this one
-# @skip TEXT            a test that this machine cannot be
-# @begin PROGRAM        ... @end PROGRAM STATUS around the output of one program
-# @done                 the machine ran all its programs
-# @console TEXT         the end of the console of a machine that did not
+# @machine NAME         the lines up to the next @machine belong to this machine
+# @skip TEXT            this machine cannot be tested
+# @begin PROGRAM        ... @end PROGRAM STATUS: the output of one program is between the two lines
+# @done                 the machine has run all its programs
+# @console TEXT         the end of the console of a machine without @done
 
 function result(good, text) {
 	printf "%sok %d - %s: %s\n", good ? "" : "not ", ++count, machine, text
@@ -79,7 +79,7 @@ program == "" { print "# " $0; next }
 }
 
 /^(not )?ok / {
-	if (/ # SKIP/) { # of which cmocka 1 says "not ok"
+	if (/ # SKIP/) { # cmocka 1 prints "not ok" for a skipped test
 		skipped++
 		next
 	}

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-# For programs/ of both loops, whose files source it in the chroot. What they print is compared with a
-# plain run; the command that is tried stands behind $RUN.
+# The programs of both loops source this file in the chroot. Their output is compared with the output of
+# a plain run. $RUN precedes the command under test.
 set -eu
 PATH=/usr/sbin:$PATH
 server='' log=''
-# begin LOG COMMAND...: starts a server, whose process is then $server.
+# begin LOG COMMAND...: starts a server and sets $server to its process id.
 begin() {
 	log=$1
 	shift
@@ -12,12 +12,12 @@ begin() {
 	server=$!
 }
 
-# until_true COMMAND...: waits until it succeeds, 20 seconds at most.
+# until_true COMMAND...: repeats the command until it succeeds, for at most 20 seconds.
 until_true() {
 	tries=400
 	while ! "$@" >/dev/null 2>&1; do
 		[ $((tries -= 1)) -gt 0 ] || {
-			echo "in vain: $*"
+			echo "not true within 20 seconds: $*"
 			[ ! -e "$log" ] || cat "$log"
 			return 1
 		}
@@ -25,7 +25,7 @@ until_true() {
 	done
 }
 
-# ended: waits until $server has ended, 20 seconds at most, and prints its exit status.
+# ended: waits at most 20 seconds for the end of $server and prints its exit status.
 ended() {
 	until_true sh -c "! kill -0 $server || grep -q '^State:.Z' /proc/$server/status"
 	status=0
@@ -34,12 +34,12 @@ ended() {
 	figures "$log"
 }
 
-# figures LOG: what ringwake-uv or ringwake-ev said in it.
+# figures LOG: prints the lines of ringwake-uv or ringwake-ev in LOG.
 figures() {
 	grep '^ringwake-[ue]v:' "$1" || :
 }
 
-# questions LOG: how many queries dnsperf sent, and got answers to.
+# questions LOG: prints how many queries dnsperf sent and how many were answered.
 questions() {
 	sed -n 's/^ *\(Queries [a-z]*:\)  */\1 /p' "$1" | paste -s -d ' '
 }
@@ -48,8 +48,8 @@ descriptors() {
 	find "/proc/$server/fd" -mindepth 1 | wc -l
 }
 
-# no_more_than COUNT: the server has at most COUNT descriptors, once the last connections are closed.
+# no_more_than COUNT: waits until the server has at most COUNT descriptors.
 no_more_than() {
 	until_true sh -c "[ \$(find /proc/$server/fd -mindepth 1 | wc -l) -le $1 ]" &&
-		echo "no descriptor more"
+		echo "no further descriptors"
 }

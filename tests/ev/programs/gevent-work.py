@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Real work for gevent on libev: async watchers sent by threads, the hub's threadpool, forks inside
-greenlets, subprocesses, sockets, signals and hubs of other threads. Prints a line for each that gave
-the right answers."""
+greenlets, subprocesses, sockets, signals and hubs of other threads. Prints a line for each part
+whose results are correct."""
 import os
 import signal
 import sys
@@ -22,7 +22,7 @@ LIMIT = 40
 
 
 def storm(threads=8, sends=20000):
-    """What was written before the last send is seen."""
+    """The callback sees what was written before the last send."""
     hub = gevent.get_hub()
     done = gevent.event.Event()
     written = [0] * threads
@@ -53,7 +53,7 @@ def storm(threads=8, sends=20000):
 
 
 def one_at_a_time(sends=3000):
-    """Every send finds the loop blocked."""
+    """The loop is blocked before every send."""
     hub = gevent.get_hub()
     answered = threading.Semaphore(0)
     done = gevent.event.Event()
@@ -83,7 +83,7 @@ def one_at_a_time(sends=3000):
 
 
 def pending():
-    """The property reads the watcher's own member."""
+    """The property reads the watcher's member."""
     watcher = gevent.get_hub().loop.async_()
     came = gevent.event.Event()
     watcher.start(came.set)
@@ -111,7 +111,7 @@ def threadpool(count=2000):
 
 
 def threadpools():
-    """Another pool, which comes and goes."""
+    """Another pool is created and ended."""
     for _ in range(20):
         pool = gevent.threadpool.ThreadPool(4)
         assert pool.map(square, range(50)) == [square(number) for number in range(50)]
@@ -125,7 +125,7 @@ def in_child():
 
 
 def forked():
-    """A fork by a greenlet, which runs from a callback of the loop."""
+    """A greenlet, which runs in a callback of the loop, forks."""
     for _ in range(5):
         pid = gevent.os.fork_and_watch()
         if pid == 0:
@@ -140,7 +140,7 @@ def forked():
 
 
 def forked_with_watcher():
-    """The child hears the watcher that its parent has started."""
+    """The child gets sends to a watcher that its parent has started."""
     hub = gevent.get_hub()
     watcher = hub.loop.async_()
     for _ in range(5):
@@ -190,7 +190,7 @@ def sockets():
 
     server = gevent.server.StreamServer(("127.0.0.1", 0), serve)
     server.start()
-    gevent.socket.getaddrinfo("127.0.0.1", server.server_port)  # by the threadpool
+    gevent.socket.getaddrinfo("127.0.0.1", server.server_port)  # in the threadpool
     jobs = [gevent.spawn(ask, 1000 * number) for number in range(50)]
     gevent.joinall(jobs, timeout=LIMIT, raise_error=True)
     assert [job.value for job in jobs] == [1000 * number for number in range(50)]
@@ -207,7 +207,7 @@ def signals():
 
 
 def hubs():
-    """Threads with loops of their own, which end. gevent 24.11 crashes if they had a threadpool."""
+    """Threads with their own loops end. gevent 24.11 crashes if they had a threadpool."""
     failures = []
 
     def run():

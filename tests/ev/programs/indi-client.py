@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""indi-client.py COUNT: four clients of an INDI server, each of which gets COUNT pictures of the
-simulated camera."""
+"""indi-client.py COUNT: four clients of an INDI server, each of which gets COUNT pictures from
+the simulated camera."""
 import re
 import socket
 import sys
@@ -17,7 +17,7 @@ class Client:
         self.socket.sendall(text.encode())
 
     def until(self, pattern):
-        """Waits for the end of an element that begins like the pattern, and returns the beginning."""
+        """Waits for the end of an element whose start matches the pattern. Returns the start."""
         expression = re.compile(pattern.encode())
         while not (found := expression.search(self.text)):
             self.receive()

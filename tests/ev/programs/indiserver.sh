@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Packages: indi-bin python3
-# A server of a simulated camera and telescope. Threads of it encode the camera's pictures, and wake
-# its loop.
+# A server of a simulated camera and telescope. Its threads encode the camera's pictures and wake its loop.
 . "${0%/*}/../common.sh"
 HOME=/tmp
 # shellcheck disable=SC2086 # $RUN is a command

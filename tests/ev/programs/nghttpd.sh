@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
 # Packages: nghttp2-server nghttp2-client openssl
-# A web server whose main thread accepts, and wakes the loop of one of its four workers for each
-# connection: without and with TLS.
+# A web server, without and with TLS. Its main thread accepts each connection and wakes the loop of one of
+# its four workers.
 . "${0%/*}/../common.sh"
 . "${0%/*}/h2load.sh"
 
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
 	-keyout key.pem -out certificate.pem 2>/dev/null
 
-# A signal ends it, in order only with the help of the preloaded library.
+# A signal ends the server. Only with the preloaded library does it call exit(3).
 try() { # address, arguments...
 	address=$1
 	shift

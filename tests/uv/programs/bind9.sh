@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Packages: bind9 bind9-dnsutils dnsperf openssl
-# A name server with four loops, asked over UDP, TCP and TLS while its zone is loaded again; stopped by
-# rndc, and in a second life by SIGTERM. dig and rndc use libuv as well.
+# A name server with four loops. It gets queries over UDP, TCP and TLS while it reloads its zone. rndc stops
+# the first run, SIGTERM the second. dig and rndc also use libuv.
 . "${0%/*}/../common.sh"
 names=100
 
@@ -34,7 +34,7 @@ zone "ringwake.test" { type primary; file "zone"; };
 CONF
 
 # shellcheck disable=SC2086 # $RUN is a command
-ask() { # arguments of dig
+ask() { # arguments for dig
 	$RUN dig @127.0.0.1 -p 5300 +short +timeout=5 +tries=2 "$@" 2>>dig.log
 }
 # shellcheck disable=SC2086

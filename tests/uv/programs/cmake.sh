@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Packages: cmake make gcc libc6-dev
 # Wakes: none
-# CMake configures, builds and tests a small project: it starts all programs through libuv, and its
-# ctest runs them at once.
+# CMake configures, builds and tests a small project. It starts all programs through libuv, and ctest
+# runs the tests in parallel.
 . "${0%/*}/../common.sh"
 
 mkdir project
@@ -40,7 +40,7 @@ TEXT
 try() {
 	status=0
 	$RUN "$@" >said 2>&1 || status=$?
-	# What is done at once ends in any order, after any time.
+	# Parallel steps end in any order and after any time.
 	grep -v -e '^ringwake-uv:' -e '^Total Test time' -e 'Start  *[0-9]' said |
 		sed 's/ \.*  *[0-9.]* sec.*$//; s/([0-9.]*s)//; s/^ *[0-9]*\/[0-9]* //; s/^\[ *[0-9]*%\] //' | sort
 	figures said

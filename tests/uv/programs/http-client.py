@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""http-client.py COUNT | stop: asks the server of httpuv.R on eight connections, COUNT times on each."""
+"""http-client.py COUNT | stop: sends COUNT requests on each of eight connections to httpuv.R."""
 import http.client
 import socket
 import sys
@@ -10,7 +10,7 @@ sums = [0] * 8
 
 def ask(connection, method, path, body=None):
     connection.request(method, path, body)
-    # The answer comes in two parts, and the second waits for the acknowledgement of the first.
+    # The response has two parts, and the second waits for the acknowledgement of the first.
     connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
     answer = connection.getresponse()
     assert answer.status == 200, answer.status

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Answers with the text of the request doubled, from R; with a file, from httpuv's thread; and ends
-# when it is told to.
+# R's thread answers with the request's text, twice. httpuv's thread serves a file. The request /stop ends
+# the server.
 library(httpuv)
 
 running <- TRUE
@@ -20,10 +20,10 @@ for (name in c("127.0.0.1")) {
 cat("ready\n")
 while (running)
   service(100)
-for (again in 1:20) # what is being sent
+for (again in 1:20) # sends the pending responses
   service(10)
 stopServer(server)
-for (again in 1:20) { # servers that nobody asks
+for (again in 1:20) { # servers that get no request
   server <- startServer("127.0.0.1", 8081L, list(call = answer))
   service(1)
   stopServer(server)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Packages: r-cran-httpuv python3
-# A web server in R, whose sockets belong to a thread of httpuv's with a loop of its own, and whose
-# answers are computed by R's thread: the two wake each other.
+# A web server in R. A thread of httpuv with its own loop owns the sockets, and R's thread computes the
+# responses. The two threads wake each other.
 . "${0%/*}/../common.sh"
 # shellcheck disable=SC2086 # $RUN is a command
 begin httpuv.log $RUN Rscript --vanilla "${0%/*}/httpuv.R"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Packages: knot-resolver bind9-dnsutils dnsperf
 # Wakes: none
-# A resolver that answers from hints, asked over UDP, TCP and TLS, and stopped by SIGTERM, five times.
+# A resolver that answers from hints. It gets queries over UDP, TCP and TLS, and SIGTERM stops it. Five runs.
 . "${0%/*}/../common.sh"
 names=100
 
@@ -22,7 +22,7 @@ end
 cache.size = 1 * MB
 CONF
 
-ask() { # arguments of dig
+ask() { # arguments for dig
 	dig @127.0.0.1 -p 5300 +short +timeout=5 +tries=2 "$@"
 }
 answers() {

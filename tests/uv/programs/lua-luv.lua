@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Real work for Lua's binding of libuv: asyncs from threads, work, timers, processes, files, sockets.
--- Prints a line for each that gave the right answers.
+-- Prints a line for each part whose results are correct.
 local uv = require('luv')
 
 local function check(condition, what)
@@ -10,7 +10,7 @@ local function check(condition, what)
   end
 end
 
--- Eight threads, each with an async of its own, whose sends coalesce.
+-- Eight threads, each with its own async, whose sends coalesce.
 local function asyncs()
   local threads, closed = {}, 0
   for i = 1, 8 do
@@ -136,7 +136,7 @@ local function descriptors()
   return count
 end
 
--- The first round opens what stays open, such as the loops of the threads that work.
+-- The first round opens what stays open, such as the loops of the worker threads.
 local before
 for round = 1, 2 do
   for _, task in ipairs({

@@ -1,6 +1,6 @@
 " SPDX-License-Identifier: MIT
-" Real work for a neovim: it starts another, talks to it over RPC, has it run jobs and timers, and
-" threads of its own wake it. Writes "done" to the file $OUT if every answer was the right one.
+" Real work for neovim: it starts a second neovim, uses it over RPC, and makes it run jobs and timers.
+" Its own threads wake it. Writes "done" to the file $OUT if all results are correct.
 let s:failed = 0
 
 function! s:check(condition, what) abort

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Real work for a node: storms of messages between threads, files, compression and keys from libuv's
-// workers, sockets, timers and a child process. Prints "done" if every answer was the right one.
+// Real work for node: storms of messages between threads, files, compression and keys from libuv's
+// workers, sockets, timers and a child process. Prints "done" if all results are correct.
 'use strict';
 const { Worker, isMainThread, parentPort } = require('worker_threads');
 const assert = require('assert');
@@ -48,7 +48,7 @@ function storm(count) {
   });
 }
 
-// One message at a time: every one finds the other side asleep.
+// One message at a time: the other side is blocked before each message.
 function pingPong(count) {
   return new Promise((resolve, reject) => {
     const worker = new Worker(__filename);
@@ -117,7 +117,7 @@ async function main() {
   ]);
   const child = await promisify(child_process.execFile)('/bin/echo', ['child']);
   assert.strictEqual(child.stdout, 'child\n');
-  for (let i = 0; i < 5; i++) { // threads that are ended, not left to end
+  for (let i = 0; i < 5; i++) { // threads that the test terminates
     const worker = new Worker(__filename);
     worker.postMessage(1);
     await worker.terminate();

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Real work for uvloop: subprocesses, storms of call_soon_threadsafe() from eight threads, executors
 of threads and of processes, multiprocessing, signals, sockets and loops one after the other. Prints
-a line for each that gave the right answers."""
+a line for each part whose results are correct."""
 import asyncio
 import concurrent.futures
 import multiprocessing
@@ -68,7 +68,7 @@ async def storm(threads=8, calls=20000):
 
 
 async def one_at_a_time(calls=3000):
-    """Every call finds the loop blocked."""
+    """The loop is blocked before every call."""
     loop = asyncio.get_running_loop()
     answers = concurrent.futures.Future()
 
@@ -122,7 +122,7 @@ async def multiprocess(method):
 
 
 async def forked():
-    """A fork inside the loop whose child runs a loop of its own."""
+    """A callback of the loop forks, and the child runs its own loop."""
     for _ in range(5):
         pid = os.fork()
         if pid == 0:
@@ -188,7 +188,7 @@ def descriptors():
 
 def main():
     run(subprocesses())
-    run(multiprocess("spawn"))  # the first starts a process that stays
+    run(multiprocess("spawn"))  # the first run starts a process that stays
     before = descriptors()
     for name, work in (
             ("subprocesses", subprocesses()),
