@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of both loops share: senders that make the loop block often, and children. */
+/* Shared by the tests of both loops: senders that make the loop block often, and children. */
 #ifndef TESTS_LOOPS_COMMON_H
 #define TESTS_LOOPS_COMMON_H
 

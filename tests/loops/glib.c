@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * examples/glib: whatever other sources and nested runs do, each message ends the
- * context's poll and runs. The alarm of run_bounded() ends a test that blocks for ever.
+ * examples/glib: each message ends the context's poll and runs, whatever other sources and nested
+ * runs do. The alarm of run_bounded() ends a test that hangs.
  */
 #include "glib_loop.h"
 
@@ -148,7 +148,7 @@ static void test_sends_from_dispatch(void **state)
 	close_all();
 }
 
-/* check has disarmed: a loop that is awake is not rung. */
+/* check has disarmed: a send to an awake loop makes no system call. */
 static void test_no_doorbell_while_dispatching(void **state)
 {
 	(void)state;
@@ -172,7 +172,7 @@ static void test_source_of_higher_priority(void **state)
 		struct late late;
 		start_late(&late, target, &message.msg);
 		if (other->is_ready)
-			for (int turn = 0; turn < 5; turn++)
+			for (int round = 0; round < 5; round++)
 				g_main_context_iteration(context, FALSE);
 		other->is_ready = FALSE;
 		run_until(&message.count, i);

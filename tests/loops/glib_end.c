@@ -39,7 +39,7 @@ static void test_late_doorbell(void **state)
 
 static pid_t child;
 
-/* The doorbell is there and not taken. The child runs on, and takes nothing. */
+/* The doorbell is pending. The child continues and consumes nothing. */
 static void fork_rung(void)
 {
 	early = (struct counted){.msg.fn = count_message};

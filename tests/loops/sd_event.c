@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * examples/sd-event: whatever other sources do, each message ends the loop's
- * wait and runs. Each test runs level-triggered, as in the example, and edge-triggered. The alarm
- * of run_bounded() ends a test that blocks for ever.
+ * examples/sd-event: each message ends the loop's wait and runs, whatever other sources do. Each
+ * test runs level-triggered, as in the example, and edge-triggered. The alarm of run_bounded() ends
+ * a test that hangs.
  */
 #include "sd_event_loop.h"
 
@@ -187,7 +187,7 @@ static void test_source_of_higher_priority(void **state)
 		struct late late;
 		sd_event_source_set_enabled(other.source, SD_EVENT_ON);
 		start_late(&late, target, &message.msg);
-		for (int turn = 0; turn < 5; turn++) {
+		for (int round = 0; round < 5; round++) {
 			iterate();
 			sd_event_source_set_enabled(other.source, SD_EVENT_ON);
 		}
@@ -201,7 +201,8 @@ static void test_source_of_higher_priority(void **state)
 	close_all();
 }
 
-/* Messages that callbacks send: no doorbell is needed, and the loop does not block beside them. */
+/* Callbacks send messages: no doorbell is needed, and the loop does not block while they are
+ * queued. */
 static unsigned left;
 static void send_again(struct ringwake_msg *msg)
 {

@@ -80,7 +80,7 @@ static int child_opens_another(void)
 	return 0;
 }
 
-/* Armed and rung: the child takes nothing away. */
+/* The loop is armed and notified: the child consumes nothing. */
 static void test_fork(void **state)
 {
 	(void)state;
