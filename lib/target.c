@@ -35,7 +35,7 @@
  *   loop    any but CLOSED: -> 0                         ringwake_target_take
  *   loop    - messages, + NOTIFIED if ARMED stays        ringwake_target_take, while is_armed
  *   loop    any -> CLOSED                                ringwake_target_shut, for ringwake_close
- *   sender  any but CLOSED: + message, - ARMED           ringwake_send
+ *   sender  any but CLOSED: + messages, - ARMED          push, for ringwake_send and send_many
  *   sender  any but CLOSED: + NOTIFIED, - ARMED          ringwake_wake
  *   sender  any but CLOSED: + NOTIFIED, + ARMED          rearm_after_failure
  *
