@@ -8,6 +8,7 @@
 #include "question.h"
 
 #define MAX_PRODUCERS 64
+#define BATCH         16
 
 struct producer {
 	struct credit credit;
@@ -42,19 +43,39 @@ static void deliver(struct ringwake_msg *msg)
 		stop_host(&flood->host);
 }
 
+static struct item *next_item(struct producer *producer, uint64_t index)
+{
+	credit_take(&producer->credit, index);
+	struct item *item = &producer->items[index % WINDOW];
+	item->context = producer;
+	item->value = index;
+	return item;
+}
+
+/* Returns how many messages it has sent. */
+static unsigned produce_some(struct producer *producer, uint64_t index)
+{
+	const struct host *host = &producer->flood->host;
+	if (host->peer->send_many == NULL) {
+		send_to(host, next_item(producer, index));
+		return 1;
+	}
+	struct ringwake_msg *batch[BATCH];
+	unsigned count = 0;
+	for (; count < BATCH && index + count < producer->flood->each; count++)
+		batch[count] = &next_item(producer, index + count)->msg;
+	host->peer->send_many(host->loop, batch, count);
+	return count;
+}
+
 static void *produce(void *argument)
 {
 	struct producer *producer = argument;
 	struct flood *flood = producer->flood;
 	pthread_barrier_wait(&flood->begin);
 	effort_begin(&producer->effort, flood->host.counts_calls);
-	for (uint64_t i = 0; i < flood->each; i++) {
-		credit_take(&producer->credit, i);
-		struct item *item = &producer->items[i % WINDOW];
-		item->context = producer;
-		item->value = i;
-		send_to(&flood->host, item);
-	}
+	for (uint64_t i = 0; i < flood->each;)
+		i += produce_some(producer, i);
 	effort_end(&producer->effort);
 	return NULL;
 }
@@ -122,6 +143,7 @@ static void run_saturated(const void *peer, long producers, double *values)
 }
 
 #define RINGWAKE "ringwake"
+#define MANY     "ringwake_send_many, 16 at a time"
 #define SPIN     "ringwake, spin_ns 20,000"
 #define ATTACHED "ringwake, libuv attached"
 #define ON_RING  "ringwake, libuv on the ring"
@@ -129,6 +151,7 @@ static void run_saturated(const void *peer, long producers, double *values)
 #define UV       "uv_async + mutex + queue"
 
 static const struct variant variants[] = {{.name = RINGWAKE, .what = &peer_ringwake},
+	{.name = MANY, .what = &peer_ringwake_many},
 	{.name = SPIN, .what = &peer_ringwake_spin_20us},
 	{.name = ATTACHED, .what = &peer_uv_attached_messages},
 	{.name = ON_RING, .what = &peer_uv_ring_messages}, {.name = UV, .what = &peer_uv_queue},

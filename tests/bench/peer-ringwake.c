@@ -54,6 +54,13 @@ static void send_message(struct loop *loop, struct item *item)
 	must(ringwake_send(loop->target, &item->msg), "ringwake_send");
 }
 
+static void send_messages(struct loop *loop, struct ringwake_msg *const *messages, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		messages[i]->fn = loop->receiver.deliver;
+	must(ringwake_send_many(loop->target, messages, count), "ringwake_send_many");
+}
+
 static void on_worker(struct ringwake_work *work)
 {
 	(void)work;
@@ -72,13 +79,14 @@ static void submit(struct loop *loop, struct job *job)
 		"ringwake_pool_submit");
 }
 
-#define PEER(open_, spin)                                                                          \
+#define PEER(open_, spin, ...)                                                                     \
 	{                                                                                          \
 		.open = (open_), .run = run, .stop = stop, .close = close_target,                  \
-		.send = send_message, .submit = submit, .spin_ns = (spin)                          \
+		.send = send_message, .submit = submit, .spin_ns = (spin), __VA_ARGS__             \
 	}
 
 const struct peer peer_ringwake = PEER(open_target, 0);
+const struct peer peer_ringwake_many = PEER(open_target, 0, .send_many = send_messages);
 const struct peer peer_ringwake_spin = PEER(open_target, SPIN_NS);
 const struct peer peer_ringwake_spin_20us = PEER(open_target, 20000);
 const struct peer peer_ringwake_pool = PEER(open_pool, 0);

@@ -76,6 +76,8 @@ struct peer {
 
 	/* Any thread. The item may be sent again when it was delivered. */
 	void (*send)(struct loop *loop, struct item *item);
+	/* NULL: send is called for each. */
+	void (*send_many)(struct loop *loop, struct ringwake_msg *const *messages, unsigned count);
 
 	uint64_t spin_ns;
 	uint32_t flags; /* those that the file's open function needs */
@@ -85,7 +87,8 @@ struct peer {
 extern const struct peer peer_cache_line, peer_futex, peer_pipe;
 extern const struct peer peer_eventfd_level, peer_eventfd_edge, peer_eventfd_queue;
 extern const struct peer peer_ring_read, peer_ring_futex, peer_ring_async, peer_ring_sync;
-extern const struct peer peer_ringwake, peer_ringwake_spin, peer_ringwake_spin_20us;
+extern const struct peer peer_ringwake, peer_ringwake_many, peer_ringwake_spin,
+	peer_ringwake_spin_20us;
 extern const struct peer peer_ringwake_pool, peer_ringwake_pool_spin;
 extern const struct peer peer_uv, peer_uv_queue;
 extern const struct peer peer_uv_attached, peer_uv_ring, peer_uv_ring_spin, peer_uv_ring_pool_spin;
