@@ -9,11 +9,14 @@
  *   AWAITED  the same, and the loop has found nothing here and does not look again by itself
  *   FULL     holds an item
  *
+ * head is the position that the loop receives next. msg is the channel's one message to the target.
+ * The word room has WAITING, if a sender blocks for room, and ABORTED.
+ *
  *   thread   change                                        function
  *   sender   tail + 1: this sender fills the slot          claim
  *   sender   FREE or AWAITED -> FULL                       ringwake_channel_try_send
  *   loop     at head: FREE -> AWAITED, or finds it FULL    head_is_full
- *   loop     FULL -> FREE, for one round later             free_head
+ *   loop     FULL -> FREE, for the position capacity later free_head
  *
  * Notifying the loop. Items are received in the order of their positions, so only the slot at the
  * head matters. There the sender's question "does the loop wait?" and the loop's question "is there
@@ -38,11 +41,11 @@
  * Ending. references counts the handles, and one for msg while it is sent or runs. The thread that
  * drops the last reference knows that no other thread can touch the channel, and that the channel
  * is empty, because the loop has left the head AWAITED. If this thread is the loop, it calls
- * finalize. If it is a sender, it sends msg, and the loop calls finalize. If the target is closed,
- * msg cannot be sent. The channel is aborted then, and the sender that found out acts as the loop:
- * it takes its item back and leaves the head without AWAITED. So no other thread acts as the loop,
- * except the one that drops the last reference; that thread receives what other senders have put
- * behind the item.
+ * finalize. If it is a sender, it sends msg, and the loop calls finalize.
+ *
+ * If the target is closed, msg cannot be sent. The sender that finds this out aborts the channel,
+ * takes its item back and does not set AWAITED. So no other sender acts as the loop. The thread
+ * that drops the last reference receives the items that are left, and calls finalize.
  *
  * Memory. An item is copied into its slot and received there. head passes with AWAITED from the
  * loop to the sender that replaces it, and back with msg. The channel holds a reference to the

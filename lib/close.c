@@ -24,7 +24,7 @@ void ringwake_close(struct ringwake *target)
 	DEBUG_ENTER(target, "ringwake_close()");
 	RINGWAKE_ASSERT(!target->closed, "a target is closed twice");
 	target->is_armed = false;
-	ringwake_target_gather(target);
+	ringwake_target_gather(target); /* it takes only if nothing is still to be reversed */
 	ringwake_target_shut(target);
 	target->depth++; /* a callback must not free what is in use here */
 	ringwake_target_gather(target);

@@ -112,10 +112,10 @@ int ringwake_doorbell_block(struct doorbell *doorbell, unsigned completions, int
 }
 
 void ringwake_doorbell_consume(
-	struct doorbell *doorbell, uint32_t rings, const _Atomic uint32_t *gate)
+	struct doorbell *doorbell, uint32_t calls, const _Atomic uint32_t *gate)
 {
 	if (doorbell->form->consume)
-		doorbell->form->consume(doorbell, rings, gate);
+		doorbell->form->consume(doorbell, calls, gate);
 }
 
 bool ringwake_doorbell_recognise(struct doorbell *doorbell, const struct io_uring_cqe *completion)

@@ -47,7 +47,7 @@ struct doorbell {
 	/* The loop thread's. */
 	struct own_ring own;
 	struct watch watch;
-	uint32_t doorbells_consumed; /* rings whose write to the eventfd was read: eventfd.c */
+	uint32_t calls_consumed; /* uses whose write to the eventfd was read: eventfd.c */
 };
 
 int ringwake_doorbell_open(struct doorbell *doorbell, struct io_uring *ring,
@@ -82,11 +82,11 @@ int ringwake_doorbell_block(struct doorbell *doorbell, unsigned completions, int
 void ringwake_doorbell_pause(int64_t time_ns);
 
 /*
- * Consumes notifications that no thread but the loop's can see. rings is how many were due since
- * open; the gate says which of them are still in flight.
+ * Consumes notifications that no thread but the loop's can see. calls is how many were to be
+ * expected since open; the gate says how many of them are still in progress.
  */
 void ringwake_doorbell_consume(
-	struct doorbell *doorbell, uint32_t rings, const _Atomic uint32_t *gate);
+	struct doorbell *doorbell, uint32_t calls, const _Atomic uint32_t *gate);
 
 /* True if the completion is the doorbell's. Each completion must be shown once, when it is taken.
  */

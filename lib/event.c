@@ -9,8 +9,8 @@
  * clears QUEUED before it calls fn. Setting and clearing are read-modify-writes of one word, so a
  * send that comes after the clearing pushes the message again, and this call of fn sees the effect
  * of every send before it. Close sets CLOSED. If QUEUED was not set then, no sender will touch the
- * message again. If it was, the message is certain to arrive, and the memory is the caller's again
- * once it has.
+ * message again. If it was, the message arrives, or the target refuses it and the sender clears
+ * QUEUED. The memory is the caller's again after that.
  */
 #include <errno.h>
 
@@ -53,8 +53,8 @@ int ringwake_event_send(struct ringwake_event *event)
 		return -EOWNERDEAD;
 	/*
 	 * First, because once QUEUED is set the loop may run fn, which may free the event and the
-	 * target. If messages were sent and no other sender is about to notify, this
-	 * send must.
+	 * target. If messages were sent and no other sender is about to notify, this send must
+	 * notify.
 	 */
 	int woken = ringwake_target_needs_doorbell(target) ? ringwake_wake(target) : 0;
 	if (woken == -ECANCELED || woken == -EOWNERDEAD)

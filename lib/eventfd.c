@@ -61,18 +61,17 @@ void ringwake_doorbell_pause(int64_t time_ns)
 }
 
 /*
- * A read(2) is due only if a ring has not been read. A ring that failed leaves nothing to read:
- * once all that were begun have ended, the eventfd is empty after the read.
+ * A read(2) is due only if a call has not been read. A call that failed leaves nothing to read:
+ * once all that have begun have ended, the eventfd is empty after the read.
  */
-static void consume(struct doorbell *doorbell, uint32_t rings, const _Atomic uint32_t *gate)
+static void consume(struct doorbell *doorbell, uint32_t calls, const _Atomic uint32_t *gate)
 {
-	if (rings == doorbell->doorbells_consumed)
+	if (calls == doorbell->calls_consumed)
 		return;
-	bool all_ended = ringwake_gate_in_flight(gate, rings) == 0; /* before the read */
+	bool all_ended = ringwake_gate_in_flight(gate, calls) == 0; /* before the read */
 	uint64_t count = 0;
 	ringwake_system.read(doorbell->fd, &count);
-	doorbell->doorbells_consumed =
-		all_ended ? rings : doorbell->doorbells_consumed + (uint32_t)count;
+	doorbell->calls_consumed = all_ended ? calls : doorbell->calls_consumed + (uint32_t)count;
 }
 
 void ringwake_eventfd_abandon(struct doorbell *doorbell)

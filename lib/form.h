@@ -17,7 +17,7 @@ struct doorbell_form {
 	int (*prepare)(struct doorbell *doorbell);
 	bool (*may_block)(const struct doorbell *doorbell, unsigned completions, bool is_armed);
 	int (*block)(struct doorbell *doorbell, unsigned completions, int64_t timeout_ns);
-	void (*consume)(struct doorbell *doorbell, uint32_t rings, const _Atomic uint32_t *gate);
+	void (*consume)(struct doorbell *doorbell, uint32_t calls, const _Atomic uint32_t *gate);
 	void (*note)(struct doorbell *doorbell, const struct io_uring_cqe *completion);
 	void (*close)(struct doorbell *doorbell); /* before abandon */
 	void (*abandon)(struct doorbell *doorbell);

@@ -23,9 +23,9 @@ bool ringwake_gate_enter(_Atomic uint32_t *gate)
 	return false;
 }
 
-void ringwake_gate_close(_Atomic uint32_t *gate, uint32_t owed)
+void ringwake_gate_close(_Atomic uint32_t *gate, uint32_t expected)
 {
-	uint32_t add = owed * GATE_CALL + GATE_CLOSING;
+	uint32_t add = expected * GATE_CALL + GATE_CLOSING;
 	/* Acquire, here and in the loop: pairs with the release in ringwake_gate_leave. */
 	uint32_t left = atomic_fetch_add_explicit(gate, add, memory_order_acquire) + add;
 	while (left != GATE_CLOSING) {

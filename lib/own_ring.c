@@ -6,7 +6,8 @@
 #include "form.h"
 #include "thread.h"
 
-/* Enough for doorbells of senders that stalled and rang late; more go to the kernel's backlog. */
+/* Enough for doorbells of senders that stopped before their call and called late; more go to the
+ * kernel's backlog. */
 #define COMPLETIONS 32
 
 static int open_ring(struct doorbell *doorbell)
@@ -50,9 +51,9 @@ static int block(struct doorbell *doorbell, unsigned completions, int64_t timeou
 	return ringwake_ring_enter(&own->ring, fd, flags, completions, timeout_ns);
 }
 
-static void consume(struct doorbell *doorbell, uint32_t rings, const _Atomic uint32_t *gate)
+static void consume(struct doorbell *doorbell, uint32_t calls, const _Atomic uint32_t *gate)
 {
-	(void)rings;
+	(void)calls;
 	(void)gate;
 	struct io_uring *ring = doorbell->ring;
 	io_uring_cq_advance(ring, io_uring_cq_ready(ring));

@@ -6,6 +6,9 @@
  * read-modify-write, so there is one order of all changes. In that order the sender's question "is
  * the loop about to block?" and the loop's question "was anything sent?" have one answer.
  *
+ * The doorbell is the system call that wakes a blocked loop (doorbell.h). The gate counts such
+ * calls, so that close can wait for them (gate.h).
+ *
  *   messages  the newest message, linked to older ones; 0: none
  *   NOTIFIED  ringwake_wake() was called, or a doorbell was refused
  *   ARMED     the loop blocks, or is about to: the next sender notifies it by the doorbell
@@ -26,8 +29,10 @@
  *                                                                         v |  this sender notifies
  *                                                                    SENT + ARMED
  *
- * SENT + ARMED always has NOTIFIED. A take while the loop is armed leaves NOTIFIED + ARMED there;
- * elsewhere a take leaves 0. ringwake_close() leads from every state to CLOSED.
+ * SENT + ARMED always has NOTIFIED. Not drawn: a take while the loop is armed leaves NOTIFIED +
+ * ARMED; at another time a take leads from SENT + ARMED to 0. A refusal leads from 0 to NOTIFIED +
+ * ARMED if the loop has taken the messages meanwhile. ringwake_close() leads from every state to
+ * CLOSED.
  *
  *   thread  change                                       function
  *   loop    0 -> ARMED                                   ringwake_target_try_arm
@@ -37,19 +42,23 @@
  *   loop    any -> CLOSED                                ringwake_target_shut, for ringwake_close
  *   sender  any but CLOSED: + messages, - ARMED          push, for ringwake_send and send_many
  *   sender  any but CLOSED: + NOTIFIED, - ARMED          ringwake_wake
- *   sender  any but CLOSED: + NOTIFIED, + ARMED          rearm_after_failure
+ *   sender  not CLOSED, not ARMED: + NOTIFIED, + ARMED   rearm_after_failure
+ *
+ * rearm_after_failure() changes nothing if ARMED is there already: the loop has looked at the word
+ * since, or the next sender notifies for all.
  *
  * Invariants
  *
- *   1. The sender that clears ARMED makes one system call that notifies the loop. No other sender
- *      makes one.
+ *   1. The sender that clears ARMED uses the doorbell once. No other sender uses it.
  *   2. A loop stays blocked after something was sent only while a doorbell is in flight, or if the
- *      doorbell was refused. Then its sender got the error, and the word is SENT + ARMED.
+ *      doorbell was refused. Then its sender got the error, and the word is SENT + ARMED: the next
+ *      send or ringwake_wake() uses the doorbell again.
  *   3. All that was accepted before CLOSED runs before ringwake_close() returns. After CLOSED
  *      nothing is accepted.
- *   4. Each ARMED that the loop has set and has not found again (doorbells_owed) is one call. The
- *      call has left the gate, or is still in progress. So no call is in progress when the gate's
- *      count and doorbells_owed cancel out.
+ *   4. calls_expected counts each ARMED that the loop has set and has not found again. While ARMED
+ *      is in the word, one of them has no call. Every other one is one call, which has left the
+ * gate or is in progress. So if ARMED is clear, and the gate's count plus calls_expected is 0, no
+ *      call is in progress.
  *
  * Why no wake is lost: a send comes before the loop's try_arm in the order of changes, or after it.
  *
@@ -69,11 +78,11 @@
  * both. Close must wait for A, which uses the ring.
  *
  *   sender A                          sender B                  loop
- *                                                               try_arm: doorbells_owed is 1
+ *                                                               try_arm: expects 1 call
  *   send: ARMED -> a
  *                                     send: a -> b, a
  *   the kernel refuses the doorbell
- *   b, a -> b, a, NOTIFIED, ARMED
+ *   sets NOTIFIED and ARMED
  *   returns the error
  *                                     send: it notifies, for all
  *
@@ -81,15 +90,15 @@
  *
  *   send: ARMED -> a
  *                                                               disarm; a -> CLOSED
- *                                                               gate: 0 + 1 call: it blocks
+ *                                                               adds 1 to the gate, and blocks
  *   the kernel refuses the doorbell
  *   CLOSED: no sender will notify
- *   gate: - 1 call; wakes the loop
+ *   takes 1 from the gate, which is
+ *   0 now: wakes the loop
  *                                                               closes the doorbell
  *
- * The gate (4) counts the calls in progress: gate.h. A sender that has put ARMED back after a
- * refusal does not leave the gate: the loop finds the ARMED that it set, and owes one less.
- * ringwake_post() enters and leaves the same gate.
+ * A sender that has put ARMED back after a refusal does not leave the gate: the loop finds the
+ * ARMED that it set, and expects one call less. ringwake_post() enters and leaves the same gate.
  *
  * ARMED may be put back when the loop is awake again. A stale ARMED costs one spurious wake-up. The
  * protocol needs ARMED to be set while the loop is blocked and no sender is about to notify it; it
@@ -99,17 +108,25 @@
  * Memory. A message is the sender's until the push succeeds, then the target's, and the caller's
  * again when its callback starts. The target is freed with its last reference. A sender that holds
  * none, but was accepted, is safe too: after its push it touches the target only if it must notify
- * the loop, and then close waits for it.
+ * the loop, and then close waits for it. Only futex_wake() in the gate may come later, on an
+ * address that is free or reused. It reads nothing there, and a thread that it wakes checks its own
+ * word again.
+ *
+ * Signal handlers. A sender holds no lock, so a handler finds the word before or after one change.
+ * A handler that interrupts a sender between its push and its call leaves this call to it.
+ *
+ * Fork. The number of the process and the doorbell's request are in memory that fork() wipes. In a
+ * child a send is refused, or its call has no effect.
  *
  * Memory order. Push is a release; take is an acquire. Pushes on top of each other are one release
  * sequence, so taking the newest message makes what was written before every one of them visible.
  * Nothing else is passed through the word, so the rest is relaxed; what pairs across the gate is
  * named there.
  *
- * Checked: tests/model/target.pml is this protocol (4 is its SUMS_ARE_EQUAL), and send_close.pml
- * asks for 1 to 3. tests/property runs this file in all orders of its atomic operations, "sends"
- * and "close" in scripts.c, also with doorbells that are refused. docs/design.md explains why
- * the list is a stack.
+ * Checked: tests/model/target.pml is this protocol (invariant 4 is its SUMS_ARE_EQUAL), and
+ * send_close.pml asks for invariants 1 to 3. tests/property runs this file in all orders of its
+ * atomic operations, "sends" and "close" in scripts.c, also with doorbells that are refused.
+ * docs/design.md explains why the list is a stack.
  */
 #include "target.h"
 
@@ -125,7 +142,7 @@
 /* More doorbells in flight than there are threads are a wrong count. */
 #define MOST_IN_FLIGHT (1u << 20)
 #define ASSERT_SUMS(target)                                                                        \
-	RINGWAKE_ASSERT(ringwake_gate_in_flight(&(target)->gate, (target)->doorbells_owed) <       \
+	RINGWAKE_ASSERT(ringwake_gate_in_flight(&(target)->gate, (target)->calls_expected) <       \
 			MOST_IN_FLIGHT,                                                            \
 		"more doorbells have ended than were begun")
 
@@ -183,8 +200,7 @@ static int notify(struct ringwake *target)
 		return 0;
 	}
 	rearm_after_failure(target);
-	/* The error must not say that nothing was sent: a filter or a fallback returns any error.
-	 */
+	/* The message was accepted. A filter or a fallback may return any error. */
 	return ringwake_was_refused(result) ? -EIO : result;
 }
 
@@ -287,7 +303,7 @@ bool ringwake_target_try_arm(struct ringwake *target, uintptr_t ignored)
 	if (!atomic_compare_exchange_strong_explicit(
 		    &target->word, &word, ARMED, memory_order_relaxed, memory_order_relaxed))
 		return (word & ~ignored) == ARMED;
-	target->doorbells_owed++;
+	target->calls_expected++;
 	return true;
 }
 
@@ -324,7 +340,7 @@ static void disarm(struct ringwake *target)
 		uintptr_t before =
 			atomic_fetch_and_explicit(&target->word, ~ARMED, memory_order_relaxed);
 		if (before & ARMED) {
-			target->doorbells_owed--;
+			target->calls_expected--;
 			woken = false;
 		}
 	}
@@ -332,7 +348,7 @@ static void disarm(struct ringwake *target)
 	if (woken)
 		PROBE1(wake, target);
 	if (!target->closed)
-		ringwake_doorbell_consume(&target->doorbell, target->doorbells_owed, &target->gate);
+		ringwake_doorbell_consume(&target->doorbell, target->calls_expected, &target->gate);
 }
 
 void ringwake_disarm(struct ringwake *target)
@@ -349,7 +365,7 @@ void ringwake_disarm(struct ringwake *target)
 static void take_over(struct ringwake *target, uintptr_t word)
 {
 	if (word & ARMED)
-		target->doorbells_owed--;
+		target->calls_expected--;
 	if (word & NOTIFIED)
 		target->notified = true;
 	target->reversing = (struct ringwake_msg *)(word & ~TAGS);
@@ -377,5 +393,5 @@ void ringwake_target_shut(struct ringwake *target)
 	take_over(target, atomic_exchange_explicit(&target->word, CLOSED, memory_order_acquire));
 	target->closed = true;
 	ASSERT_SUMS(target);
-	ringwake_gate_close(&target->gate, target->doorbells_owed);
+	ringwake_gate_close(&target->gate, target->calls_expected);
 }

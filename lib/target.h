@@ -41,8 +41,7 @@ struct ringwake {
 	struct ringwake_msg *reversing; /* newest first, being reversed into ... */
 	struct ringwake_msg *reversed;  /* ... this */
 	struct ringwake_msg *reversed_last;
-	uint32_t doorbells_owed; /* times that a sender has cleared ARMED, so that it had to notify
-				  */
+	uint32_t calls_expected; /* ARMED that the loop has set and not found again: target.c */
 	unsigned depth;          /* of nested dispatches */
 	bool is_armed; /* between a ringwake_arm() that returned true and ringwake_disarm() */
 	bool notified; /* a wake was taken, and no dispatch has ended since */

@@ -51,7 +51,9 @@ int ringwake_wait(struct ringwake *target, int64_t timeout_ns)
 	else if (result == 0)
 		result = ringwake_doorbell_flush(&target->doorbell);
 	ringwake_disarm(target);
-	ringwake_doorbell_drain(&target->doorbell);
+	/* A signal handler may have forked, and the ring is the parent's then. */
+	if (ringwake_is_this_process(target->process))
+		ringwake_doorbell_drain(&target->doorbell);
 	DEBUG_LEAVE(target);
 	if (result == 0 && timeout_ns == 0 && has_nothing_to_do(target))
 		return -ETIME;

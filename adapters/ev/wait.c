@@ -6,9 +6,9 @@
  *   before  arm; if messages have already arrived, have the wait end at once
  *   after   disarm
  *
- * No callback runs between the first function and the wait. So the target is armed whenever the
- * loop blocks. It does not matter how deep ev_run() is nested, where the loop was attached or the
- * process forked, or what the application does with pending watchers.
+ * Between the first function and the wait only the application's own release callback runs, which
+ * may send. So the target is armed whenever the loop blocks, at any depth of ev_run(), wherever the
+ * loop was attached or the process forked, and whatever the application does with pending watchers.
  *
  * The callbacks of messages run where libev handles its own asyncs: in a watcher of priority
  * EV_MAXPRI that the wait has found ready. Asyncs and completed work are fed after them.

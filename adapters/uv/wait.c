@@ -12,8 +12,9 @@
  * of writes, and those that they cause, in several rounds. A callback in another phase would come
  * too late for these rounds: the program could read a peer's answer before libuv reports the write.
  *
- * With libuv's public functions only, messages that arrive outside the poll run in the prepare and
- * check phases.
+ * If libuv's layout is not known (knows_libuv is false), messages that arrive outside the poll run
+ * in the prepare and check phases. Under ringwake_uv_run(), prepare blocks in the ring instead:
+ * run.c.
  */
 #include "binding.h"
 #include "libuv_private.h"

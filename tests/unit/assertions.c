@@ -140,7 +140,7 @@ static void count_wrong(void)
 {
 	open_in_child();
 	ringwake_arm(target);
-	target->doorbells_owed -= 2;
+	target->calls_expected -= 2;
 	ringwake_disarm(target);
 }
 

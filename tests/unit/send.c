@@ -253,13 +253,13 @@ static void test_late_doorbells_leave_nothing_behind(void **state)
 	struct pollfd entry = {.fd = ringwake_fd(target), .events = POLLIN};
 	for (int i = 0; i < 100; i++)
 		assert_int_equal(ringwake_doorbell_notify(&target->doorbell), 0);
-	target->doorbells_owed += 100; /* as if 100 senders were delayed */
+	target->calls_expected += 100; /* as if 100 senders were delayed */
 	for (int tries = 0; poll(&entry, 1, 0) > 0; tries++) {
 		assert_true(tries < 10);
 		ringwake_disarm(target);
 	}
-	target->doorbells_owed -= 100;
-	target->doorbell.doorbells_consumed -= 100;
+	target->calls_expected -= 100;
+	target->doorbell.calls_consumed -= 100;
 	ringwake_close(target);
 }
 

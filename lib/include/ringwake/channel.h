@@ -33,7 +33,8 @@ struct ringwake_channel_params {
 	/* Passed to receive and finalize. */
 	void *context;
 	/*
-	 * Called on the loop once for each accepted item, in the order of its sender. item is
+	 * Called on the loop (after the target was closed, on the thread that drops the last
+	 * handle) once for each accepted item, in the order of its sender. item is
 	 * aligned as memory of malloc() is, may be changed, and is gone when receive returns.
 	 * status is 0, or -ECANCELED once the channel was aborted.
 	 */
@@ -57,8 +58,9 @@ int ringwake_channel_acquire(struct ringwake_channel *channel);
 int ringwake_channel_release(struct ringwake_channel *channel);
 
 /*
- * Any thread, any signal handler. Copies the item into the channel.
- * Errors: -EAGAIN, -ECANCELED, -EOWNERDEAD, -EIO. After -EIO the item is accepted.
+ * Any thread or signal handler that has a handle. Copies the item into the channel, unless the
+ * channel is full (-EAGAIN). Errors: -EAGAIN, -ECANCELED, -EOWNERDEAD, -EIO. After -EIO the item is
+ * accepted.
  */
 int ringwake_channel_try_send(struct ringwake_channel *channel, const void *item);
 

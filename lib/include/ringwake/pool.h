@@ -45,7 +45,8 @@ int ringwake_pool_open(struct ringwake_pool **out, const struct ringwake_pool_pa
 
 /*
  * Any thread. Calls run on a worker, then done on the target's loop: with status 0, or with
- * -ECANCELED if run was never called. Work starts in the order submitted.
+ * -ECANCELED if run was never called. Work starts in the order submitted. If the target is closed
+ * before, done is not called, and the memory is the caller's when the pool is closed.
  * Errors: -EINVAL, -ECANCELED, -EOWNERDEAD.
  */
 int ringwake_pool_submit(struct ringwake_pool *pool, struct ringwake *target,

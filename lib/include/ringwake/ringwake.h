@@ -2,14 +2,15 @@
 /*
  * ringwake: wake an event loop from any thread, through the loop's io_uring.
  *
- * A target is one loop thread that blocks in, or behind, one io_uring. Any thread sends messages to
- * it with ringwake_send(). The loop runs the messages' callbacks with ringwake_wait() or
- * ringwake_dispatch(). If the loop is awake, a send makes no system call; if the loop is blocked,
- * one sender makes one.
+ * A target belongs to one loop thread. Any thread sends messages to it with ringwake_send(). The
+ * loop runs the messages' callbacks with ringwake_wait() or ringwake_dispatch(). If the loop is
+ * awake, a send makes no system call. If the loop is blocked, one sender makes one, the doorbell,
+ * which wakes the loop.
  *
  * A function that returns int returns 0 or a count on success and a negative errno value on
  * failure, and preserves errno. Each comment gives a summary, the threads that may call the
- * function, and its errors. The manual page of the function says the rest; start at ringwake(7).
+ * function, and its errors. The loop thread is the thread that runs the loop; only one thread at a
+ * time may be it. The manual page of the function says the rest; start at ringwake(7).
  */
 #ifndef RINGWAKE_RINGWAKE_H
 #define RINGWAKE_RINGWAKE_H
@@ -125,7 +126,7 @@ int ringwake_wake(struct ringwake *target);
 /*
  * Any thread, any signal handler. True if the error of a send says that nothing was sent and the
  * message is still the caller's. False for an error of the doorbell: the message is accepted, and
- * is delivered when the loop next wakes.
+ * is delivered when the loop next wakes. To wake the loop, call ringwake_wake() later.
  */
 bool ringwake_was_refused(int error);
 
@@ -154,7 +155,8 @@ int ringwake_dispatch(struct ringwake *target, unsigned max);
 /*
  * Loop thread. For a loop with a wait of its own: call ringwake_arm() immediately before the wait
  * and ringwake_disarm() immediately after it. ringwake_arm() returns false if the loop must not
- * block. Disarm and dispatch in either case.
+ * block: something has arrived, or the doorbell cannot work now. Then poll without blocking, and
+ * disarm and dispatch all the same.
  */
 bool ringwake_arm(struct ringwake *target);
 void ringwake_disarm(struct ringwake *target);
@@ -191,8 +193,9 @@ int ringwake_fd(const struct ringwake *target);
 bool ringwake_is_inherited(const struct ringwake *target);
 
 /*
- * Any thread, any signal handler after the first call. A positive number of this process, which
- * none of the processes has that it was forked from. Errors: -ENOMEM.
+ * Any thread, any signal handler after the first call. A positive number of this process, by
+ * which a program can find out that it was forked: its parent and older ancestors have other
+ * numbers. Errors: -ENOMEM.
  */
 int64_t ringwake_process_number(void);
 
@@ -201,8 +204,8 @@ enum ringwake_path ringwake_get_path(const struct ringwake *target);
 
 struct ringwake_stats {
 	uint64_t messages;          /* callbacks run */
-	uint64_t doorbells;         /* system calls made to wake the loop */
-	uint64_t doorbells_saved;   /* messages that needed none */
+	uint64_t doorbells;         /* attempts to wake the loop by a system call */
+	uint64_t doorbells_saved;   /* messages less doorbells, or 0 */
 	uint64_t doorbell_failures; /* doorbells that the kernel refused */
 	uint64_t dispatches;        /* dispatches that ran at least one callback */
 	uint64_t longest_batch;     /* the most callbacks in one dispatch */
@@ -232,7 +235,8 @@ void ringwake_event_init(struct ringwake_event *event, struct ringwake *target,
 	void (*fn)(struct ringwake_event *event));
 
 /*
- * Any thread, any signal handler. fn runs at least once after the call.
+ * Any thread, any signal handler. fn runs at least once after the call. After an error of the
+ * doorbell, send the event again.
  * Errors: as ringwake_send() without -EINVAL; -ECANCELED also if the event is closed.
  */
 int ringwake_event_send(struct ringwake_event *event);
@@ -250,9 +254,9 @@ struct ringwake *ringwake_event_target(const struct ringwake_event *event);
 int ringwake_event_close(struct ringwake_event *event);
 
 /*
- * Loop thread. Closes without blocking. Returns 0 if the memory is free to go, or 1 if closed()
- * will be called from a later dispatch, until which the memory must stay. Errors: -EALREADY,
- * -EINVAL.
+ * Loop thread. Closes without blocking while the target is open. Returns 0 if the memory may be
+ * freed, or 1 if a later dispatch calls closed(); until then the memory must stay. Errors:
+ * -EALREADY, -EINVAL.
  */
 int ringwake_event_close_async(
 	struct ringwake_event *event, void (*closed)(struct ringwake_event *event));
