@@ -27,7 +27,7 @@ struct ringwake_pool_params {
 
 /*
  * One piece of work. The caller owns the memory, usually as a member of a larger structure. From a
- * successful submit until done is called, it belongs to the pool.
+ * successful submit until done is called, it belongs to the pool, and must not be submitted again.
  */
 struct ringwake_work {
 	struct ringwake_msg msg; /* all members are private */
@@ -62,11 +62,15 @@ int ringwake_pool_enqueue(struct ringwake_pool *pool, struct ringwake *target,
 	struct ringwake_work *work, void (*run)(struct ringwake_work *work),
 	void (*done)(struct ringwake_work *work, int status));
 
-/* The thread that got 1 from ringwake_pool_enqueue(), before the pool is closed. Wakes a worker. */
+/*
+ * The thread that got 1 from ringwake_pool_enqueue(), and no other. ringwake_pool_close() blocks
+ * until this call. Wakes a worker.
+ */
 void ringwake_pool_kick(struct ringwake_pool *pool);
 
 /*
- * Any thread. Cancels work that has not started: its done is called with -ECANCELED.
+ * Any thread. Cancels work that was submitted and has not started: its done is called with
+ * -ECANCELED.
  * Errors: -EBUSY, -EOWNERDEAD.
  */
 int ringwake_pool_cancel(struct ringwake_pool *pool, struct ringwake_work *work);
@@ -78,7 +82,7 @@ enum ringwake_pool_close_mode {
 
 /*
  * Any thread but a worker. Blocks until the workers have ended and every completion has been sent
- * to its target.
+ * to its target. run and done may use the pool meanwhile, but no function may use it afterwards.
  */
 void ringwake_pool_close(struct ringwake_pool *pool, enum ringwake_pool_close_mode mode);
 
