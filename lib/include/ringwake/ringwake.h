@@ -2,15 +2,15 @@
 /*
  * ringwake: wake an event loop from any thread, through the loop's io_uring.
  *
- * A target belongs to one loop thread. Any thread sends messages to it with ringwake_send(). The
- * loop runs the messages' callbacks with ringwake_wait() or ringwake_dispatch(). If the loop is
- * awake, a send makes no system call. If the loop is blocked, one sender makes one, the doorbell,
- * which wakes the loop.
+ * A target is the object by which other threads wake one loop. Any thread sends messages to it with
+ * ringwake_send(). The loop runs the messages' callbacks with ringwake_wait() or
+ * ringwake_dispatch(). If the loop is awake, a send makes no system call. If the loop is blocked,
+ * one sender makes one, and so uses the doorbell, which wakes the loop.
  *
- * A function that returns int returns 0 or a count on success and a negative errno value on
- * failure, and preserves errno. Each comment gives a summary, the threads that may call the
- * function, and its errors. The loop thread is the thread that runs the loop; only one thread at a
- * time may be it. The manual page of the function says the rest; start at ringwake(7).
+ * A function that can fail returns a negative error number then. Functions preserve errno. Each
+ * comment gives a summary, the threads that may call the function, and its errors. The loop thread
+ * is the thread that runs the loop; only one thread at a time may be it. The manual page of the
+ * function says the rest; start at ringwake(7).
  */
 #ifndef RINGWAKE_RINGWAKE_H
 #define RINGWAKE_RINGWAKE_H
@@ -37,12 +37,12 @@ struct io_uring_sqe;
 unsigned ringwake_version(void);
 const char *ringwake_version_string(void);
 
-/* A wake target. It is counted by references: see ringwake_ref(). */
+/* A target. It is counted by references: see ringwake_ref(). */
 struct ringwake;
 
 /*
  * A message. The caller owns the memory, usually as the first member of a larger structure, and
- * sets fn. From a successful ringwake_send() until fn is called, the message belongs to the target
+ * sets fn. An accepted message (see ringwake_was_refused()) belongs to the target until fn starts,
  * and must not be touched. fn may free it or send it again.
  */
 struct ringwake_msg;
@@ -55,7 +55,7 @@ struct ringwake_msg {
 
 /* The system call that wakes a blocked loop. */
 enum ringwake_path {
-	RINGWAKE_PATH_AUTO,     /* only for open: MSG_RING if the kernel has it, else eventfd */
+	RINGWAKE_PATH_AUTO,     /* only for open: MSG_RING if it is available, else eventfd */
 	RINGWAKE_PATH_MSG_RING, /* sync MSG_RING, Linux 6.13 and newer */
 	RINGWAKE_PATH_EVENTFD,  /* an eventfd, Linux 4.14 and newer */
 };
@@ -72,10 +72,11 @@ struct ringwake_params {
 	/* Nanoseconds for which ringwake_wait() and ringwake_spin() spin before the loop blocks. */
 	uint64_t spin_ns;
 	/*
-	 * Called instead of the doorbell once the kernel has refused the doorbell for good: by any
-	 * error but -EINTR, -EAGAIN, -ENOMEM and -EOVERFLOW. It must wake the loop in another way
-	 * and return 0 or a negative errno value. Any thread and any signal handler can call it,
-	 * never after ringwake_close() has returned. NULL: none.
+	 * Senders call it instead of using the doorbell, once a doorbell has failed for good: with
+	 * any error but -EINTR, -EAGAIN, -ENOMEM and -EOVERFLOW. It must wake the loop in another
+	 * way and return 0 or a negative error number. It must be async-signal-safe and must not
+	 * call a function for this target. It is not called after ringwake_close() has returned.
+	 * NULL: none.
 	 */
 	int (*fallback)(void *fallback_data);
 	void *fallback_data;
@@ -84,8 +85,8 @@ struct ringwake_params {
 
 /*
  * Any thread. Opens a target on the application's ring, or on a small ring of its own if ring is
- * NULL. The ring must outlive the target. params may be NULL. The environment variable
- * RINGWAKE_PATH decides if params->path is RINGWAKE_PATH_AUTO.
+ * NULL. The ring must stay open until ringwake_close() has returned. params may be NULL. The
+ * environment variable RINGWAKE_PATH decides if params->path is RINGWAKE_PATH_AUTO.
  * Errors: -EINVAL, -EBADFD, -EBADF, -EOPNOTSUPP, -ENOMEM, -EMFILE, -ENFILE, -EPERM, -ENOSYS,
  * -EACCES.
  */
@@ -124,9 +125,9 @@ int ringwake_send_many(
 int ringwake_wake(struct ringwake *target);
 
 /*
- * Any thread, any signal handler. True if the error of a send says that nothing was sent and the
- * message is still the caller's. False for an error of the doorbell: the message is accepted, and
- * is delivered when the loop next wakes. To wake the loop, call ringwake_wake() later.
+ * Any thread, any signal handler. True if the error of a send says that the message was refused: it
+ * is still the caller's. False for 0, and for an error of the doorbell: the message is accepted,
+ * and its callback runs when the loop next wakes. To wake the loop, call ringwake_wake() later.
  */
 bool ringwake_was_refused(int error);
 
@@ -170,7 +171,7 @@ bool ringwake_pending(const struct ringwake *target);
 /*
  * Loop thread. Spins for a message, a wake or a completion before ringwake_arm(), for spin_ns of
  * ringwake_params or timeout_ns nanoseconds, whichever is shorter; negative: for spin_ns. Returns
- * what is left of timeout_ns.
+ * what is left of timeout_ns; if it is negative, timeout_ns.
  */
 int64_t ringwake_spin(struct ringwake *target, int64_t timeout_ns);
 
@@ -181,8 +182,8 @@ int64_t ringwake_spin(struct ringwake *target, int64_t timeout_ns);
 bool ringwake_is_doorbell(const struct ringwake *target, const struct io_uring_cqe *cqe);
 
 /*
- * Any thread. The file descriptor that becomes readable when the doorbell was used, for a loop that
- * blocks in epoll or poll. It belongs to the target. Errors: -EOPNOTSUPP.
+ * Any thread. The file descriptor that becomes readable when a sender uses the doorbell, for a loop
+ * that blocks in epoll or poll. It belongs to the target. Errors: -EOPNOTSUPP.
  */
 int ringwake_fd(const struct ringwake *target);
 
@@ -204,9 +205,9 @@ enum ringwake_path ringwake_get_path(const struct ringwake *target);
 
 struct ringwake_stats {
 	uint64_t messages;          /* callbacks run */
-	uint64_t doorbells;         /* attempts to wake the loop by a system call */
+	uint64_t doorbells;         /* times that a sender used the doorbell or the fallback */
 	uint64_t doorbells_saved;   /* messages less doorbells, or 0 */
-	uint64_t doorbell_failures; /* doorbells that the kernel refused */
+	uint64_t doorbell_failures; /* doorbells that failed */
 	uint64_t dispatches;        /* dispatches that ran at least one callback */
 	uint64_t longest_batch;     /* the most callbacks in one dispatch */
 };
