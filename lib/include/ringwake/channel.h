@@ -33,13 +33,13 @@ struct ringwake_channel_params {
 	/* Passed to receive and finalize. */
 	void *context;
 	/*
-	 * Called on the loop (after the target was closed, on the thread that drops the last
-	 * handle) once for each accepted item, in the order of its sender. item is
-	 * aligned as memory of malloc() is, may be changed, and is gone when receive returns.
-	 * status is 0, or -ECANCELED once the channel was aborted.
+	 * Called once for each accepted item, in the order of its sender: on the loop, or, if the
+	 * target is closed, by ringwake_channel_release() of the last handle. item is aligned as
+	 * memory of malloc() is, may be changed, and is invalid after receive returns. status is 0,
+	 * or -ECANCELED if the channel has been aborted.
 	 */
 	void (*receive)(void *context, void *item, int status);
-	/* Called on the loop after everything else, to release what context holds; NULL: none. */
+	/* Called last, on the same thread, to release what context holds; NULL: none. */
 	void (*finalize)(void *context);
 	uint64_t reserved[8]; /* must be 0 */
 };
@@ -73,7 +73,7 @@ int ringwake_channel_send(struct ringwake_channel *channel, const void *item, in
 
 /*
  * Any thread, any signal handler. Ends the channel: sends fail with -ECANCELED, and items that wait
- * are received with status -ECANCELED. Handles stay valid. Errors: -EOWNERDEAD.
+ * are received with status -ECANCELED. Uses no doorbell. Handles stay valid. Errors: -EOWNERDEAD.
  */
 int ringwake_channel_abort(struct ringwake_channel *channel);
 
