@@ -3,8 +3,8 @@
  * ringwake for libuv: any thread wakes a libuv loop through an io_uring.
  *
  * A function that returns int returns 0 on success and a negative error on failure. The errors are
- * libuv's, which are negative errno values on Linux. Use strerror(-error) for codes that libuv does
- * not name, such as -EOWNERDEAD. Each comment gives a summary, the threads that may call the
+ * libuv's, which are negative error numbers on Linux. Use strerror(-error) for codes that libuv
+ * does not name, such as -EOWNERDEAD. Each comment gives a summary, the threads that may call the
  * function, and its errors. The manual page of the function says the rest; start at
  * ringwake_uv_attach(3).
  */
@@ -21,7 +21,7 @@ extern "C" {
 struct io_uring_sqe;
 struct ringwake_pool;
 
-/* A libuv loop with a target. A loop has at most one target. */
+/* A libuv loop with a target. A loop has at most one. It is valid until ringwake_uv_detach(). */
 struct ringwake_uv;
 
 /*
@@ -47,8 +47,8 @@ bool ringwake_uv_knows_libuv(const struct ringwake_uv *binding);
 int ringwake_uv_check_libuv(void);
 
 /*
- * Loop thread, before uv_loop_close(). Runs the callbacks of all accepted messages and closes the
- * target.
+ * Loop thread, before uv_loop_close(). Runs the callbacks of all accepted messages, closes the
+ * target and frees the binding. After UV_EBUSY the loop stays attached.
  * Errors: UV_EBUSY, UV_EINVAL.
  */
 int ringwake_uv_detach(struct ringwake_uv *binding);
@@ -60,15 +60,16 @@ int ringwake_uv_detach(struct ringwake_uv *binding);
 struct ringwake *ringwake_uv_target(struct ringwake_uv *binding);
 
 /*
- * Loop thread. As uv_run(), but the loop blocks in its io_uring, where a wake costs less. It is
- * uv_run() on the eventfd path, with UV_RUN_NOWAIT, and for loops with UV_LOOP_BLOCK_SIGNAL or
- * UV_METRICS_IDLE_TIME. Returns what uv_run() returns.
+ * Loop thread. As uv_run(), but the loop blocks in its io_uring, where a wake costs less. On the
+ * eventfd path, with UV_RUN_NOWAIT, and for loops with UV_LOOP_BLOCK_SIGNAL or UV_METRICS_IDLE_TIME
+ * it only calls uv_run(). Returns what uv_run() returns.
  */
 int ringwake_uv_run(struct ringwake_uv *binding, uv_run_mode mode);
 
 /*
  * Loop thread. The loop's io_uring, for the application's own requests. What is prepared on it is
- * submitted before the loop next blocks. Returns NULL if no io_uring can be made.
+ * submitted before the loop next blocks. Valid until ringwake_uv_detach() or ringwake_uv_fork().
+ * Returns NULL if no io_uring can be made.
  */
 struct io_uring *ringwake_uv_ring(struct ringwake_uv *binding);
 
@@ -168,8 +169,8 @@ int ringwake_uv_queue_work(struct ringwake_uv *binding, uv_work_t *request, uv_w
 int ringwake_uv_cancel(uv_req_t *request);
 
 /*
- * Loop thread. Makes the loop's work run on this pool, which must stay open until the loop is
- * detached; NULL: on the shared workers.
+ * Loop thread. Makes the loop's work run on this pool; NULL: on the shared workers. After the pool
+ * is closed, the loop must not queue or cancel work on it.
  * Errors: UV_EBUSY.
  */
 int ringwake_uv_use_pool(struct ringwake_uv *binding, struct ringwake_pool *pool);
