@@ -2,7 +2,7 @@
 /*
  * ringwake for libev: any thread wakes a libev loop through an io_uring.
  *
- * A function that returns int returns 0 on success and a negative errno value on failure, and
+ * A function that returns int returns 0 on success and a negative error number on failure, and
  * preserves errno. Each comment gives a summary, the threads that may call the function, and its
  * errors. The manual page of the function says the rest; start at ringwake_ev_attach(3).
  */
@@ -17,7 +17,7 @@
 extern "C" {
 #endif
 
-/* A libev loop with a target. A loop has at most one target. */
+/* A libev loop with a target. A loop has at most one. It is valid until ringwake_ev_detach(). */
 struct ringwake_ev;
 
 /* The type of the callbacks of ev_set_loop_release_cb(). */
@@ -33,8 +33,8 @@ int ringwake_ev_attach(
 	struct ringwake_ev **out, struct ev_loop *loop, const struct ringwake_params *params);
 
 /*
- * Loop thread. Runs the callbacks of all accepted messages and closes the target.
- * Errors: -EBUSY, -EALREADY.
+ * Loop thread. Runs the callbacks of all accepted messages, closes the target and frees the
+ * binding. After -EBUSY the loop stays attached. Errors: -EBUSY, -EALREADY.
  */
 int ringwake_ev_detach(struct ringwake_ev *binding);
 
@@ -111,7 +111,7 @@ int ringwake_ev_async_send(ringwake_ev_async *async);
 
 /*
  * Loop thread. True if the watcher was sent and the loop has not taken the send yet, also if the
- * send was refused.
+ * watcher is not started.
  */
 bool ringwake_ev_async_pending(const ringwake_ev_async *async);
 
@@ -139,7 +139,7 @@ typedef void (*ringwake_ev_work_cb)(struct ev_loop *loop, ringwake_ev_work *work
 
 /*
  * Any thread, before the work is queued. run runs on a worker, then cb on the loop's thread, with
- * EV_CUSTOM.
+ * EV_CUSTOM. Neither may be NULL.
  */
 void ringwake_ev_work_init(
 	ringwake_ev_work *work, void (*run)(ringwake_ev_work *work), ringwake_ev_work_cb cb);
