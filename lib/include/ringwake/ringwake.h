@@ -53,7 +53,7 @@ struct ringwake_msg {
 	void *reserved;            /* private */
 };
 
-/* The system call that wakes a blocked loop. */
+/* The kind of the doorbell, which wakes a blocked loop. */
 enum ringwake_path {
 	RINGWAKE_PATH_AUTO,     /* only for open: MSG_RING if it is available, else eventfd */
 	RINGWAKE_PATH_MSG_RING, /* sync MSG_RING, Linux 6.13 and newer */
