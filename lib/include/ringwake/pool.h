@@ -82,7 +82,7 @@ enum ringwake_pool_close_mode {
 
 /*
  * Any thread but a worker. Blocks until the workers have ended and every completion has been sent
- * to its target. run and done may use the pool meanwhile, but no function may use it afterwards.
+ * to its target. Only run may use the pool meanwhile: a done on another thread could find it freed.
  */
 void ringwake_pool_close(struct ringwake_pool *pool, enum ringwake_pool_close_mode mode);
 

@@ -169,9 +169,9 @@ int ringwake_uv_queue_work(struct ringwake_uv *binding, uv_work_t *request, uv_w
 int ringwake_uv_cancel(uv_req_t *request);
 
 /*
- * Loop thread. Makes the loop's work run on this pool; NULL: on the shared workers. After the pool
- * is closed, the loop must not queue or cancel work on it.
- * Errors: UV_EBUSY.
+ * Loop thread. Makes the loop's work run on this pool; NULL: on the shared workers. From the call
+ * of ringwake_pool_close() on, the loop must not queue or cancel work on this pool. Errors:
+ * UV_EBUSY.
  */
 int ringwake_uv_use_pool(struct ringwake_uv *binding, struct ringwake_pool *pool);
 
