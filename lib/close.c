@@ -3,14 +3,21 @@
 #include "process.h"
 #include "target.h"
 
-static void close_inherited(struct ringwake *target)
+/* In a forked child: no callback, and the parent's ring is left alone. */
+static void leave_to_parent(struct ringwake *target)
 {
-	/* If a callback forked, the messages that its dispatch has not run yet are the parent's. */
 	target->closed = true;
 	target->ready = target->reversing = target->reversed = NULL;
 	ringwake_doorbell_abandon(&target->doorbell);
-	if (target->depth == 0)
-		ringwake_unref(target);
+}
+
+/* A callback may fork; then this is the child from there on. */
+static void run_last_messages(struct ringwake *target)
+{
+	ringwake_target_gather(target);
+	while (target->ready && ringwake_is_this_process(target->process))
+		ringwake_dispatch(target, 0);
+	ringwake_event_end_closings(target);
 }
 
 void ringwake_close(struct ringwake *target)
@@ -18,7 +25,9 @@ void ringwake_close(struct ringwake *target)
 	if (!ringwake_is_of_this_copy(target->process))
 		return; /* of another copy of the library */
 	if (!ringwake_is_this_process(target->process)) {
-		close_inherited(target);
+		leave_to_parent(target);
+		if (target->depth == 0)
+			ringwake_unref(target);
 		return;
 	}
 	DEBUG_ENTER(target, "ringwake_close()");
@@ -27,10 +36,11 @@ void ringwake_close(struct ringwake *target)
 	ringwake_target_gather(target); /* it takes only if nothing is still to be reversed */
 	ringwake_target_shut(target);
 	target->depth++; /* a callback must not free what is in use here */
-	ringwake_target_gather(target);
-	while (target->ready)
-		ringwake_dispatch(target, 0);
-	ringwake_doorbell_close(&target->doorbell);
+	run_last_messages(target);
+	if (ringwake_is_this_process(target->process))
+		ringwake_doorbell_close(&target->doorbell);
+	else
+		leave_to_parent(target);
 	DEBUG_LEAVE(target);
 	if (--target->depth == 0)
 		ringwake_unref(target);

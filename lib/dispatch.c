@@ -76,7 +76,7 @@ static void count_dispatch(struct ringwake *target, unsigned ran)
 int ringwake_dispatch(struct ringwake *target, unsigned max)
 {
 	unsigned ran = 0;
-	if ((target->closed && target->depth == 0) || !ringwake_is_this_process(target->process))
+	if (target->closed && target->depth == 0)
 		return 0;
 	DEBUG_ENTER(target, "ringwake_dispatch()");
 	if (max == 0)
@@ -84,7 +84,9 @@ int ringwake_dispatch(struct ringwake *target, unsigned max)
 	if (max > INT_MAX)
 		max = INT_MAX;
 	target->depth++;
-	while (ran < max && (target->ready || refill(target))) {
+	/* After a callback has forked, the messages that are left are the parent's. */
+	while (ran < max && ringwake_is_this_process(target->process) &&
+		(target->ready || refill(target))) {
 		struct ringwake_msg *msg = target->ready;
 		target->ready = msg->next;
 		ran++;

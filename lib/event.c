@@ -11,6 +11,9 @@
  * of every send before it. Close sets CLOSED. If QUEUED was not set then, no sender will touch the
  * message again. If it was, the message arrives, or the target refuses it and the sender clears
  * QUEUED. The memory is the caller's again after that.
+ *
+ * An event that ringwake_event_close_async() leaves QUEUED is in the target's list of closings
+ * until its message arrives. ringwake_close() ends those whose message was refused.
  */
 #include <errno.h>
 
@@ -26,12 +29,33 @@ static struct ringwake_event *event_of(struct ringwake_msg *msg)
 	return (struct ringwake_event *)msg; /* its first member */
 }
 
+/* Loop thread, as all that changes the list of closings. */
+static void enlist(struct ringwake_event *event)
+{
+	struct ringwake *target = event->target;
+	event->next_closing = target->closings;
+	event->closing_link = &target->closings;
+	if (event->next_closing)
+		event->next_closing->closing_link = &event->next_closing;
+	target->closings = event;
+}
+
+static void delist(struct ringwake_event *event)
+{
+	*event->closing_link = event->next_closing;
+	if (event->next_closing)
+		event->next_closing->closing_link = event->closing_link;
+	event->closing_link = NULL;
+}
+
 static void arrived(struct ringwake_msg *msg)
 {
 	struct ringwake_event *event = event_of(msg);
 	/* Acquire: pairs with the release of each send that it coalesces. Release: pairs with the
 	 * acquire of the next send, which uses the message again. */
 	atomic_fetch_and_explicit(&event->state, ~QUEUED, memory_order_acq_rel);
+	if (event->closing_link)
+		delist(event);
 	if (event->fn)
 		event->fn(event);
 }
@@ -43,6 +67,7 @@ void ringwake_event_init(struct ringwake_event *event, struct ringwake *target,
 	event->msg.fn = arrived;
 	event->target = target;
 	event->fn = fn;
+	event->closing_link = NULL;
 	atomic_init(&event->state, 0);
 }
 
@@ -84,7 +109,7 @@ int ringwake_event_send(struct ringwake_event *event)
 bool ringwake_event_is_pending(const struct ringwake_event *event)
 {
 	/* Relaxed: nothing else is read because of it. */
-	return atomic_load_explicit(&event->state, memory_order_relaxed) & QUEUED;
+	return atomic_load_explicit(&event->state, memory_order_relaxed) == QUEUED;
 }
 
 struct ringwake *ringwake_event_target(const struct ringwake_event *event)
@@ -143,7 +168,19 @@ int ringwake_event_close_async(
 		return 0;
 	}
 	event->fn = closed;
+	enlist(event);
 	return 1;
+}
+
+void ringwake_event_end_closings(struct ringwake *target)
+{
+	/* closed() may fork. */
+	while (target->closings && ringwake_is_this_process(target->process)) {
+		struct ringwake_event *event = target->closings;
+		await_refusal(event);
+		delist(event);
+		event->fn(event); /* it may free the event */
+	}
 }
 
 int ringwake_event_reopen(struct ringwake_event *event)

@@ -25,12 +25,13 @@ bool ringwake_is_inherited(const struct ringwake *target)
 
 bool ringwake_is_armed(const struct ringwake *target)
 {
-	return target->is_armed;
+	return target->is_armed && ringwake_is_this_process(target->process);
 }
 
 bool ringwake_pending(const struct ringwake *target)
 {
-	return !ringwake_target_has_nothing_to_run(target);
+	return !ringwake_target_has_nothing_to_run(target) &&
+		ringwake_is_this_process(target->process);
 }
 
 bool ringwake_was_refused(int error)

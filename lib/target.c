@@ -163,8 +163,7 @@ static void rearm_after_failure(struct ringwake *target)
 /* A program's filter may return any error. After the errors named here a later call may succeed. */
 static bool is_final(int result)
 {
-	return result < 0 && result != -EOVERFLOW && result != -EINTR && result != -EAGAIN &&
-		result != -ENOMEM;
+	return result < 0 && result != -EINTR && result != -EAGAIN && result != -ENOMEM;
 }
 
 static int notify_or_fall_back(struct ringwake *target)
@@ -194,8 +193,7 @@ static int notify(struct ringwake *target)
 		PROBE2(ring_failed, target, result);
 		atomic_fetch_add_explicit(&target->doorbell_failures, 1, memory_order_relaxed);
 	}
-	if (result == 0 || result == -EOVERFLOW) {
-		/* -EOVERFLOW: the queue is full, so the kernel does not block the loop. */
+	if (result == 0) {
 		ringwake_gate_leave(&target->gate);
 		return 0;
 	}

@@ -42,7 +42,8 @@ struct ringwake {
 	struct ringwake_msg *reversed;  /* ... this */
 	struct ringwake_msg *reversed_last;
 	uint32_t calls_expected; /* ARMED that the loop has set and not found again: target.c */
-	unsigned depth;          /* of nested dispatches */
+	struct ringwake_event *closings; /* event.c */
+	unsigned depth;                  /* of nested dispatches */
 	bool is_armed; /* between a ringwake_arm() that returned true and ringwake_disarm() */
 	bool notified; /* a wake was taken, and no dispatch has ended since */
 	bool closed;
@@ -84,6 +85,9 @@ void ringwake_target_take(struct ringwake *target);
 
 /* Refuses all sends from now on, takes what was sent, and blocks until no doorbell is in flight. */
 void ringwake_target_shut(struct ringwake *target);
+
+/* event.c: calls closed() for the events whose messages the closed target has refused. */
+void ringwake_event_end_closings(struct ringwake *target);
 
 /* dispatch.c: takes and reverses all messages, however many, so that they are ready. */
 void ringwake_target_gather(struct ringwake *target);

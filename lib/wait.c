@@ -17,7 +17,7 @@ int64_t ringwake_spin(struct ringwake *target, int64_t timeout_ns)
 	uint64_t limit = target->spin_ns;
 	if (timeout_ns >= 0 && (uint64_t)timeout_ns < limit)
 		limit = (uint64_t)timeout_ns;
-	if (limit == 0 || !has_nothing_to_do(target))
+	if (limit == 0 || !ringwake_is_this_process(target->process) || !has_nothing_to_do(target))
 		return timeout_ns;
 	if (ringwake_doorbell_submit(&target->doorbell) < 0)
 		return timeout_ns; /* ringwake_doorbell_block() submits again, and reports the error
@@ -50,10 +50,10 @@ int ringwake_wait(struct ringwake *target, int64_t timeout_ns)
 		result = ringwake_doorbell_block(&target->doorbell, 1, timeout_ns);
 	else if (result == 0)
 		result = ringwake_doorbell_flush(&target->doorbell);
+	if (!ringwake_is_this_process(target->process))
+		return -EOWNERDEAD; /* a signal handler has forked: the ring is the parent's */
 	ringwake_disarm(target);
-	/* A signal handler may have forked, and the ring is the parent's then. */
-	if (ringwake_is_this_process(target->process))
-		ringwake_doorbell_drain(&target->doorbell);
+	ringwake_doorbell_drain(&target->doorbell);
 	DEBUG_LEAVE(target);
 	if (result == 0 && timeout_ns == 0 && has_nothing_to_do(target))
 		return -ETIME;

@@ -155,6 +155,45 @@ static void test_close_later_while_the_target_closes(void **state)
 	assert_int_equal(tally.calls + gone, 0);
 }
 
+struct race {
+	struct ringwake *target; /* a reference */
+	struct ringwake_event event;
+	pthread_barrier_t begin;
+};
+
+static void *send_until_refused(void *argument)
+{
+	struct race *race = argument;
+	pthread_barrier_wait(&race->begin);
+	while (ringwake_event_send(&race->event) == 0)
+		;
+	return NULL;
+}
+
+/* A sender that is about to push when the target is closed is refused: closed() is called all the
+ * same, once, if ringwake_event_close_async() has returned 1. */
+static void test_close_async_then_the_target(void **state)
+{
+	(void)state;
+	for (unsigned round = 0; round < 3000; round++) {
+		struct race race = {.target = open_target(NULL)};
+		ringwake_ref(race.target);
+		ringwake_event_init(&race.event, race.target, NULL);
+		pthread_barrier_init(&race.begin, NULL, 2);
+		gone = 0;
+		pthread_t thread = start(send_until_refused, &race);
+		pthread_barrier_wait(&race.begin);
+		for (unsigned i = 0; i < round % 50; i++)
+			ringwake_dispatch(race.target, 0);
+		int expected = ringwake_event_close_async(&race.event, on_gone);
+		ringwake_close(race.target);
+		assert_int_equal(gone, expected);
+		join(thread);
+		pthread_barrier_destroy(&race.begin);
+		ringwake_unref(race.target);
+	}
+}
+
 static void *send_event(void *event)
 {
 	return (void *)(intptr_t)ringwake_event_send(event);
@@ -344,6 +383,7 @@ int main(void)
 		ON_BOTH_PATHS(test_callback_sees_the_last_write),
 		ON_BOTH_PATHS(test_close_takes_the_message_back),
 		ON_BOTH_PATHS(test_close_later),
+		ON_BOTH_PATHS(test_close_async_then_the_target),
 		ON_BOTH_PATHS(test_close_later_while_the_target_closes),
 		ON_BOTH_PATHS(test_close_during_a_doorbell),
 		ON_BOTH_PATHS(test_close_while_armed),

@@ -259,10 +259,29 @@ static void test_event_closed_in_the_child(void **state)
 
 static int child_uses_the_loops_side(struct ringwake *inherited)
 {
+	CHILD_EXPECT(ringwake_spin(inherited, 1000) == 1000);
 	CHILD_EXPECT(!ringwake_arm(inherited));
 	ringwake_disarm(inherited);
 	CHILD_EXPECT(ringwake_dispatch(inherited, 0) == 0);
 	return 0;
+}
+
+/* Requests that the parent has prepared are not the child's to submit. */
+static void test_child_does_not_submit(void **state)
+{
+	(void)state;
+	struct io_uring ring;
+	assert_int_equal(io_uring_queue_init(8, &ring, 0), 0);
+	struct ringwake *target =
+		open_target_with(&ring, (struct ringwake_params){.spin_ns = 1000});
+	io_uring_prep_nop(io_uring_get_sqe(&ring));
+	pid_t child = fork();
+	if (child == 0)
+		_exit(child_uses_the_loops_side(target));
+	assert_child_succeeds(child);
+	assert_int_equal(io_uring_cq_ready(&ring), 0);
+	ringwake_close(target);
+	io_uring_queue_exit(&ring);
 }
 
 /* The parent's loop is still woken by a doorbell that was used before the fork. */
@@ -296,6 +315,7 @@ int main(void)
 		ON_BOTH_PATHS(test_application_ring_in_the_child),
 		ON_BOTH_PATHS(test_event_closed_in_the_child),
 		ON_BOTH_PATHS(test_child_cannot_consume_the_doorbell),
+		ON_BOTH_PATHS(test_child_does_not_submit),
 	};
 	return RUN_BOUNDED(fork_tests, 60);
 }

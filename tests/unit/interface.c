@@ -123,7 +123,9 @@ static void test_event_is_pending(void **state)
 	assert_true(ringwake_event_is_pending(&event));
 	assert_int_equal(ringwake_dispatch(target, 0), 1);
 	assert_false(ringwake_event_is_pending(&event));
+	assert_int_equal(ringwake_event_send(&event), 0);
 	ringwake_event_close(&event);
+	assert_false(ringwake_event_is_pending(&event));
 	ringwake_close(target);
 }
 

@@ -73,7 +73,7 @@ struct ringwake_params {
 	uint64_t spin_ns;
 	/*
 	 * Senders call it instead of using the doorbell, once a doorbell has failed for good: with
-	 * any error but -EINTR, -EAGAIN, -ENOMEM and -EOVERFLOW. It must wake the loop in another
+	 * any error but -EINTR, -EAGAIN and -ENOMEM. It must wake the loop in another
 	 * way and return 0 or a negative error number. It must be async-signal-safe and must not
 	 * call a function for this target. It is not called after ringwake_close() has returned.
 	 * NULL: none.
@@ -225,6 +225,7 @@ struct ringwake_event {
 #else
 	_Atomic unsigned state;
 #endif
+	struct ringwake_event *next_closing, **closing_link;
 	void *reserved[2];
 };
 
