@@ -99,7 +99,8 @@ static void go_idle(struct ringwake_pool *pool, struct worker *worker)
 	if (is_retrier)
 		pool->has_retrier = true;
 	ringwake_pool_unlock_and_wake(pool);
-	spin(worker);
+	if (!is_retrier) /* which has to look at the time */
+		spin(worker);
 	is_retrier = block(worker, is_retrier);
 	pthread_mutex_lock(&pool->lock);
 	pool->wakes_in_flight--;

@@ -64,7 +64,7 @@ static int counting_futex_wait(
 static struct ringwake *target;
 static struct ringwake_pool *pool;
 
-static void begin(unsigned workers)
+static void begin_with(struct ringwake_pool_params params)
 {
 	runs = dones = cancelled = refused = 0;
 	refusals = 0;
@@ -75,8 +75,12 @@ static void begin(unsigned workers)
 	ringwake_system.register_ring = refusing_register;
 	ringwake_system.write = refusing_write;
 	ringwake_system.futex_wait = counting_futex_wait;
-	assert_int_equal(
-		ringwake_pool_open(&pool, &(struct ringwake_pool_params){.threads = workers}), 0);
+	assert_int_equal(ringwake_pool_open(&pool, &params), 0);
+}
+
+static void begin(unsigned workers)
+{
+	begin_with((struct ringwake_pool_params){.threads = workers});
 }
 
 static void end(void)
@@ -123,6 +127,21 @@ static void test_refused_completion_is_retried(void **state)
 			ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
 			end();
 		}
+}
+
+/* A retrier does not spin: there is no more work, so the spin would not end. */
+static void test_retrier_does_not_spin(void **state)
+{
+	(void)state;
+	struct ringwake_work work;
+	begin_with((struct ringwake_pool_params){.threads = 1, .spin_ns = UINT64_MAX});
+	refusals = 3;
+	assert_true(ringwake_arm(target));
+	submit(&work);
+	block_until_notified(target);
+	assert_int_equal(ringwake_dispatch(target, 0), 1);
+	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
+	end();
 }
 
 /* Once the loop is awake, the workers block without a timeout again. */
@@ -408,6 +427,7 @@ int main(void)
 {
 	const struct CMUnitTest pool_refused_tests[] = {
 		ON_BOTH_PATHS(test_refused_completion_is_retried),
+		ON_BOTH_PATHS(test_retrier_does_not_spin),
 		ON_BOTH_PATHS(test_workers_become_idle_again),
 		ON_BOTH_PATHS(test_cancel_of_queued_work),
 		ON_BOTH_PATHS(test_cancel_while_the_worker_is_busy),
