@@ -432,17 +432,29 @@ static void event_is_gone(struct ringwake_event *event)
 	world.event_closed = true;
 }
 
+static void end_event_close(int result)
+{
+	require(result == 0, "the event's close fails");
+	event_is_gone(&world.event);
+}
+
+static void begin_event_close(void)
+{
+	int result = ringwake_event_close_async(&world.event, event_is_gone);
+	if (result != 1)
+		end_event_close(result);
+}
+
 static void close_event(bool later)
 {
 	step();
 	trace("closes the event");
 	enum place before = world.place;
 	world.place = IN_EVENT_CLOSE;
-	int result = later ? ringwake_event_close_async(&world.event, event_is_gone)
-			   : ringwake_event_close(&world.event);
-	require(result == 0 || (later && result == 1), "the event's close fails");
-	if (result == 0)
-		event_is_gone(&world.event);
+	if (later)
+		begin_event_close();
+	else
+		end_event_close(ringwake_event_close(&world.event));
 	while (!world.event_closed) {
 		iterate(-1);
 		world.place = IN_EVENT_CLOSE;
@@ -509,6 +521,12 @@ static void take_step(char letter)
 		break;
 	case 'L':
 		close_event(true);
+		break;
+	case 'l':
+		step();
+		begin_event_close();
+		close_target();
+		require(world.event_closed, "the event's closed() is not called");
 		break;
 	case 'B':
 		step();

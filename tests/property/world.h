@@ -42,6 +42,7 @@ enum form {
  *   d  dispatches
  *   E  closes the event
  *   L  starts to close the event, and waits until it is closed
+ *   l  starts to close the event, then closes the target
  *   c  cancels every request on its ring
  *   C  closes the target
  *   B  arms the target and closes it
