@@ -121,7 +121,7 @@ static void join_workers(struct ringwake_pool *pool)
 	free(pool);
 }
 
-int ringwake_pool_open(struct ringwake_pool **out, const struct ringwake_pool_params *params)
+int ringwake_pool_open_with(struct ringwake_pool **out, const struct ringwake_pool_params *params)
 {
 	static const struct ringwake_pool_params defaults;
 	if (params == NULL)
@@ -151,6 +151,11 @@ int ringwake_pool_open(struct ringwake_pool **out, const struct ringwake_pool_pa
 	}
 	*out = pool;
 	return 0;
+}
+
+int ringwake_pool_open(struct ringwake_pool **out, unsigned threads)
+{
+	return ringwake_pool_open_with(out, &(struct ringwake_pool_params){.threads = threads});
 }
 
 /* For the one submit that has replaced ARMED. */

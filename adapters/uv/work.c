@@ -45,8 +45,7 @@ static int join_workers(struct ringwake_uv *binding)
 	if (shared == NULL)
 		return UV_ENOMEM;
 	if (shared->workers == NULL)
-		error = ringwake_pool_open(&shared->workers,
-			&(struct ringwake_pool_params){.threads = workers_wanted()});
+		error = ringwake_pool_open(&shared->workers, workers_wanted());
 	if (error == 0) {
 		shared->workers_users++;
 		binding->workers_process = shared->registry.process;

@@ -47,7 +47,7 @@ int main(void)
 	struct ringwake_pool *pool;
 	int error = ringwake_ev_attach(&attached, loop, NULL);
 	if (error == 0)
-		error = ringwake_pool_open(&pool, &(struct ringwake_pool_params){.threads = 2});
+		error = ringwake_pool_open(&pool, 2);
 	if (error < 0) {
 		fprintf(stderr, "no target or no pool: %s\n", strerror(-error));
 		return 1;

@@ -79,8 +79,7 @@ int work_pool_open(struct work_pool **out, void *loop, unsigned workers, const c
 		return error;
 	}
 	pool->target = attachment_target(pool->attached);
-	error = ringwake_pool_open(
-		&pool->workers, &(struct ringwake_pool_params){.threads = workers});
+	error = ringwake_pool_open(&pool->workers, workers);
 	if (error) {
 		attachment_close(pool->attached);
 		free(pool);

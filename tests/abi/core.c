@@ -94,7 +94,7 @@ static void try_pool(struct ringwake *target)
 	called = 0;
 	GUARD(params);
 	params.it.threads = 2;
-	CHECK(ringwake_pool_open(&pool, &params.it) == 0);
+	CHECK(ringwake_pool_open_with(&pool, &params.it) == 0);
 	CHECK_GUARDS(params);
 	for (int i = 0; i < JOBS; i++) {
 		GUARD(jobs[i]);

@@ -55,7 +55,7 @@ static void try_work(struct ev_loop *loop)
 	struct ringwake_pool *pool;
 	called = 0;
 	GUARD(work);
-	CHECK(ringwake_pool_open(&pool, NULL) == 0);
+	CHECK(ringwake_pool_open(&pool, 0) == 0);
 	ringwake_ev_work_init(&work.it, on_worker, on_done);
 	CHECK(ringwake_ev_queue_work(binding, pool, &work.it) == 0);
 	ev_run(loop, 0);

@@ -14,7 +14,7 @@ extern __typeof__(ringwake_send) ungrown_ringwake_send;
 extern __typeof__(ringwake_send_many) ungrown_ringwake_send_many;
 extern __typeof__(ringwake_event_init) ungrown_ringwake_event_init;
 extern __typeof__(ringwake_event_send) ungrown_ringwake_event_send;
-extern __typeof__(ringwake_pool_open) ungrown_ringwake_pool_open;
+extern __typeof__(ringwake_pool_open_with) ungrown_ringwake_pool_open_with;
 extern __typeof__(ringwake_pool_get_stats) ungrown_ringwake_pool_get_stats;
 extern __typeof__(ringwake_pool_submit) ungrown_ringwake_pool_submit;
 extern __typeof__(ringwake_pool_enqueue) ungrown_ringwake_pool_enqueue;
@@ -64,12 +64,12 @@ int ringwake_event_send(struct ringwake_event *event)
 	return ungrown_ringwake_event_send(event);
 }
 
-int ringwake_pool_open(struct ringwake_pool **out, const struct ringwake_pool_params *params)
+int ringwake_pool_open_with(struct ringwake_pool **out, const struct ringwake_pool_params *params)
 {
 	struct ringwake_pool_params read = params ? *params : (struct ringwake_pool_params){0};
 	if (read.grown != 0)
 		read.threads = (unsigned)read.grown;
-	return ungrown_ringwake_pool_open(out, &read);
+	return ungrown_ringwake_pool_open_with(out, &read);
 }
 
 void ringwake_pool_get_stats(

@@ -41,9 +41,9 @@ static void try_pool(void)
 	struct ringwake_pool_params params = {.grown = 3}; /* threads */
 	struct ringwake_pool_stats stats;
 	struct ringwake_pool *pool;
-	CHECK(ringwake_pool_open(&pool, &params) == (is_grown ? 0 : -EINVAL));
+	CHECK(ringwake_pool_open_with(&pool, &params) == (is_grown ? 0 : -EINVAL));
 	if (!is_grown)
-		CHECK(ringwake_pool_open(&pool, &(struct ringwake_pool_params){.threads = 3}) == 0);
+		CHECK(ringwake_pool_open(&pool, 3) == 0);
 	memset(&stats, GUARD_BYTE, sizeof stats);
 	ringwake_pool_get_stats(pool, &stats, sizeof stats);
 	CHECK(stats.threads == 3 && stats.grown == (is_grown ? 30 : 0));

@@ -84,7 +84,7 @@ static struct loop *open_pool(const struct peer *peer, const struct receiver *re
 {
 	struct loop *loop = open_attached(peer, receiver);
 	struct ringwake_pool_params params = {.threads = WORKERS, .spin_ns = peer->spin_ns};
-	must(ringwake_pool_open(&loop->pool, &params), "ringwake_pool_open");
+	must(ringwake_pool_open_with(&loop->pool, &params), "ringwake_pool_open");
 	must(ringwake_uv_use_pool(loop->attached, loop->pool), "ringwake_uv_use_pool");
 	return loop;
 }

@@ -159,8 +159,7 @@ static void use_what_is_detached(struct ringwake_msg *msg)
 static void test_callbacks_that_detach_runs(void **state)
 {
 	open_loop(state);
-	assert_int_equal(
-		ringwake_pool_open(&pool, &(struct ringwake_pool_params){.threads = 1}), 0);
+	assert_int_equal(ringwake_pool_open(&pool, 1), 0);
 	struct counted message = {.msg.fn = use_what_is_detached};
 	assert_int_equal(ringwake_send(ringwake_ev_target(binding), &message.msg), 0);
 	assert_int_equal(ringwake_ev_detach(binding), 0);

@@ -94,7 +94,7 @@ static void use_work()
 	struct ringwake_pool *pool;
 	ringwake_ev_work work;
 	ok(ringwake_ev_attach(&binding, loop, NULL) == 0, "attached");
-	ok(ringwake_pool_open(&pool, nullptr) == 0, "pool open");
+	ok(ringwake_pool_open(&pool, 0) == 0, "pool open");
 	ringwake_ev_work_init(&work, run_work, work_done);
 	ok(ringwake_ev_queue_work(binding, pool, &work) == 0, "work queued");
 	ev_run(loop, 0);

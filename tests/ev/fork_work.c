@@ -40,7 +40,7 @@ static int child_queues_before_it_runs(void)
 	struct ringwake_pool *own;
 	ringwake_ev_work_init(&job.work, run_job, complete_job);
 	ev_loop_fork(loop);
-	CHILD_EXPECT(ringwake_pool_open(&own, &(struct ringwake_pool_params){.threads = 1}) == 0);
+	CHILD_EXPECT(ringwake_pool_open(&own, 1) == 0);
 	CHILD_EXPECT(ringwake_ev_queue_work(binding, own, &job.work) == -EOWNERDEAD);
 	CHILD_EXPECT(!ev_is_active(&job.work));
 	return 0;
@@ -62,8 +62,7 @@ static void test_work_stays_the_parents(void **state)
 	pthread_barrier_init(&gate, NULL, 2);
 	struct job job = {.gate = &gate};
 	ringwake_ev_work_init(&job.work, run_job, complete_job);
-	assert_int_equal(
-		ringwake_pool_open(&pool, &(struct ringwake_pool_params){.threads = 1}), 0);
+	assert_int_equal(ringwake_pool_open(&pool, 1), 0);
 	assert_int_equal(ringwake_ev_queue_work(binding, pool, &job.work), 0);
 	check_child(child_finds_no_work, fork);
 	pthread_barrier_wait(&gate);

@@ -41,8 +41,7 @@ static void init_job(struct job *job)
 static void open_all(void **state, unsigned threads)
 {
 	open_loop(state);
-	assert_int_equal(
-		ringwake_pool_open(&pool, &(struct ringwake_pool_params){.threads = threads}), 0);
+	assert_int_equal(ringwake_pool_open(&pool, threads), 0);
 }
 
 static void close_all(void)
@@ -180,8 +179,7 @@ static void test_loops_share_a_pool(void **state)
 	both[0] = attach_to(loops[0], *state);
 	loops[1] = make_loop(*state, 0);
 	both[1] = attach_to(loops[1], *state);
-	assert_int_equal(
-		ringwake_pool_open(&pool, &(struct ringwake_pool_params){.threads = 2}), 0);
+	assert_int_equal(ringwake_pool_open(&pool, 2), 0);
 	for (int i = 0; i < 2; i++) {
 		for (int k = 0; k < EACH; k++) {
 			init_job(&jobs[i][k]);

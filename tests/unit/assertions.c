@@ -301,7 +301,7 @@ static void done_nothing(struct ringwake_work *finished, int status)
 static void submit_twice(void)
 {
 	open_in_child();
-	if (ringwake_pool_open(&pool, &(struct ringwake_pool_params){.threads = 1}) != 0)
+	if (ringwake_pool_open(&pool, 1) != 0)
 		return;
 	for (int i = 0; i < 2; i++)
 		ringwake_pool_submit(pool, target, &work, run_nothing, done_nothing);
@@ -310,7 +310,7 @@ static void submit_twice(void)
 static void submit_after_done(void)
 {
 	open_in_child();
-	if (ringwake_pool_open(&pool, &(struct ringwake_pool_params){.threads = 1}) != 0)
+	if (ringwake_pool_open(&pool, 1) != 0)
 		abort();
 	for (int i = 0; i < 3; i++) {
 		ringwake_pool_submit(pool, target, &work, run_nothing, done_nothing);
@@ -326,8 +326,7 @@ static void test_work(void **state)
 	assert_breaks(submit_twice, "work is submitted again before its done was called");
 	assert_string_equal(abort_message(submit_after_done), "");
 	struct ringwake *opened = open_target(NULL);
-	assert_int_equal(
-		ringwake_pool_open(&pool, &(struct ringwake_pool_params){.threads = 1}), 0);
+	assert_int_equal(ringwake_pool_open(&pool, 1), 0);
 	assert_int_equal(ringwake_pool_submit(pool, opened, &work, NULL, done_nothing), -EINVAL);
 	assert_int_equal(ringwake_pool_submit(pool, opened, &work, run_nothing, NULL), -EINVAL);
 	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);

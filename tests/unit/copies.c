@@ -104,10 +104,8 @@ static void test_pools(void **state)
 	struct ringwake_pool *our_pool, *their_pool;
 	open_theirs();
 	struct ringwake *ours = open_target(NULL);
-	assert_int_equal(
-		ringwake_pool_open(&our_pool, &(struct ringwake_pool_params){.threads = 1}), 0);
-	assert_int_equal(
-		library.pool_open(&their_pool, &(struct ringwake_pool_params){.threads = 1}), 0);
+	assert_int_equal(ringwake_pool_open(&our_pool, 1), 0);
+	assert_int_equal(library.pool_open(&their_pool, 1), 0);
 	assert_int_equal(
 		ringwake_pool_submit(our_pool, theirs, &work, do_nothing, count_done), -EOWNERDEAD);
 	assert_int_equal(

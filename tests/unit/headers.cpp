@@ -47,7 +47,7 @@ int main()
 
 	ringwake_pool *pool = nullptr;
 	ringwake_work work{};
-	if (ringwake_pool_open(&pool, nullptr) == 0) {
+	if (ringwake_pool_open(&pool, 0) == 0) {
 		ringwake_pool_submit(
 			pool, target, &work, [](ringwake_work *) { works++; },
 			[](ringwake_work *, int status) { works += status == 0; });

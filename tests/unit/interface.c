@@ -31,7 +31,7 @@ static void test_reserved_members_are_zero(void **state)
 		assert_int_equal(ringwake_open(&target, NULL, &params), -EINVAL);
 		struct ringwake_pool_params pool_params = {.threads = 1};
 		pool_params.reserved[i] = 1;
-		assert_int_equal(ringwake_pool_open(&pool, &pool_params), -EINVAL);
+		assert_int_equal(ringwake_pool_open_with(&pool, &pool_params), -EINVAL);
 	}
 	test_path = RINGWAKE_PATH_EVENTFD;
 	target = open_target(NULL);
@@ -73,7 +73,7 @@ static void test_figures_of_another_size(void **state)
 	} workers;
 	struct ringwake_pool *pool;
 	struct ringwake_pool_params params = {.threads = 2};
-	assert_int_equal(ringwake_pool_open(&pool, &params), 0);
+	assert_int_equal(ringwake_pool_open_with(&pool, &params), 0);
 	memset(&workers, 0xff, sizeof workers);
 	ringwake_pool_get_stats(pool, &workers.stats, sizeof workers);
 	assert_int_equal(workers.stats.threads, 2);

@@ -138,8 +138,7 @@ static int try_pools_of_the_child(struct ringwake_pool *inherited, struct ringwa
 	struct ringwake *target;
 	struct ringwake_pool *pool;
 	struct ringwake_params params = {.path = test_path};
-	if (ringwake_open(&target, NULL, &params) != 0 ||
-		ringwake_pool_open(&pool, &(struct ringwake_pool_params){.threads = 1}) != 0)
+	if (ringwake_open(&target, NULL, &params) != 0 || ringwake_pool_open(&pool, 1) != 0)
 		return 2;
 	int submit = ringwake_pool_submit(pool, parents, &jobs[0].work, run_job, finish_job);
 	int queue = ringwake_pool_enqueue(pool, parents, &jobs[1].work, run_job, finish_job);
@@ -159,10 +158,7 @@ static void test_limits_and_fork(void **state)
 {
 	(void)state;
 	struct ringwake_pool *pool;
-	assert_int_equal(
-		ringwake_pool_open(&pool,
-			&(struct ringwake_pool_params){.threads = RINGWAKE_POOL_MAX_THREADS + 1}),
-		-EINVAL);
+	assert_int_equal(ringwake_pool_open(&pool, RINGWAKE_POOL_MAX_THREADS + 1), -EINVAL);
 	struct ringwake *target = open_target(NULL);
 	pool = open_pool(0);
 	struct ringwake_pool_stats stats;

@@ -39,8 +39,7 @@ static inline void finish_job(struct ringwake_work *work, int status)
 static inline struct ringwake_pool *open_pool(unsigned threads)
 {
 	struct ringwake_pool *pool;
-	assert_int_equal(
-		ringwake_pool_open(&pool, &(struct ringwake_pool_params){.threads = threads}), 0);
+	assert_int_equal(ringwake_pool_open(&pool, threads), 0);
 	return pool;
 }
 

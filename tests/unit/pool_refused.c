@@ -75,7 +75,7 @@ static void begin_with(struct ringwake_pool_params params)
 	ringwake_system.register_ring = refusing_register;
 	ringwake_system.write = refusing_write;
 	ringwake_system.futex_wait = counting_futex_wait;
-	assert_int_equal(ringwake_pool_open(&pool, &params), 0);
+	assert_int_equal(ringwake_pool_open_with(&pool, &params), 0);
 }
 
 static void begin(unsigned workers)

@@ -214,7 +214,7 @@ static void test_spinning_worker_needs_no_system_call(void **state)
 	struct ringwake *target = open_target(NULL);
 	struct ringwake_pool *pool;
 	struct ringwake_pool_params params = {.threads = 1, .spin_ns = UINT64_MAX};
-	assert_int_equal(ringwake_pool_open(&pool, &params), 0);
+	assert_int_equal(ringwake_pool_open_with(&pool, &params), 0);
 	jobs_done = 0;
 	for (unsigned i = 0; i < COUNT; i++) {
 		ringwake_pool_submit(pool, target, &jobs[i].work, run_job, finish_job);

@@ -48,7 +48,7 @@ static void use_once(void)
 	struct ringwake_pool *pool;
 	open_library(&library);
 	assert_int_equal(library.open(&target, NULL, &params), 0);
-	assert_int_equal(library.pool_open(&pool, &(struct ringwake_pool_params){.threads = 1}), 0);
+	assert_int_equal(library.pool_open(&pool, 1), 0);
 	assert_int_equal(library.send(target, &message.msg), 0);
 	dones = 0;
 	assert_int_equal(library.pool_submit(pool, target, &work, do_nothing, count_done), 0);

@@ -258,8 +258,7 @@ static void test_use_pool(void **state)
 	struct ringwake_pool *pool;
 	struct ringwake_pool_stats stats;
 	open_loop(&f);
-	assert_int_equal(
-		ringwake_pool_open(&pool, &(struct ringwake_pool_params){.threads = 1}), 0);
+	assert_int_equal(ringwake_pool_open(&pool, 1), 0);
 	assert_int_equal(ringwake_uv_queue_work(f.binding, &task.request, run_task, end_task), 0);
 	assert_int_equal(ringwake_uv_use_pool(f.binding, pool), UV_EBUSY);
 	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
@@ -291,8 +290,7 @@ static void test_cancel_in_a_pool(void **state)
 	struct task queued = {0};
 	struct ringwake_pool *pool;
 	open_loop(&f);
-	assert_int_equal(
-		ringwake_pool_open(&pool, &(struct ringwake_pool_params){.threads = 1}), 0);
+	assert_int_equal(ringwake_pool_open(&pool, 1), 0);
 	assert_int_equal(ringwake_uv_use_pool(f.binding, pool), 0);
 	occupy(&f, &blockade, 1);
 	assert_int_equal(ringwake_uv_queue_work(f.binding, &queued.request, run_task, end_task), 0);

@@ -40,8 +40,14 @@ struct ringwake_work {
 	void *reserved[4];
 };
 
-/* Any thread. Starts the workers. params may be NULL. Errors: -EINVAL, -ENOMEM, -EAGAIN. */
-int ringwake_pool_open(struct ringwake_pool **out, const struct ringwake_pool_params *params);
+/*
+ * Any thread. Starts threads workers; 0: one for each processor that the calling thread may run on.
+ * Errors: -EINVAL, -ENOMEM, -EAGAIN.
+ */
+int ringwake_pool_open(struct ringwake_pool **out, unsigned threads);
+
+/* Any thread. The same with all parameters. params may be NULL. Errors: as ringwake_pool_open(). */
+int ringwake_pool_open_with(struct ringwake_pool **out, const struct ringwake_pool_params *params);
 
 /*
  * Any thread. Calls run on a worker, then done on the target's loop: with status 0, or with
