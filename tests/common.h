@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -91,6 +92,15 @@ static inline pthread_t start(void *(*function)(void *), void *argument)
 static inline void join(pthread_t thread)
 {
 	assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+static inline void assert_child_succeeds(pid_t child)
+{
+	int status;
+	assert_true(child > 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 /* A child does not inherit its parent's alarm. */

@@ -108,15 +108,6 @@ static inline void start_late(struct late *late, struct ringwake *target, struct
 			return __LINE__ & 0xff ? __LINE__ & 0xff : 1;                              \
 	} while (0)
 
-static inline void assert_child_succeeds(pid_t child)
-{
-	int status;
-	assert_true(child > 0);
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
-}
-
 static inline bool is_readable(int fd, int timeout_ms)
 {
 	struct pollfd entry = {.fd = fd, .events = POLLIN};

@@ -8,15 +8,6 @@
 #include "../../lib/target.h"
 #include "hooks.h"
 
-static void assert_child_succeeds(pid_t child)
-{
-	int status;
-	assert_true(child > 0);
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
-}
-
 /* Returns the line that failed, because a child must not run cmocka's handlers. */
 #define CHILD_EXPECT(condition)                                                                    \
 	do {                                                                                       \

@@ -39,14 +39,6 @@ static unsigned count_all(void)
 	return count;
 }
 
-static void assert_child_succeeds(void)
-{
-	int status;
-	assert_true(child > 0);
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_int_equal(status, 0);
-}
-
 /* The messages after the one whose callback forked are the parent's. */
 static void test_callback_of_a_dispatch(void **state)
 {
@@ -60,7 +52,7 @@ static void test_callback_of_a_dispatch(void **state)
 		_exit(ran == 1 && more == 0 && is_quiet && count_all() == 1 ? 0 : 1);
 	}
 	assert_int_equal(ran, COUNT);
-	assert_child_succeeds();
+	assert_child_succeeds(child);
 	ringwake_close(target);
 }
 
@@ -71,7 +63,7 @@ static void test_callback_of_close(void **state)
 	if (child == 0)
 		_exit(count_all() == 1 ? 0 : 1);
 	assert_int_equal(count_all(), COUNT);
-	assert_child_succeeds();
+	assert_child_succeeds(child);
 }
 
 static int ends[2];
@@ -117,7 +109,7 @@ static void test_signal_handler_in_a_wait(void **state)
 	assert_int_equal(io_uring_wait_cqe(&ring, &completion), 0);
 	unsigned completions = io_uring_cq_ready(&ring);
 	assert_int_equal(write(ends[1], "x", 1), 1);
-	assert_child_succeeds();
+	assert_child_succeeds(child);
 	assert_int_equal(io_uring_cq_ready(&ring), completions);
 	ringwake_disarm(target);
 	assert_int_equal(ringwake_dispatch(target, 0), 1);

@@ -16,15 +16,6 @@
 		}                                                                                  \
 	} while (0)
 
-static inline void assert_child_succeeds(pid_t child)
-{
-	int status;
-	assert_true(child > 0);
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
-}
-
 static inline int run_loop(struct fixture *f, bool on_ring, uv_run_mode mode)
 {
 	return on_ring ? ringwake_uv_run(f->binding, mode) : uv_run(&f->loop, mode);
