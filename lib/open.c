@@ -28,15 +28,16 @@ int ringwake_open(
 	if (target == NULL)
 		return -ENOMEM;
 	memset(target, 0, sizeof *target);
+	int error = ringwake_spinner_set(&target->spinner, params->spin_ns);
 	uint64_t user_data = params->user_data ? params->user_data : (uintptr_t)target;
-	int error = ringwake_doorbell_open(&target->doorbell, ring, params->path, user_data);
+	if (error == 0)
+		error = ringwake_doorbell_open(&target->doorbell, ring, params->path, user_data);
 	if (error < 0) {
 		free(target);
 		return error;
 	}
 	target->process = (uint32_t)process;
 	target->batch = params->batch ? params->batch : DEFAULT_BATCH;
-	target->spin_ns = params->spin_ns;
 	target->fallback = params->fallback;
 	target->fallback_data = params->fallback_data;
 	atomic_init(&target->references, 1);

@@ -130,7 +130,9 @@ int ringwake_pool_open_with(struct ringwake_pool **out, const struct ringwake_po
 	int64_t process = ringwake_process_number();
 	if (process < 0)
 		return (int)process;
-	if (params->threads > RINGWAKE_POOL_MAX_THREADS || !RESERVED_IS_ZERO(params))
+	struct spinner spinner;
+	if (ringwake_spinner_set(&spinner, params->spin_ns) < 0 ||
+		params->threads > RINGWAKE_POOL_MAX_THREADS || !RESERVED_IS_ZERO(params))
 		return -EINVAL;
 	unsigned threads = params->threads ? params->threads : ringwake_pool_processors();
 	size_t size = sizeof(struct ringwake_pool) + threads * sizeof(struct worker);
@@ -142,7 +144,7 @@ int ringwake_pool_open_with(struct ringwake_pool **out, const struct ringwake_po
 	memset(pool, 0, size);
 	pthread_mutex_init(&pool->lock, NULL);
 	pool->process = (uint32_t)process;
-	pool->spin_ns = params->spin_ns;
+	pool->spinner = spinner;
 	int error = ringwake_pool_start(pool, threads);
 	errno = saved;
 	if (error < 0) {

@@ -7,6 +7,7 @@
 #include <ringwake/pool.h>
 
 #include "retry.h"
+#include "spinner.h"
 #include "target.h"
 
 struct worker {
@@ -14,6 +15,7 @@ struct worker {
 	struct worker *next_idle; /* the one below it on the stack of idle workers */
 	pthread_t thread;
 	_Atomic uint32_t word;
+	struct spinner spinner;
 };
 
 struct ringwake_pool {
@@ -22,7 +24,7 @@ struct ringwake_pool {
 
 	/* Written at open, read by every submit and worker. */
 	alignas(CACHE_LINE) uint32_t process;
-	uint64_t spin_ns;
+	struct spinner spinner; /* each worker begins with a copy */
 
 	alignas(CACHE_LINE) pthread_mutex_t lock; /* guards all below but the workers' words */
 	struct ringwake_work *first, *last;       /* the queue */

@@ -48,6 +48,7 @@ int ringwake_pool_start(struct ringwake_pool *pool, unsigned threads)
 	while (error == 0 && pool->stats.threads < threads) {
 		struct worker *worker = &pool->workers[pool->stats.threads];
 		worker->pool = pool;
+		worker->spinner = pool->spinner;
 		error = pthread_create(
 			&worker->thread, &attributes, ringwake_pool_run_worker, worker);
 		if (error == 0)

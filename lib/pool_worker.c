@@ -45,20 +45,25 @@ void ringwake_pool_unlock_and_wake(struct ringwake_pool *pool)
 		ringwake_system.futex_wake(&worker->word, 1);
 }
 
-static void spin(const struct worker *worker)
+/* True if the worker was woken before the time was over. Relaxed: block reads the word again. */
+static bool spin_for(const struct worker *worker, uint64_t time_ns)
 {
-	/* Relaxed: block reads the word again. */
-	uint64_t spin_ns = worker->pool->spin_ns;
-	if (spin_ns == 0)
-		return;
-	int64_t end = ringwake_deadline(spin_ns);
+	int64_t end = ringwake_deadline(time_ns);
 	do {
 		for (int i = 0; i < SPINS_PER_CLOCK_READ; i++) {
 			if (atomic_load_explicit(&worker->word, memory_order_relaxed) == AWAKE)
-				return;
+				return true;
 			ringwake_relax();
 		}
 	} while (ringwake_now_ns() < end);
+	return false;
+}
+
+static void spin(struct worker *worker)
+{
+	uint64_t limit = ringwake_spinner_begin(&worker->spinner);
+	if (limit > 0)
+		ringwake_spinner_end(&worker->spinner, spin_for(worker, limit));
 }
 
 /* For the retrier, while it is idle: returns how long it may block. Negative: nothing is left to
@@ -89,17 +94,26 @@ static bool block(struct worker *worker, bool is_retrier)
 	return is_retrier;
 }
 
+/* True if the worker that would be woken next still spins. Relaxed: an old value does no harm. */
+static bool has_spinning_worker(const struct ringwake_pool *pool)
+{
+	return pool->idle && atomic_load_explicit(&pool->idle->word, memory_order_relaxed) == IDLE;
+}
+
 static void go_idle(struct ringwake_pool *pool, struct worker *worker)
 {
-	worker->next_idle = pool->idle;
-	pool->idle = worker;
+	/* One worker that spins is enough. It stays on top of the stack, to be woken first. */
+	bool is_second = has_spinning_worker(pool);
+	struct worker **below = is_second ? &pool->idle->next_idle : &pool->idle;
+	worker->next_idle = *below;
+	*below = worker;
 	/* Relaxed: a thread that wakes the worker has found it under the lock. */
 	atomic_store_explicit(&worker->word, IDLE, memory_order_relaxed);
 	bool is_retrier = needs_retrier(pool);
 	if (is_retrier)
 		pool->has_retrier = true;
 	ringwake_pool_unlock_and_wake(pool);
-	if (!is_retrier) /* which has to look at the time */
+	if (!is_second && !is_retrier) /* the retrier has to look at the time */
 		spin(worker);
 	is_retrier = block(worker, is_retrier);
 	pthread_mutex_lock(&pool->lock);

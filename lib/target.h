@@ -7,6 +7,7 @@
 
 #include "debug.h"
 #include "doorbell.h"
+#include "spinner.h"
 
 /* One line of memory for each group of members that the same threads write. */
 #define CACHE_LINE 64
@@ -23,7 +24,6 @@ struct ringwake {
 	/* Written at open, read by every sender. */
 	alignas(CACHE_LINE) uint32_t process;
 	unsigned batch;
-	uint64_t spin_ns;
 	int (*fallback)(void *fallback_data);
 	void *fallback_data;
 	struct doorbell doorbell;
@@ -41,6 +41,7 @@ struct ringwake {
 	struct ringwake_msg *reversing; /* newest first, being reversed into ... */
 	struct ringwake_msg *reversed;  /* ... this */
 	struct ringwake_msg *reversed_last;
+	struct spinner spinner;
 	uint32_t calls_expected; /* ARMED that the loop has set and not found again: target.c */
 	struct ringwake_event *closings; /* event.c */
 	unsigned depth;                  /* of nested dispatches */

@@ -12,26 +12,38 @@ static bool has_nothing_to_do(const struct ringwake *target)
 		ringwake_doorbell_completions(&target->doorbell) == 0;
 }
 
-int64_t ringwake_spin(struct ringwake *target, int64_t timeout_ns)
+/* True if something arrived before the time was over. */
+static bool spin_for(struct ringwake *target, uint64_t time_ns)
 {
-	uint64_t limit = target->spin_ns;
-	if (timeout_ns >= 0 && (uint64_t)timeout_ns < limit)
-		limit = (uint64_t)timeout_ns;
-	if (limit == 0 || !ringwake_is_this_process(target->process) || !has_nothing_to_do(target))
-		return timeout_ns;
-	if (ringwake_doorbell_submit(&target->doorbell) < 0)
-		return timeout_ns; /* ringwake_doorbell_block() submits again, and reports the error
-				    */
-	int64_t end = ringwake_deadline(limit);
+	int64_t end = ringwake_deadline(time_ns);
 	do {
 		for (int i = 0; i < SPINS_PER_CLOCK_READ; i++) {
 			if (!has_nothing_to_do(target))
-				return timeout_ns;
+				return true;
 			ringwake_relax();
 		}
 		ringwake_doorbell_run_task_work(&target->doorbell);
 	} while (ringwake_now_ns() < end);
-	return timeout_ns < 0 ? timeout_ns : timeout_ns - (int64_t)limit;
+	return false;
+}
+
+int64_t ringwake_spin(struct ringwake *target, int64_t timeout_ns)
+{
+	if (timeout_ns == 0 || !ringwake_is_this_process(target->process) ||
+		!has_nothing_to_do(target))
+		return timeout_ns;
+	uint64_t limit = ringwake_spinner_begin(&target->spinner);
+	if (timeout_ns >= 0 && (uint64_t)timeout_ns < limit)
+		limit = (uint64_t)timeout_ns;
+	if (limit == 0)
+		return timeout_ns;
+	ringwake_disarm(target); /* a sender must not use the doorbell meanwhile */
+	if (ringwake_doorbell_submit(&target->doorbell) < 0)
+		return timeout_ns; /* ringwake_doorbell_block() submits again, and reports the error
+				    */
+	bool succeeded = spin_for(target, limit);
+	ringwake_spinner_end(&target->spinner, succeeded);
+	return succeeded || timeout_ns < 0 ? timeout_ns : timeout_ns - (int64_t)limit;
 }
 
 int ringwake_wait(struct ringwake *target, int64_t timeout_ns)

@@ -44,12 +44,15 @@ static inline int use_eventfd(void **state)
 #test " on eventfd", test, use_eventfd, NULL, NULL                                 \
 	}
 
-/* Skips the test if the kernel has no sync MSG_RING. Any other error fails the test. */
+/* Skips the test if the kernel has no sync MSG_RING. Any other error fails the test. The loop
+ * blocks without spinning, unless the parameters say otherwise. */
 static inline struct ringwake *open_target_with(
 	struct io_uring *ring, struct ringwake_params params)
 {
 	struct ringwake *target = NULL;
 	params.path = test_path;
+	if (params.spin_ns == RINGWAKE_SPIN_DEFAULT)
+		params.spin_ns = RINGWAKE_SPIN_OFF;
 	int error = ringwake_open(&target, ring, &params);
 	if (error < 0 && test_path == RINGWAKE_PATH_MSG_RING) {
 		print_message("this kernel has no sync MSG_RING: %s\n", strerror(-error));

@@ -3,6 +3,7 @@
 #ifndef RINGWAKE_EV_BINDING_H
 #define RINGWAKE_EV_BINDING_H
 
+#include "blocking.h"
 #include "registry.h"
 
 #include <ringwake/ev.h>
@@ -34,6 +35,7 @@ struct ringwake_ev {
 	/* The helper watchers, helpers.c. */
 	struct ringwake_ev_doorbell *doorbell; /* ends the loop's wait */
 	ev_async waker;                        /* wakes the loop if the doorbell cannot */
+	struct blocking blocking;
 	unsigned busy_waits; /* successive waits before which messages had arrived */
 	ev_prepare prepare;  /* started while the loop is busy; keeps it from blocking */
 	ev_io keep_awake;    /* always readable; prepare starts it on io_uring */

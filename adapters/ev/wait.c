@@ -3,7 +3,7 @@
  * What the adapter does before and after the loop's wait. libev calls two functions in ev_run(),
  * one immediately before the loop may block and one immediately after:
  *
- *   before  arm; if messages have already arrived, have the wait end at once
+ *   before  perhaps spin; arm; if messages have already arrived, have the wait end at once
  *   after   disarm
  *
  * Between the first function and the wait only the application's own release callback runs, which
@@ -27,6 +27,22 @@ static void notice_fork(struct ringwake_ev *binding)
 	ringwake_ev_wake_by_libev(binding);
 }
 
+/*
+ * While messages follow each other closely, the loop need not block for each. It does not spin
+ * where the application's callback may release a lock that senders need.
+ */
+static void arm(struct ringwake_ev *binding)
+{
+	if (blocking_before_wait(&binding->blocking) && binding->wait_cbs.release == NULL)
+		ringwake_spin(binding->target, -1);
+	if (ringwake_arm(binding->target)) {
+		binding->busy_waits = 0;
+		blocking_measure(&binding->blocking);
+	} else {
+		ringwake_ev_keep_awake(binding);
+	}
+}
+
 void ringwake_ev_before_wait(struct ev_loop *loop)
 {
 	struct ringwake_ev *binding = ringwake_ev_find(loop);
@@ -34,10 +50,8 @@ void ringwake_ev_before_wait(struct ev_loop *loop)
 		return;
 	if (ringwake_is_inherited(binding->target))
 		notice_fork(binding);
-	else if (ringwake_arm(binding->target))
-		binding->busy_waits = 0;
 	else
-		ringwake_ev_keep_awake(binding);
+		arm(binding);
 	if (binding->wait_cbs.release)
 		binding->wait_cbs.release(loop);
 }
@@ -50,7 +64,10 @@ void ringwake_ev_after_wait(struct ev_loop *loop)
 	if (binding && binding->wait_cbs.acquire)
 		binding->wait_cbs.acquire(loop);
 	binding = ringwake_ev_find(loop);
-	if (binding && !ringwake_is_inherited(binding->target))
+	if (binding == NULL)
+		return;
+	blocking_after_wait(&binding->blocking);
+	if (!ringwake_is_inherited(binding->target))
 		ringwake_disarm(binding->target);
 }
 

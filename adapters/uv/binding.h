@@ -3,6 +3,7 @@
 #ifndef RINGWAKE_UV_BINDING_H
 #define RINGWAKE_UV_BINDING_H
 
+#include "blocking.h"
 #include "registry.h"
 
 #include <errno.h>
@@ -10,6 +11,7 @@
 #include <ringwake/uv.h>
 
 #define RINGWAKE_UV_RING_ENTRIES 64
+#define MILLISECOND              INT64_C(1000000)
 
 struct job;
 
@@ -37,6 +39,8 @@ struct ringwake_uv {
 	uv_check_t check;
 	uv_idle_t keep_awake; /* started when the loop must not block */
 	unsigned lingering;   /* closed helpers that libuv still uses */
+
+	struct blocking blocking;
 
 	unsigned depth; /* of nested callbacks of the adapter */
 	bool detached;

@@ -17,8 +17,7 @@
 #include <errno.h>
 #include <poll.h>
 
-#define MILLISECOND INT64_C(1000000)
-#define SECOND      INT64_C(1000000000)
+#define SECOND INT64_C(1000000000)
 
 /* From linux/io_uring.h of Linux 6.15. Older headers do not have them. */
 #define FEATURE_NO_IOWAIT (1U << 17)

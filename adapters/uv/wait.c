@@ -2,11 +2,10 @@
 /*
  * What the adapter does before and after the loop's wait. In each iteration of uv_run():
  *
- *   prepare  arm; if messages have already arrived, have libuv report them after the poll
- *   poll     the doorbell's descriptor ends the wait; run callbacks
- *   check    disarm; then arm again, for a program that leaves uv_run() now and waits for libuv's
- *            epoll itself; if messages have already arrived, an idle handle keeps the loop from
- *            blocking
+ *   prepare  perhaps spin; arm; if messages have already arrived, have libuv report them after the
+ * poll poll     the doorbell's descriptor ends the wait; run callbacks check    disarm; then arm
+ * again, for a program that leaves uv_run() now and waits for libuv's epoll itself; if messages
+ * have already arrived, an idle handle keeps the loop from blocking
  *
  * So callbacks run in the same phase as those of a uv_async_t. After the poll libuv runs callbacks
  * of writes, and those that they cause, in several rounds. A callback in another phase would come
@@ -47,6 +46,14 @@ static bool submit(struct ringwake_uv *binding)
 	return io_uring_sq_ready(&binding->ring) == 0 || ringwake_uv_is_forbidden(result);
 }
 
+/* While messages follow each other closely, the loop need not block for each. */
+static void spin(const struct ringwake_uv *binding)
+{
+	int timeout = uv_backend_timeout(binding->loop);
+	if (timeout != 0 && binding->due == NULL)
+		ringwake_spin(binding->target, timeout < 0 ? -1 : timeout * MILLISECOND);
+}
+
 static void wait_in_epoll(struct ringwake_uv *binding)
 {
 	/* A forked child must not touch the parent's doorbell and epoll. */
@@ -54,7 +61,11 @@ static void wait_in_epoll(struct ringwake_uv *binding)
 		!ringwake_is_inherited(binding->target))
 		ringwake_uv_watch(binding, binding->doorbell);
 	bool submitted = submit(binding);
-	if (!arm(binding)) {
+	if (blocking_before_wait(&binding->blocking))
+		spin(binding);
+	if (arm(binding)) {
+		blocking_measure(&binding->blocking);
+	} else {
 		if (binding->knows_libuv && binding->doorbell)
 			ringwake_uv_feed(binding->loop, binding->doorbell);
 		else
@@ -75,6 +86,7 @@ void ringwake_uv_before_wait(struct ringwake_uv *binding)
 void ringwake_uv_after_wait(struct ringwake_uv *binding)
 {
 	ringwake_uv_enter(binding);
+	blocking_after_wait(&binding->blocking);
 	ringwake_disarm(binding->target);
 	if (!binding->knows_libuv)
 		ringwake_uv_dispatch(binding);

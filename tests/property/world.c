@@ -567,7 +567,8 @@ static void begin(void)
 	struct ringwake_params params = {
 		.path = rings ? RINGWAKE_PATH_MSG_RING : RINGWAKE_PATH_EVENTFD,
 		.user_data = DOORBELL,
-		.batch = script->batch};
+		.batch = script->batch,
+		.spin_ns = RINGWAKE_SPIN_OFF};
 	struct ringwake *target;
 	require(ringwake_open(&target, world.ring, &params) == 0, "open fails");
 	world.target = target;

@@ -134,8 +134,9 @@ int main(int argc, char **argv)
 {
 	parse(argc, argv);
 	alarm(seconds_limit); /* ends the run if a lost wake makes it hang */
-	struct ringwake_params params = {.path = path};
 	for (unsigned t = 0; t < target_count; t++) {
+		struct ringwake_params params = {.path = path,
+			.spin_ns = t % 2 ? RINGWAKE_SPIN_OFF : RINGWAKE_SPIN_ADAPTIVE};
 		loops[t].index = t;
 		int error = ringwake_open(&loops[t].target, NULL, &params);
 		if (error < 0) {

@@ -134,7 +134,7 @@ static void test_retrier_does_not_spin(void **state)
 {
 	(void)state;
 	struct ringwake_work work;
-	begin_with((struct ringwake_pool_params){.threads = 1, .spin_ns = UINT64_MAX});
+	begin_with((struct ringwake_pool_params){.threads = 1, .spin_ns = INT64_MAX});
 	refusals = 3;
 	assert_true(ringwake_arm(target));
 	submit(&work);

@@ -213,7 +213,7 @@ static void test_spinning_worker_needs_no_system_call(void **state)
 	memset(jobs, 0, sizeof jobs);
 	struct ringwake *target = open_target(NULL);
 	struct ringwake_pool *pool;
-	struct ringwake_pool_params params = {.threads = 1, .spin_ns = UINT64_MAX};
+	struct ringwake_pool_params params = {.threads = 1, .spin_ns = INT64_MAX};
 	assert_int_equal(ringwake_pool_open_with(&pool, &params), 0);
 	jobs_done = 0;
 	for (unsigned i = 0; i < COUNT; i++) {
@@ -224,6 +224,17 @@ static void test_spinning_worker_needs_no_system_call(void **state)
 	assert_int_equal(futex_wakes, 0);
 	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
 	ringwake_close(target);
+}
+
+/* Hangs if the other workers do not block. */
+static void test_one_worker_spins(void **state)
+{
+	(void)state;
+	struct ringwake_pool *pool;
+	struct ringwake_pool_params params = {.threads = 3, .spin_ns = INT64_MAX};
+	assert_int_equal(ringwake_pool_open_with(&pool, &params), 0);
+	wait_until_blocked(2);
+	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
 }
 
 /* No worker is woken for work that is enqueued, or submitted after it, until the kick. */
@@ -264,6 +275,7 @@ int main(void)
 		WITH_FUTEXES(test_busy_workers_are_not_woken),
 		WITH_FUTEXES(test_wake_before_the_block),
 		WITH_FUTEXES(test_spinning_worker_needs_no_system_call),
+		WITH_FUTEXES(test_one_worker_spins),
 		WITH_FUTEXES(test_enqueued_work_waits_for_the_kick),
 	};
 	return RUN_BOUNDED(worker_tests, 120);

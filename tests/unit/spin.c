@@ -7,7 +7,7 @@
 
 static struct ringwake *open_spinning(struct io_uring *ring)
 {
-	return open_target_with(ring, (struct ringwake_params){.spin_ns = UINT64_MAX, .batch = 1});
+	return open_target_with(ring, (struct ringwake_params){.spin_ns = INT64_MAX, .batch = 1});
 }
 
 static void *send_one(void *argument)
@@ -82,9 +82,40 @@ static void test_what_is_left_of_the_timeout(void **state)
 static void test_target_that_does_not_spin(void **state)
 {
 	(void)state;
-	struct ringwake *target = open_target(NULL);
+	struct ringwake *target =
+		open_target_with(NULL, (struct ringwake_params){.spin_ns = RINGWAKE_SPIN_OFF});
 	assert_int_equal(ringwake_spin(target, -1), -1);
 	assert_int_equal(ringwake_spin(target, 1000), 1000);
+	ringwake_close(target);
+}
+
+/* Each spin that fails doubles the waits without a spin that follow, and one more. */
+static void test_adaptive(void **state)
+{
+	(void)state;
+	struct ringwake *target =
+		open_target_with(NULL, (struct ringwake_params){.spin_ns = RINGWAKE_SPIN_ADAPTIVE});
+	for (int waits = 1; waits < 50; waits++) {
+		bool spins = (waits & (waits + 1)) == 0; /* 1, 3, 7, 15, 31 */
+		int64_t left = ringwake_spin(target, 1000000);
+		if ((left < 1000000) != spins)
+			fail_msg("wait %d: %lld ns are left", waits, (long long)left);
+	}
+	ringwake_close(target);
+}
+
+/* A sender needs no doorbell while the loop spins, even if the loop has armed it. */
+static void test_spin_disarms(void **state)
+{
+	(void)state;
+	struct counted message = {.msg.fn = count_message};
+	struct ringwake *target = open_target_with(NULL, (struct ringwake_params){.spin_ns = 1000});
+	assert_true(ringwake_arm(target));
+	assert_int_equal(ringwake_spin(target, -1), -1);
+	assert_false(ringwake_is_armed(target));
+	assert_int_equal(ringwake_send(target, &message.msg), 0);
+	assert_int_equal(stats_of(target).doorbells, 0);
+	assert_int_equal(ringwake_wait(target, -1), 1);
 	ringwake_close(target);
 }
 
@@ -179,6 +210,8 @@ int main(void)
 		ON_BOTH_PATHS(test_timeout),
 		ON_BOTH_PATHS(test_what_is_left_of_the_timeout),
 		ON_BOTH_PATHS(test_target_that_does_not_spin),
+		ON_BOTH_PATHS(test_adaptive),
+		ON_BOTH_PATHS(test_spin_disarms),
 		ON_BOTH_PATHS(test_closed_target),
 		ON_BOTH_PATHS(test_request_of_the_application),
 		ON_BOTH_PATHS(test_ring_that_posts_on_entry),

@@ -475,7 +475,7 @@ static void test_spinning_loop_needs_no_doorbell(void **state)
 
 static int begin_to_spin(void **state)
 {
-	test_spin_ns = UINT64_MAX;
+	test_spin_ns = INT64_MAX;
 	return use_msg_ring(state);
 }
 

@@ -20,7 +20,8 @@ struct ringwake_pool;
 struct ringwake_pool_params {
 	/* Workers; 0: one for each processor that the calling thread may run on. */
 	unsigned threads;
-	/* Nanoseconds for which an idle worker spins before it blocks. */
+	/* Nanoseconds for which an idle worker spins before it blocks, or RINGWAKE_SPIN_ADAPTIVE or
+	 * RINGWAKE_SPIN_OFF. */
 	uint64_t spin_ns;
 	uint64_t reserved[8]; /* must be 0 */
 };

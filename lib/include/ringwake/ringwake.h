@@ -60,6 +60,16 @@ enum ringwake_path {
 	RINGWAKE_PATH_EVENTFD,  /* an eventfd, Linux 4.14 and newer */
 };
 
+/*
+ * For spin_ns of the parameters, in place of a number of nanoseconds. An adaptive thread spins for
+ * at most 20 microseconds before it blocks, and only where this has shortened its waits so far.
+ * The default is what the environment variable RINGWAKE_SPIN says (off, adaptive, or nanoseconds);
+ * without it, adaptive.
+ */
+#define RINGWAKE_SPIN_DEFAULT  UINT64_C(0)
+#define RINGWAKE_SPIN_ADAPTIVE (UINT64_MAX - 1)
+#define RINGWAKE_SPIN_OFF      UINT64_MAX
+
 /* Set all members to 0 first: 0 is the default of each. */
 struct ringwake_params {
 	enum ringwake_path path;
@@ -69,7 +79,8 @@ struct ringwake_params {
 	/* user_data of the doorbell's completion on an application's ring; 0: the target's address.
 	 */
 	uint64_t user_data;
-	/* Nanoseconds for which ringwake_wait() and ringwake_spin() spin before the loop blocks. */
+	/* Nanoseconds for which ringwake_wait() and ringwake_spin() spin before the loop blocks, or
+	 * RINGWAKE_SPIN_ADAPTIVE or RINGWAKE_SPIN_OFF. */
 	uint64_t spin_ns;
 	/*
 	 * Senders call it instead of using the doorbell, once a doorbell has failed for good: with
