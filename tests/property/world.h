@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One loop, some senders, and the guarantees of ringwake. A script has one letter for each step of
- * a thread. world.c checks the results.
+ * a thread. world.c runs the schedules of a script.
  */
 #ifndef WORLD_H
 #define WORLD_H
