@@ -7,6 +7,7 @@
  *   bare few         starts watchers when few descriptors are left
  *   bare load FILE   loads the module FILE
  */
+#include "../blocked.h"
 #include "../forbid.h"
 
 #include <dlfcn.h>
@@ -384,8 +385,7 @@ static int status_of_child(bool calls_fork, bool before)
 static void *send_to_side(void *argument)
 {
 	struct side *side = argument;
-	struct timespec pause = {.tv_nsec = 5000000};
-	nanosleep(&pause, NULL); /* after this, the loop probably blocks */
+	await_blocked_loop();
 	ev_async_send(side->loop, &side->async);
 	return NULL;
 }

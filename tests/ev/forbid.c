@@ -3,30 +3,13 @@
  * A program forbids itself io_uring after its loop is attached, as a sandbox does. Wakes of all
  * kinds must still arrive. A lost wake makes the test hang.
  */
+#include "../blocked.h"
+#include "../forbid.h"
 #include "common.h"
-
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 
 #define ROUNDS 5
 
 static struct watched watched;
-
-static void forbid(unsigned answer)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, SYS_io_uring_setup, 0, 2),
-		BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, SYS_io_uring_register, 1, 0),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | answer),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
-	struct sock_fprog program = {.len = sizeof code / sizeof *code, .filter = code};
-	assert_int_equal(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-	assert_int_equal(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
-}
 
 static struct counted message;
 
@@ -36,22 +19,15 @@ static void note_message(struct ringwake_msg *msg)
 	ev_break(loop, EVBREAK_ALL);
 }
 
-/* After this, the loop probably blocks. */
-static void wait_a_little(void)
-{
-	struct timespec pause = {.tv_nsec = 5000000};
-	nanosleep(&pause, NULL);
-}
-
 static void *send_async(void *unused)
 {
-	wait_a_little();
+	await_blocked_loop();
 	return ringwake_ev_async_send(&watched.async) == 0 ? unused : &watched;
 }
 
 static void *send_message(void *unused)
 {
-	wait_a_little();
+	await_blocked_loop();
 	return ringwake_send(ringwake_ev_target(binding), &message.msg) == 0 ? unused : &message;
 }
 
@@ -71,7 +47,7 @@ static void live_without_io_uring(unsigned answer)
 	message.msg.fn = note_message;
 	watched.wanted = 1;
 	run_until(send_async, &watched.count, 1);
-	forbid(answer);
+	assert_true(forbid_io_uring(answer));
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		watched.wanted = i + 2;
 		run_until(send_async, &watched.count, i + 2);

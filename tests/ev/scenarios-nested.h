@@ -91,7 +91,7 @@ static void keep_ready(struct ev_loop *loop, ev_timer *timer, int revents)
 static void nested_single_iterations(struct ev_loop *loop)
 {
 	/* A nested iteration must not take the send that must end the outer run. */
-	ev_timer_init(&soon, keep_ready, 0, 0.000001);
+	ev_timer_init(&soon, keep_ready, 0, 0.001);
 	ev_timer_start(loop, &soon);
 	nested_flags = EVRUN_ONCE;
 	nested_runs(loop);

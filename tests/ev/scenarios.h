@@ -10,6 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../blocked.h"
+
 /* A thread may hold the sanitizer's own locks during the fork. */
 #if defined(__SANITIZE_THREAD__)
 #define MAY_FORK 0
@@ -97,12 +99,11 @@ static void *send_first(void *unused)
 
 static void *send_first_later(void *unused)
 {
-	usleep(5000);
+	await_blocked_loop();
 	return send_first(unused);
 }
 
-/* When a callback posts it, another thread sends to the first async, whose loop probably blocks
- * by then. */
+/* When a callback posts it, another thread sends to the first async as soon as its loop blocks. */
 static sem_t may_send;
 
 __attribute__((constructor)) static void init_may_send(void)

@@ -3,6 +3,7 @@
  * A program forbids itself io_uring after its loop is attached, as a sandbox does. Wakes of all
  * kinds must still arrive. A lost wake makes the test hang.
  */
+#include "../blocked.h"
 #include "../forbid.h"
 #include "fixture.h"
 
@@ -15,13 +16,6 @@ static unsigned answer;
 static int run(struct fixture *f, bool on_ring, uv_run_mode mode)
 {
 	return on_ring ? ringwake_uv_run(f->binding, mode) : uv_run(&f->loop, mode);
-}
-
-/* The sender waits until the loop probably blocks. */
-static void wait_a_little(void)
-{
-	struct timespec pause = {.tv_nsec = 5000000};
-	nanosleep(&pause, NULL);
 }
 
 struct told {
@@ -39,21 +33,21 @@ static void note_message(struct ringwake_msg *msg)
 static void *send_event(void *argument)
 {
 	struct told *told = argument;
-	wait_a_little();
+	await_blocked_loop();
 	return ringwake_uv_async_send(&told->counter->async) == 0 ? NULL : told;
 }
 
 static void *send_message(void *argument)
 {
 	struct told *told = argument;
-	wait_a_little();
+	await_blocked_loop();
 	return ringwake_send(ringwake_uv_target(told->f->binding), &told->msg) == 0 ? NULL : told;
 }
 
 static void work(uv_work_t *request)
 {
 	(void)request;
-	wait_a_little();
+	await_blocked_loop();
 }
 
 static void note_end(uv_work_t *request, int status)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* ringwake_uv_run(): the loop blocks in its ring. These tests cover what libuv's own tests do not.
  */
+#include "../blocked.h"
 #include "fixture.h"
 
 #include <poll.h>
@@ -109,11 +110,9 @@ static void test_two_loops(void **state)
 	}
 }
 
-static void *send_after_a_while(void *argument)
+static void *send_when_blocked(void *argument)
 {
-	uint64_t end = uv_hrtime() + 60 * 1000000;
-	while (uv_hrtime() < end)
-		sched_yield();
+	await_blocked_loop();
 	return send_from_here(argument);
 }
 
@@ -201,10 +200,10 @@ static void test_once_ignores_what_is_not_watched(void **state)
 	assert_int_equal(counter.calls, 1);
 	uv_read_stop((uv_stream_t *)&reading.pipe);
 	assert_int_equal(write(reading.ends[1], "x", 1), 1);
-	pthread_t thread = start(send_after_a_while, &counter);
+	pthread_t thread = start(send_when_blocked, &counter);
 	assert_int_not_equal(run(&reading.f, UV_RUN_ONCE), 0);
+	join(thread); /* blocks, too, if the iteration has ended too early */
 	assert_int_equal(counter.calls, 2);
-	join(thread);
 	close_counter(&counter);
 	uv_close((uv_handle_t *)&reading.pipe, NULL);
 	close(reading.ends[1]);
