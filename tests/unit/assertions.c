@@ -9,31 +9,47 @@
 #include "../../lib/target.h"
 #include "../common.h"
 
-static char said[1024];
+struct child {
+	pid_t id;
+	int output;
+};
 
-/* Runs the function in a child. Returns what the child prints before it aborts, or "". */
-static const char *abort_message(void (*breaks_rule)(void))
+static struct child start_child(void (*function)(void))
 {
-	int ends[2], status;
-	size_t length = 0;
-	ssize_t count;
+	int ends[2];
 	assert_int_equal(pipe(ends), 0);
 	fflush(NULL);
-	pid_t child = fork();
-	if (child == 0) {
+	struct child child = {.id = fork(), .output = ends[0]};
+	if (child.id == 0) {
 		signal(SIGABRT, SIG_DFL);
 		dup2(ends[1], STDERR_FILENO);
 		close(ends[0]);
-		breaks_rule();
+		function();
 		_exit(0);
 	}
 	close(ends[1]);
-	while ((count = read(ends[0], said + length, sizeof said - 1 - length)) > 0)
+	return child;
+}
+
+static char said[1024];
+
+/* Returns what the child prints before it aborts, or "". */
+static const char *abort_message_of(struct child child)
+{
+	int status;
+	size_t length = 0;
+	ssize_t count;
+	while ((count = read(child.output, said + length, sizeof said - 1 - length)) > 0)
 		length += (size_t)count;
 	said[length] = '\0';
-	close(ends[0]);
-	assert_int_equal(waitpid(child, &status, 0), child);
+	close(child.output);
+	assert_int_equal(waitpid(child.id, &status, 0), child.id);
 	return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT ? said : "";
+}
+
+static const char *abort_message(void (*breaks_rule)(void))
+{
+	return abort_message_of(start_child(breaks_rule));
 }
 
 #define assert_breaks(function, rule) assert_non_null(strstr(abort_message(function), rule))
@@ -225,19 +241,29 @@ static void test_another_thread(void **state)
 	static const struct {
 		void *(*function)(void *unused);
 		const char *rule;
+		bool moves_loop; /* so it is allowed while the loop is armed */
 	} uses[] = {
-		{close_event, "ringwake_event_close() is for the loop's thread"},
-		{dispatch, "ringwake_dispatch() is for the loop's thread"},
-		{arm, "ringwake_arm() is for the loop's thread"},
-		{disarm, "ringwake_disarm() is for the loop's thread"},
-		{wait_for_message, "ringwake_wait() is for the loop's thread"},
-		{close_target, "ringwake_close() is for the loop's thread"},
+		{close_event, "ringwake_event_close() is for the loop's thread", false},
+		{dispatch, "ringwake_dispatch() is for the loop's thread", false},
+		{arm, "ringwake_arm() is for the loop's thread", true},
+		{disarm, "ringwake_disarm() is for the loop's thread", true},
+		{wait_for_message, "ringwake_wait() is for the loop's thread", false},
+		{close_target, "ringwake_close() is for the loop's thread", false},
 	};
-	for (size_t i = 0; i < sizeof uses / sizeof *uses; i++) {
+	/* All run at the same time, because each looks for a second whether the other thread ends.
+	 */
+	enum { COUNT = sizeof uses / sizeof *uses };
+	struct child waits[COUNT], armed[COUNT] = {0};
+	for (size_t i = 0; i < COUNT; i++) {
 		foreign = uses[i].function;
-		assert_breaks(use_beside_wait, uses[i].rule);
-		if (foreign != arm && foreign != disarm)
-			assert_breaks(use_beside_armed_loop, uses[i].rule);
+		waits[i] = start_child(use_beside_wait);
+		if (!uses[i].moves_loop)
+			armed[i] = start_child(use_beside_armed_loop);
+	}
+	for (size_t i = 0; i < COUNT; i++) {
+		assert_non_null(strstr(abort_message_of(waits[i]), uses[i].rule));
+		if (!uses[i].moves_loop)
+			assert_non_null(strstr(abort_message_of(armed[i]), uses[i].rule));
 	}
 }
 
