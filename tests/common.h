@@ -67,6 +67,10 @@ static inline struct ringwake *open_target(struct io_uring *ring)
 	return open_target_with(ring, (struct ringwake_params){0});
 }
 
+/* A wake that takes longer is lost. An emulated machine may need seconds. */
+#define PATIENCE_SECONDS 30
+#define PATIENCE_NS      (PATIENCE_SECONDS * INT64_C(1000000000))
+
 /* A message that counts its callbacks. */
 struct counted {
 	struct ringwake_msg msg;

@@ -18,7 +18,6 @@
 #define CHILDREN 2 /* per round */
 #define DEEPEST  4
 #define SECONDS  2 /* per test */
-#define PATIENCE 30
 
 /* Signals by an async and by a message alternately. */
 struct sender {
@@ -68,7 +67,7 @@ static void await_answer(struct sender *sender)
 {
 	struct timespec deadline;
 	clock_gettime(CLOCK_REALTIME, &deadline);
-	deadline.tv_sec += PATIENCE;
+	deadline.tv_sec += PATIENCE_SECONDS;
 	int error;
 	while ((error = sem_timedwait(&sender->answers, &deadline)) < 0 && errno == EINTR)
 		;
@@ -119,7 +118,7 @@ static void become_child(struct ev_loop *in)
 {
 	pthread_t thread;
 	is_child = true;
-	alarm(PATIENCE * 2);
+	alarm(PATIENCE_SECONDS * 2);
 	ev_loop_fork(in);
 	struct sender *sender = &senders[draw(SENDERS)];
 	sem_init(&sender->answers, 0, 0);

@@ -47,7 +47,7 @@ static void fork_rung(void)
 	child = fork();
 	if (child != 0) {
 		assert_child_succeeds(child);
-		assert_true(is_readable(ringwake_fd(target), 5000));
+		assert_true(is_readable(ringwake_fd(target), PATIENCE_SECONDS * 1000));
 	}
 }
 

@@ -54,12 +54,12 @@ static void assert_arms(void)
 static void assert_is_notified(void)
 {
 	struct pollfd entry = {.fd = ringwake_fd(target), .events = POLLIN};
-	struct __kernel_timespec patience = {.tv_sec = 5};
+	struct __kernel_timespec patience = {.tv_sec = PATIENCE_SECONDS};
 	struct io_uring_cqe *cqe;
 	if (ring)
 		assert_int_equal(io_uring_wait_cqes(ring, &cqe, 1, &patience, NULL), 0);
 	else
-		assert_int_equal(poll(&entry, 1, 5000), 1);
+		assert_int_equal(poll(&entry, 1, PATIENCE_SECONDS * 1000), 1);
 }
 
 static unsigned disarm_and_dispatch(void)

@@ -48,7 +48,7 @@ static void check_next(const struct io_uring_cqe *cqe)
 static void take_all(void)
 {
 	while (taken < posted) {
-		struct __kernel_timespec patience = {.tv_sec = 10};
+		struct __kernel_timespec patience = {.tv_sec = PATIENCE_SECONDS};
 		struct io_uring_cqe *cqe;
 		assert_int_equal(io_uring_wait_cqe_timeout(&ring, &cqe, &patience), 0);
 		check_next(cqe);
@@ -181,7 +181,7 @@ static void test_two_targets(void **state)
 			ringwake_close(one);
 			bool is_woken = false;
 			while (taken < posted || !is_woken) {
-				struct __kernel_timespec patience = {.tv_sec = 10};
+				struct __kernel_timespec patience = {.tv_sec = PATIENCE_SECONDS};
 				struct io_uring_cqe *cqe;
 				assert_int_equal(
 					io_uring_wait_cqe_timeout(&ring, &cqe, &patience), 0);

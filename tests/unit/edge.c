@@ -56,7 +56,7 @@ static unsigned run_loop(struct ringwake *target, int epoll)
 	while (received < SENDERS * EACH) {
 		struct epoll_event event;
 		bool may_block = ringwake_arm(target);
-		int count = epoll_wait(epoll, &event, 1, may_block ? 10000 : 0);
+		int count = epoll_wait(epoll, &event, 1, may_block ? PATIENCE_SECONDS * 1000 : 0);
 		/* The kernel may interrupt a thread once more after it has closed a ring. */
 		bool interrupted = count < 0 && errno == EINTR;
 		ringwake_disarm(target);

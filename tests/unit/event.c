@@ -67,7 +67,7 @@ static void test_callback_sees_the_last_write(void **state)
 		struct writer writer = {&tally.event, &written, 5000};
 		pthread_t thread = start(write_and_send, &writer);
 		while (tally.seen < 5000)
-			assert_true(ringwake_wait(target, 10000000000) >=
+			assert_true(ringwake_wait(target, PATIENCE_NS) >=
 				0); /* -ETIME: a wake was lost */
 		join(thread);
 		assert_int_equal(ringwake_event_close(&tally.event), 0);

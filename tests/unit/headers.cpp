@@ -34,7 +34,7 @@ int main()
 	counter message{};
 	message.msg.fn = [](ringwake_msg *msg) { reinterpret_cast<counter *>(msg)->count++; };
 	std::thread sender([&] { ringwake_send(target, &message.msg); });
-	while (message.count == 0 && ringwake_wait(target, 10000000000) >= 0)
+	while (message.count == 0 && ringwake_wait(target, 30000000000) >= 0)
 		;
 	sender.join();
 	check(message.count == 1, "a message");

@@ -46,7 +46,7 @@ static inline struct ringwake_pool *open_pool(unsigned threads)
 static inline void wait_for_jobs(struct ringwake *target, unsigned count)
 {
 	while (jobs_done < count)
-		assert_true(ringwake_wait(target, 30000000000) >= 0);
+		assert_true(ringwake_wait(target, PATIENCE_NS) >= 0);
 }
 
 /* Keeps workers busy, so that what is submitted next stays in the queue. */

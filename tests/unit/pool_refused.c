@@ -260,17 +260,29 @@ static void test_another_worker_retries(void **state)
 	end_held(&held);
 }
 
-/* The worker is never idle: each work submits the next one. */
-enum { CHAIN = 20000 };
-static struct ringwake_work chain[CHAIN];
+/* The worker is never idle: each of two works submits the other one, once that is done. */
+static struct link {
+	struct ringwake_work work; /* must be first */
+	_Atomic bool is_queued;
+} chain[2];
 static _Atomic bool chain_ends;
 static struct ringwake *other_target;
-static void run_chain(struct ringwake_work *work)
+
+static void end_link(struct ringwake_work *work, int status)
 {
-	static const struct timespec a_little = {.tv_nsec = 100000};
-	if (work + 1 < chain + CHAIN && !chain_ends)
-		ringwake_pool_submit(pool, other_target, work + 1, run_chain, count_done);
-	nanosleep(&a_little, NULL);
+	(void)status;
+	((struct link *)work)->is_queued = false;
+}
+
+static void run_link(struct ringwake_work *work)
+{
+	struct link *other = &chain[(struct link *)work == chain];
+	while (other->is_queued && !chain_ends)
+		sched_yield();
+	if (chain_ends)
+		return;
+	other->is_queued = true;
+	ringwake_pool_submit(pool, other_target, &other->work, run_link, end_link);
 }
 
 static void *dispatch_other(void *argument)
@@ -292,11 +304,11 @@ static void test_a_worker_that_is_never_idle(void **state)
 	assert_true(ringwake_arm(target));
 	submit(&work);
 	wait_until(&runs, 1);
-	ringwake_pool_submit(pool, other_target, chain, run_chain, count_done);
+	chain[0].is_queued = true;
+	ringwake_pool_submit(pool, other_target, &chain[0].work, run_link, end_link);
 	wait_until(&refused, 6);
 	refusals = 0;
 	block_until_notified(target);
-	assert_true(dones < CHAIN);
 	chain_ends = true;
 	join(other);
 	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
@@ -353,13 +365,6 @@ static void *close_pool(void *argument)
 	return NULL;
 }
 
-static int64_t now_ns(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 /* No doorbell ever works. Another thread closes the pool while the loop is armed, or the loop does.
  */
 static void close_without_doorbells(enum ringwake_pool_close_mode mode, bool by_the_loop)
@@ -374,12 +379,10 @@ static void close_without_doorbells(enum ringwake_pool_close_mode mode, bool by_
 		submit(&works[i]);
 	if (by_the_loop)
 		ringwake_disarm(target);
-	int64_t begin_ns = now_ns();
 	if (by_the_loop)
 		close_pool(&closing);
 	else
 		join(start(close_pool, &closing));
-	assert_true(now_ns() - begin_ns < 20000000000);
 	if (!by_the_loop)
 		ringwake_disarm(target);
 	while (ringwake_dispatch(target, 0) > 0)

@@ -156,7 +156,7 @@ static void test_close_leaves_no_doorbell(void **state)
 		prepare_nop(&ring, ++submitted);
 		io_uring_submit(&ring);
 		/* A kernel thread may still be executing them. */
-		struct __kernel_timespec patience = {.tv_sec = 10};
+		struct __kernel_timespec patience = {.tv_sec = PATIENCE_SECONDS};
 		struct io_uring_cqe *cqe;
 		assert_int_equal(io_uring_wait_cqes(&ring, &cqe, 4, &patience, NULL), 0);
 		struct ringwake *kept = ringwake_ref(target);

@@ -70,7 +70,7 @@ static inline struct ringwake *open_doorbell(struct io_uring *ring)
 static inline struct io_uring_cqe *await_completion(struct io_uring *ring, uint64_t user_data)
 {
 	for (unsigned seen = 0;;) {
-		struct __kernel_timespec patience = {.tv_sec = 10};
+		struct __kernel_timespec patience = {.tv_sec = PATIENCE_SECONDS};
 		struct io_uring_cqe *cqe;
 		unsigned head;
 		assert_int_equal(io_uring_wait_cqes(ring, &cqe, seen + 1, &patience, NULL), 0);
@@ -101,12 +101,12 @@ static inline unsigned take_completions(struct io_uring *ring, const struct ring
 /* Arms the target on the loop's thread, which may have to handle completions first. */
 static inline void arm(struct io_uring *ring, struct ringwake *target)
 {
-	for (int attempt = 0; !ringwake_arm(target); attempt++) {
-		assert_true(attempt < 100);
+	while (!ringwake_arm(target)) {
 		ringwake_disarm(target);
 		io_uring_get_events(ring);
 		take_completions(ring, target);
 		ringwake_dispatch(target, 0);
+		sched_yield(); /* to the kernel's thread of the ring */
 	}
 }
 
@@ -114,7 +114,7 @@ static inline void arm(struct io_uring *ring, struct ringwake *target)
 static inline void assert_wakes_armed(struct io_uring *ring, struct ringwake *target)
 {
 	struct counted message = {.msg.fn = count_message};
-	struct __kernel_timespec patience = {.tv_sec = 5};
+	struct __kernel_timespec patience = {.tv_sec = PATIENCE_SECONDS};
 	struct io_uring_cqe *cqe;
 	assert_int_equal(ringwake_send(target, &message.msg), 0);
 	assert_int_equal(io_uring_wait_cqes(ring, &cqe, 1, &patience, NULL), 0);
@@ -156,7 +156,7 @@ static inline void assert_nothing_left(struct io_uring *ring)
 	io_uring_sqe_set_data64(sqe, CANCELLED_ALL);
 	assert_true(io_uring_submit(ring) >= 0);
 	for (bool is_over = false;;) {
-		struct __kernel_timespec patience = {.tv_sec = 10};
+		struct __kernel_timespec patience = {.tv_sec = PATIENCE_SECONDS};
 		struct io_uring_cqe *cqe;
 		if (is_over && io_uring_peek_cqe(ring, &cqe) != 0)
 			return;

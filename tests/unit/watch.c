@@ -158,7 +158,7 @@ static void test_cancelled_during_the_sleep(void **state)
 			ringwake_system.enter = hooked_enter;
 			pthread_t thread = start(cancel_then_send, &disturbance);
 			while (disturbance.message.count == 0) {
-				assert_true(ringwake_wait(target, 5000000000) >= 0);
+				assert_true(ringwake_wait(target, PATIENCE_NS) >= 0);
 				take_completions(&ring, target);
 			}
 			join(thread);
