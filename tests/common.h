@@ -71,6 +71,19 @@ static inline struct ringwake *open_target(struct io_uring *ring)
 #define PATIENCE_SECONDS 30
 #define PATIENCE_NS      (PATIENCE_SECONDS * INT64_C(1000000000))
 
+/* How many times slower than usual this machine is: TEST_SLOWNESS, for example in an emulator. */
+static inline unsigned slowness(void)
+{
+	const char *value = getenv("TEST_SLOWNESS");
+	return value ? (unsigned)atoi(value) : 1;
+}
+
+/* The number of rounds of a stress test on this machine. */
+static inline unsigned rounds_here(unsigned usual)
+{
+	return usual / slowness();
+}
+
 /* A message that counts its callbacks. */
 struct counted {
 	struct ringwake_msg msg;
@@ -113,7 +126,7 @@ static inline void assert_child_succeeds(pid_t child)
 /* A child does not inherit its parent's alarm. */
 static inline void bound_child(void)
 {
-	alarm(30);
+	alarm(30 * slowness());
 }
 
 /*
@@ -123,7 +136,7 @@ static inline void bound_child(void)
 static inline int run_bounded(
 	const char *name, const struct CMUnitTest *tests, size_t count, unsigned seconds)
 {
-	alarm(seconds);
+	alarm(seconds * slowness());
 	pthread_atfork(NULL, NULL, bound_child);
 	if (getenv("TEST_FILTER"))
 		cmocka_set_test_filter(getenv("TEST_FILTER"));

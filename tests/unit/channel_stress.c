@@ -54,7 +54,7 @@ static void test_all_arrive_in_order(void **state)
 	struct worker workers[64];
 	for (unsigned i = 0; i < sizeof shapes / sizeof *shapes; i++) {
 		struct consumer consumer = {0};
-		unsigned senders = shapes[i].senders, count = 40000 / senders;
+		unsigned senders = shapes[i].senders, count = rounds_here(40000) / senders;
 		open_channel_with(&consumer,
 			(struct ringwake_channel_params){.capacity = shapes[i].capacity,
 				.batch = shapes[i].batch,
@@ -99,7 +99,7 @@ static void test_abort_at_any_moment(void **state)
 {
 	(void)state;
 	struct worker workers[6];
-	for (abort_after = 1; abort_after < 200; abort_after++) {
+	for (abort_after = 1; abort_after < rounds_here(200); abort_after++) {
 		struct consumer consumer = {.hook = abort_at_some_point};
 		open_channel_with(&consumer,
 			(struct ringwake_channel_params){
@@ -116,7 +116,7 @@ static void test_target_closed_at_any_moment(void **state)
 {
 	(void)state;
 	struct worker workers[6];
-	for (unsigned rounds = 0; rounds < 200; rounds++) {
+	for (unsigned rounds = 0; rounds < rounds_here(200); rounds++) {
 		struct consumer consumer = {0};
 		open_channel_with(&consumer,
 			(struct ringwake_channel_params){.capacity = 1 + rounds % 9, .handles = 6});
@@ -145,7 +145,8 @@ static void test_signal_handlers_send(void **state)
 {
 	(void)state;
 	struct consumer consumer = {0};
-	struct worker worker = {.consumer = &consumer, .count = 20000, .blocking = true};
+	struct worker worker = {
+		.consumer = &consumer, .count = rounds_here(20000), .blocking = true};
 	struct sigaction action = {.sa_handler = send_from_handler}, before;
 	open_channel_with(
 		&consumer, (struct ringwake_channel_params){.capacity = 16, .handles = 2});

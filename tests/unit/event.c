@@ -175,7 +175,7 @@ static void *send_until_refused(void *argument)
 static void test_close_async_then_the_target(void **state)
 {
 	(void)state;
-	for (unsigned round = 0; round < 3000; round++) {
+	for (unsigned round = 0; round < rounds_here(3000); round++) {
 		struct race race = {.target = open_target(NULL)};
 		ringwake_ref(race.target);
 		ringwake_event_init(&race.event, race.target, NULL);
@@ -306,13 +306,13 @@ static void test_close_while_senders_run(void **state)
 {
 	(void)state;
 	struct ringwake *target = open_target(NULL);
-	for (int round = 0; round < 300; round++) {
+	for (unsigned round = 0; round < rounds_here(300); round++) {
 		struct tally tally = {0};
 		ringwake_event_init(&tally.event, target, on_tally);
 		stop = false;
 		pthread_t one = start(send_forever, &tally.event);
 		pthread_t other = start(send_forever, &tally.event);
-		for (int i = 0; i < round % 5; i++)
+		for (unsigned i = 0; i < round % 5; i++)
 			ringwake_wait(target, 1000000);
 		assert_int_equal(ringwake_event_close(&tally.event), 0);
 		unsigned calls = tally.calls;

@@ -267,7 +267,7 @@ static void test_many_submitters(void **state)
 static void test_close_after_the_last_done(void **state)
 {
 	(void)state;
-	for (int round = 0; round < 1000; round++) {
+	for (unsigned round = 0; round < rounds_here(1000); round++) {
 		struct job jobs[3] = {{.runs = 0}};
 		struct submit submit = {open_pool(2), open_target(NULL), jobs, 3};
 		jobs_done = 0;
