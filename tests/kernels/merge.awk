@@ -4,7 +4,7 @@
 #
 # @machine NAME         the lines up to the next @machine belong to this machine
 # @skip TEXT            this machine cannot be tested
-# @begin PROGRAM        ... @end PROGRAM STATUS: the output of one program is between the two lines
+# @begin PROGRAM        ... @end PROGRAM STATUS SECONDS: the output of one program is between the two lines
 # @done                 the machine has run all its programs
 # @console TEXT         the end of the console of a machine without @done
 
@@ -66,7 +66,12 @@ $1 == "@begin" {
 	next
 }
 
-$1 == "@end" { end_program("exit status " $3, $3); next }
+$1 == "@end" {
+	if ($4 >= 10)
+		print "# " machine ": " program ": " $4 " s"
+	end_program("exit status " $3, $3)
+	next
+}
 $1 == "@done" { done = 1; next }
 program == "" && /^Bail out!/ { print; bailed_out = 1; exit }
 $1 == "@console" { end_machine(); sub(/^@console/, "# "); print; next }
