@@ -114,14 +114,13 @@ static bool is_wanted(const struct question *question)
 
 static void ask_all(void)
 {
-	bool first = true;
 	for (unsigned i = 0; i < COUNT(questions); i++) {
 		if (!is_wanted(questions[i]))
 			continue;
 		struct samples *samples = ask(questions[i]);
 		print_table(stdout, samples);
 		if (json)
-			print_json(json, samples, &first);
+			print_json(json, samples);
 		samples_free(samples);
 	}
 }

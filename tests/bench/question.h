@@ -37,6 +37,7 @@ bool is_possible(const struct variant *variant);
 enum comparison {
 	AT_MOST,  /* subject / peer */
 	AT_LEAST, /* as many times better than the peer */
+	SHOWN,    /* the same, but no goal */
 	BELOW,    /* the subject's value itself; there is no peer */
 };
 

@@ -73,11 +73,6 @@ static unsigned find_variant(const struct question *question, const char *name)
 	exit(1);
 }
 
-static bool is_missing(const struct question *question, const char *name)
-{
-	return name && !is_possible(&question->variants[find_variant(question, name)]);
-}
-
 static void collect(const struct samples *samples, unsigned point, unsigned variant,
 	unsigned metric, struct series *series)
 {
@@ -87,36 +82,27 @@ static void collect(const struct samples *samples, unsigned point, unsigned vari
 	summarise(series);
 }
 
-/* The reach's figure in each round: a value, or a ratio. */
-static void collect_reach(const struct samples *samples, const struct reach *reach, unsigned point,
-	struct series *series)
+/* A reach at one point: what is divided by what. BELOW has no divisor. */
+struct ratio {
+	const struct reach *reach;
+	unsigned subject, dividend, divisor;
+	unsigned dividend_point, divisor_point;
+};
+
+/* The figure in each round: a value, or a ratio. */
+static void collect_ratio(
+	const struct samples *samples, const struct ratio *ratio, struct series *series)
 {
-	const struct question *question = samples->question;
-	unsigned subject = find_variant(question, reach->subject);
-	unsigned peer = reach->peer ? find_variant(question, reach->peer) : subject;
-	unsigned peer_point = point;
-	for (unsigned i = 0; reach->peer_point && i < question->point_count; i++) {
-		if (question->points[i] == reach->peer_point)
-			peer_point = i;
-	}
-	bool more_is_better = question->metrics[reach->metric].more_is_better;
+	unsigned metric = ratio->reach->metric;
 	for (unsigned i = 0; i < samples->rounds; i++) {
-		double own = sample(samples, point, subject, i)[reach->metric];
-		double other = sample(samples, peer_point, peer, i)[reach->metric];
-		if (reach->comparison == BELOW)
-			series->values[i] = own;
-		else if (reach->comparison == AT_MOST || more_is_better)
-			series->values[i] = own / other;
-		else
-			series->values[i] = other / own;
+		series->values[i] =
+			sample(samples, ratio->dividend_point, ratio->dividend, i)[metric];
+		if (ratio->reach->comparison != BELOW)
+			series->values[i] /=
+				sample(samples, ratio->divisor_point, ratio->divisor, i)[metric];
 	}
 	series->count = samples->rounds;
 	summarise(series);
-}
-
-static bool applies(const struct reach *reach, long point)
-{
-	return reach->point == 0 || reach->point == point;
 }
 
 static bool holds(const struct reach *reach, double value)
@@ -139,12 +125,12 @@ static void print_metric(FILE *file, const struct samples *samples, unsigned met
 	double values[samples->rounds];
 	struct series series = {.values = values};
 	char text[32];
-	fprintf(file, "\n  %-46s", question->metrics[metric].name);
+	fprintf(file, "\n  %-62s", question->metrics[metric].name);
 	for (unsigned point = 0; question->point && point < question->point_count; point++)
 		fprintf(file, " %9ld", question->points[point]);
 	fprintf(file, "  %s\n", question->point ? question->point : "");
 	for (unsigned variant = 0; variant < question->variant_count; variant++) {
-		fprintf(file, "    %-44s", question->variants[variant].name);
+		fprintf(file, "    %-60s", question->variants[variant].name);
 		if (!is_possible(&question->variants[variant])) {
 			fprintf(file, " left out: needs %s\n", question->variants[variant].needs);
 			continue;
@@ -160,35 +146,80 @@ static void print_metric(FILE *file, const struct samples *samples, unsigned met
 	}
 }
 
-static void print_reach(FILE *file, const struct samples *samples, const struct reach *reach)
+/* "NAME VALUE at POINT" */
+static void print_side(FILE *file, const struct samples *samples, unsigned metric, unsigned variant,
+	unsigned point)
 {
 	const struct question *question = samples->question;
-	const struct metric *metric = &question->metrics[reach->metric];
 	double values[samples->rounds];
 	struct series series = {.values = values};
-	if (is_missing(question, reach->subject) || is_missing(question, reach->peer))
+	char text[32];
+	collect(samples, point, variant, metric, &series);
+	fprintf(file, "%s %s", question->variants[variant].name,
+		number(series.median, text, sizeof text));
+	if (question->point)
+		fprintf(file, " at %ld %s", question->points[point], question->point);
+}
+
+static void print_ratio(FILE *file, const struct samples *samples, const struct ratio *ratio)
+{
+	const struct reach *reach = ratio->reach;
+	const struct metric *metric = &samples->question->metrics[reach->metric];
+	double values[samples->rounds];
+	struct series series = {.values = values};
+	collect_ratio(samples, ratio, &series);
+	if (isnan(series.median))
 		return;
+	fprintf(file, "  %-7s %s%s%s: ",
+		reach->comparison == SHOWN            ? ""
+			: holds(reach, series.median) ? "reached"
+						      : "SHORT",
+		metric->name, *metric->unit ? ", " : "", metric->unit);
+	print_side(file, samples, reach->metric, ratio->dividend, ratio->dividend_point);
+	if (reach->comparison != BELOW) {
+		fprintf(file, " / ");
+		print_side(file, samples, reach->metric, ratio->divisor, ratio->divisor_point);
+		fprintf(file, " = %.2f (%.2f to %.2f)", series.median, series.low, series.high);
+	}
+	if (reach->comparison != SHOWN)
+		fprintf(file, "; at %s %g", reach->comparison == AT_LEAST ? "least" : "most",
+			reach->limit);
+	fprintf(file, "\n");
+}
+
+typedef void print_function(FILE *file, const struct samples *samples, const struct ratio *ratio);
+
+static void each_point(FILE *file, const struct samples *samples, const struct reach *reach,
+	unsigned subject, unsigned peer, print_function *print)
+{
+	const struct question *question = samples->question;
 	for (unsigned point = 0; point < question->point_count; point++) {
-		if (!applies(reach, question->points[point]))
+		unsigned peer_point = point;
+		if (reach->point != 0 && reach->point != question->points[point])
 			continue;
-		collect_reach(samples, reach, point, &series);
-		if (isnan(series.median))
-			continue;
-		fprintf(file, "  %-7s %s: %s", holds(reach, series.median) ? "reached" : "SHORT",
-			metric->name, reach->subject);
-		if (reach->comparison == AT_MOST)
-			fprintf(file, ", %.2f x %s (%.2f to %.2f; at most %.2f)", series.median,
-				reach->peer, series.low, series.high, reach->limit);
-		else if (reach->comparison == AT_LEAST)
-			fprintf(file, ", %.2f x better than %s (%.2f to %.2f; at least %.2f)",
-				series.median, reach->peer, series.low, series.high, reach->limit);
-		else
-			fprintf(file, ", %.5f (at most %.5f)", series.median, reach->limit);
-		if (question->point)
-			fprintf(file, ", %s %ld", question->point, question->points[point]);
-		if (reach->peer_point)
-			fprintf(file, " against %ld", reach->peer_point);
-		fprintf(file, "\n");
+		for (unsigned i = 0; reach->peer_point && i < question->point_count; i++) {
+			if (question->points[i] == reach->peer_point)
+				peer_point = i;
+		}
+		struct ratio ratio = {reach, subject, subject, peer, point, peer_point};
+		if ((reach->comparison == AT_LEAST || reach->comparison == SHOWN) &&
+			!question->metrics[reach->metric].more_is_better)
+			ratio = (struct ratio){reach, subject, peer, subject, peer_point, point};
+		print(file, samples, &ratio);
+	}
+}
+
+/* Calls print for each reach at each point at which it was measured. */
+static void each_ratio(FILE *file, const struct samples *samples, print_function *print)
+{
+	const struct question *question = samples->question;
+	const struct variant *variants = question->variants;
+	for (unsigned i = 0; i < question->reach_count; i++) {
+		const struct reach *reach = &question->reaches[i];
+		unsigned subject = find_variant(question, reach->subject);
+		unsigned peer = reach->peer ? find_variant(question, reach->peer) : subject;
+		if (is_possible(&variants[subject]) && is_possible(&variants[peer]))
+			each_point(file, samples, reach, subject, peer, print);
 	}
 }
 
@@ -204,8 +235,7 @@ void print_table(FILE *file, const struct samples *samples)
 		print_metric(file, samples, metric);
 	if (question->reach_count > 0)
 		fprintf(file, "\n");
-	for (unsigned i = 0; i < question->reach_count; i++)
-		print_reach(file, samples, &question->reaches[i]);
+	each_ratio(file, samples, print_ratio);
 	fflush(file);
 }
 
@@ -234,66 +264,67 @@ static void json_series(FILE *file, const struct series *series)
 }
 
 static void json_begin(FILE *file, const struct samples *samples, const char *kind, unsigned metric,
-	unsigned point, bool *first)
+	unsigned point)
 {
+	static bool follows; /* an earlier element of the array */
 	const struct question *question = samples->question;
-	fprintf(file, "%s\n    {\"kind\": \"%s\", \"question\": \"%s\", \"metric\": \"%s\"",
-		*first ? "" : ",", kind, question->name, question->metrics[metric].name);
-	*first = false;
+	fprintf(file,
+		"%s\n    {\"kind\": \"%s\", \"question\": \"%s\", \"metric\": \"%s\", \"unit\": "
+		"\"%s\"",
+		follows ? "," : "", kind, question->name, question->metrics[metric].name,
+		question->metrics[metric].unit);
+	follows = true;
 	if (question->point)
 		fprintf(file, ", \"%s\": %ld", question->point, question->points[point]);
 }
 
-static void json_values(
-	FILE *file, const struct samples *samples, unsigned point, unsigned variant, bool *first)
+static void json_values(FILE *file, const struct samples *samples, unsigned point, unsigned variant)
 {
 	const struct question *question = samples->question;
 	double values[samples->rounds];
 	struct series series = {.values = values};
 	for (unsigned metric = 0; metric < question->metric_count; metric++) {
-		json_begin(file, samples, "value", metric, point, first);
-		fprintf(file, ", \"variant\": \"%s\", \"unit\": \"%s\"",
-			question->variants[variant].name, question->metrics[metric].unit);
+		json_begin(file, samples, "value", metric, point);
+		fprintf(file, ", \"variant\": \"%s\"", question->variants[variant].name);
 		collect(samples, point, variant, metric, &series);
 		json_series(file, &series);
 	}
 }
 
-static void json_reach(FILE *file, const struct samples *samples, const struct reach *reach,
-	unsigned point, bool *first)
+static void json_ratio(FILE *file, const struct samples *samples, const struct ratio *ratio)
 {
-	static const char *const comparisons[] = {"at most", "at least", "below"};
+	static const char *const comparisons[] = {"at most", "at least", "shown", "below"};
+	const struct reach *reach = ratio->reach;
+	const struct variant *variants = samples->question->variants;
 	double values[samples->rounds];
 	struct series series = {.values = values};
-	collect_reach(samples, reach, point, &series);
+	collect_ratio(samples, ratio, &series);
 	if (isnan(series.median))
 		return;
-	json_begin(file, samples, "reach", reach->metric, point, first);
-	fprintf(file, ", \"subject\": \"%s\"", reach->subject);
+	bool is_inverse = ratio->dividend != ratio->subject;
+	json_begin(file, samples, "reach", reach->metric,
+		is_inverse ? ratio->divisor_point : ratio->dividend_point);
+	fprintf(file, ", \"subject\": \"%s\", \"dividend\": \"%s\"", variants[ratio->subject].name,
+		variants[ratio->dividend].name);
 	if (reach->peer)
-		fprintf(file, ", \"peer\": \"%s\"", reach->peer);
-	fprintf(file, ", \"comparison\": \"%s\", \"limit\": %g, \"reached\": %s",
-		comparisons[reach->comparison], reach->limit,
-		holds(reach, series.median) ? "true" : "false");
+		fprintf(file, ", \"divisor\": \"%s\"", variants[ratio->divisor].name);
+	if (reach->peer_point)
+		fprintf(file, ", \"against\": %ld", reach->peer_point);
+	fprintf(file, ", \"comparison\": \"%s\"", comparisons[reach->comparison]);
+	if (reach->comparison != SHOWN)
+		fprintf(file, ", \"limit\": %g, \"reached\": %s", reach->limit,
+			holds(reach, series.median) ? "true" : "false");
 	json_series(file, &series);
 }
 
-void print_json(FILE *file, const struct samples *samples, bool *first)
+void print_json(FILE *file, const struct samples *samples)
 {
 	const struct question *question = samples->question;
 	for (unsigned point = 0; point < question->point_count; point++) {
 		for (unsigned variant = 0; variant < question->variant_count; variant++) {
 			if (is_possible(&question->variants[variant]))
-				json_values(file, samples, point, variant, first);
+				json_values(file, samples, point, variant);
 		}
 	}
-	for (unsigned i = 0; i < question->reach_count; i++) {
-		const struct reach *reach = &question->reaches[i];
-		if (is_missing(question, reach->subject) || is_missing(question, reach->peer))
-			continue;
-		for (unsigned point = 0; point < question->point_count; point++) {
-			if (applies(reach, question->points[point]))
-				json_reach(file, samples, reach, point, first);
-		}
-	}
+	each_ratio(file, samples, json_ratio);
 }

@@ -21,7 +21,7 @@ void samples_free(struct samples *samples);
 
 void print_table(FILE *file, const struct samples *samples);
 
-/* Prints elements of an array. Set *first before the first element; the function clears it. */
-void print_json(FILE *file, const struct samples *samples, bool *first);
+/* Prints elements of an array. All calls print elements of the same one. */
+void print_json(FILE *file, const struct samples *samples);
 
 #endif
