@@ -143,8 +143,8 @@ static void run(const void *what, long point, double *values)
 #define RINGWAKE "ringwake_send"
 #define LINE     "one bare atomic exchange"
 
-static const struct variant variants[] = {
-	{.name = RINGWAKE, .what = &place_ringwake}, {.name = LINE, .what = &place_line}};
+static const struct variant variants[] = {{.name = RINGWAKE, .what = &place_ringwake, BOTH_PATHS},
+	{.name = LINE, .what = &place_line}};
 static const struct metric metrics[] = {{"alone", "ns", false},
 	{"a loop on the other core takes them", "ns", false}, {"system calls", "a send", false}};
 static const struct reach reaches[] = {

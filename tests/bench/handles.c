@@ -51,8 +51,8 @@ static void run(const void *peer, long count, double *values)
 #define EDGES "ringwake, libuv attached"
 #define RING  "ringwake, libuv on the ring"
 
-static const struct variant variants[] = {{.name = EDGES, .what = &peer_uv_attached},
-	{.name = RING, .what = &peer_uv_ring}, {.name = UV, .what = &peer_uv}};
+static const struct variant variants[] = {{.name = EDGES, .what = &peer_uv_attached, BOTH_PATHS},
+	{.name = RING, .what = &peer_uv_ring, BOTH_PATHS}, {.name = UV, .what = &peer_uv}};
 static const struct metric metrics[] = {{"a wake, answered", "us", false}};
 
 #define FLAT(variant)                                                                              \

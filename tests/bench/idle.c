@@ -80,10 +80,11 @@ static void run(const void *peer, long point, double *values)
 #define EPOLL  "ringwake, libev on epoll"
 #define EVRING "ringwake, libev on io_uring"
 
-static const struct variant variants[] = {{.name = TARGET, .what = &peer_ringwake},
-	{.name = EDGES, .what = &peer_uv_attached}, {.name = RING, .what = &peer_uv_ring},
-	{.name = EPOLL, EV_PEER(peer_ringwake_ev_epoll)},
-	{.name = EVRING, EV_PEER(peer_ringwake_ev_ring)}};
+static const struct variant variants[] = {{.name = TARGET, .what = &peer_ringwake, BOTH_PATHS},
+	{.name = EDGES, .what = &peer_uv_attached, BOTH_PATHS},
+	{.name = RING, .what = &peer_uv_ring, BOTH_PATHS},
+	{.name = EPOLL, EV_PEER(peer_ringwake_ev_epoll), BOTH_PATHS},
+	{.name = EVRING, EV_PEER(peer_ringwake_ev_ring), BOTH_PATHS}};
 static const struct metric metrics[] = {{"wakeups", "", false}};
 static const struct reach reaches[] = {{.subject = TARGET, .comparison = BELOW},
 	{.subject = EDGES, .comparison = BELOW}, {.subject = RING, .comparison = BELOW},

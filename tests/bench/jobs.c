@@ -79,10 +79,11 @@ static void run(const void *what, long under_way, double *values)
 
 /* Spinning is of no use on one core: the last two variants, and the last four goals, are only for
  * two cores. */
-static const struct variant variants[] = {{.name = RINGWAKE, .what = &peer_ringwake_pool},
-	{.name = ATTACHED, .what = &peer_uv_attached}, {.name = UV, .what = &peer_uv},
-	{.name = SPIN, .what = &peer_ringwake_pool_spin},
-	{.name = UV_SPIN, .what = &peer_uv_ring_pool_spin}};
+static const struct variant variants[] = {
+	{.name = RINGWAKE, .what = &peer_ringwake_pool, BOTH_PATHS},
+	{.name = ATTACHED, .what = &peer_uv_attached, BOTH_PATHS}, {.name = UV, .what = &peer_uv},
+	{.name = SPIN, .what = &peer_ringwake_pool_spin, BOTH_PATHS},
+	{.name = UV_SPIN, .what = &peer_uv_ring_pool_spin, BOTH_PATHS}};
 static const struct metric metrics[] = {
 	{"rate", "jobs/s", true}, {"p50", "us", false}, {"p99", "us", false}};
 static const struct reach reaches[] = {

@@ -74,6 +74,7 @@ static void take_sample(
 		return;
 	show_progress(samples, point, round, variant);
 	alarm(SAMPLE_SECONDS);
+	must(setenv("RINGWAKE_PATH", variant->path ? variant->path : "auto", 1), "setenv");
 	begin_placement(question->placement);
 	question->run(variant->what, question->points[point], sample(samples, point, index, round));
 	end_placement(question->placement);
@@ -112,12 +113,34 @@ static bool is_wanted(const struct question *question)
 	return only == NULL;
 }
 
+/* A copy with the variants on the eventfd path, each after its own. It is never freed. */
+static struct question with_both_paths(const struct question *question)
+{
+	struct question both = *question;
+	struct variant *variants = allocate(2 * question->variant_count, sizeof *variants);
+	both.variants = variants;
+	both.variant_count = 0;
+	for (unsigned i = 0; i < question->variant_count; i++) {
+		const struct variant *variant = &question->variants[i];
+		variants[both.variant_count++] = *variant;
+		if (variant->path == NULL)
+			continue;
+		char *name;
+		must(asprintf(&name, "%s, eventfd", variant->name), "asprintf");
+		variants[both.variant_count] = *variant;
+		variants[both.variant_count].path = "eventfd";
+		variants[both.variant_count++].name = name;
+	}
+	return both;
+}
+
 static void ask_all(void)
 {
 	for (unsigned i = 0; i < COUNT(questions); i++) {
 		if (!is_wanted(questions[i]))
 			continue;
-		struct samples *samples = ask(questions[i]);
+		struct question question = with_both_paths(questions[i]);
+		struct samples *samples = ask(&question);
 		print_table(stdout, samples);
 		if (json)
 			print_json(json, samples);

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "kernel.h"
 #include "peer.h"
 #include "question.h"
 
@@ -61,7 +60,6 @@ static void ignore(struct ringwake_msg *msg)
 
 struct subject {
 	void (*measure)(const struct subject *subject, double *values);
-	enum ringwake_path path;
 	bool uses_given_ring;
 	const struct peer *peer;
 };
@@ -69,12 +67,11 @@ struct subject {
 static void measure_targets(const struct subject *subject, double *values)
 {
 	struct ringwake *targets[TARGETS];
-	struct ringwake_params params = {.path = subject->path};
 	struct io_uring ring;
 	must(io_uring_queue_init(8, &ring, 0), "io_uring_queue_init");
 	struct usage before = usage_now();
 	for (int i = 0; i < TARGETS; i++)
-		must(ringwake_open(&targets[i], subject->uses_given_ring ? &ring : NULL, &params),
+		must(ringwake_open(&targets[i], subject->uses_given_ring ? &ring : NULL, NULL),
 			"ringwake_open");
 	difference(before, usage_now(), TARGETS, values);
 	for (int i = 0; i < TARGETS; i++)
@@ -151,19 +148,15 @@ static void run(const void *what, long point, double *values)
 	}
 #define MESSAGE "message, queued"
 static const struct variant variants[] = {
-	{.name = "target with a ring of its own",
-		.what = SUBJECT(.measure = measure_targets, .path = RINGWAKE_PATH_MSG_RING),
-		NEEDS_SYNC_MSG_RING},
+	{.name = "target", .what = SUBJECT(.measure = measure_targets), BOTH_PATHS},
 	{.name = "target on the application's ring",
-		.what = SUBJECT(
-			measure_targets, .path = RINGWAKE_PATH_MSG_RING, .uses_given_ring = true),
-		NEEDS_SYNC_MSG_RING},
-	{.name = "target on an eventfd",
-		.what = SUBJECT(.measure = measure_targets, .path = RINGWAKE_PATH_EVENTFD)},
-	{.name = MESSAGE, .what = SUBJECT(.measure = measure_messages)},
-	{.name = "ringwake_event", .what = SUBJECT(.measure = measure_events)},
+		.what = SUBJECT(.measure = measure_targets, .uses_given_ring = true),
+		BOTH_PATHS},
+	{.name = MESSAGE, .what = SUBJECT(.measure = measure_messages), BOTH_PATHS},
+	{.name = "ringwake_event", .what = SUBJECT(.measure = measure_events), BOTH_PATHS},
 	{.name = "ringwake_uv_async_t",
-		.what = SUBJECT(.measure = measure_handles, .peer = &peer_uv_attached)},
+		.what = SUBJECT(.measure = measure_handles, .peer = &peer_uv_attached),
+		BOTH_PATHS},
 	{.name = "uv_async_t", .what = SUBJECT(.measure = measure_handles, .peer = &peer_uv)}};
 static const struct metric metrics[] = {{"its own memory", "bytes", false},
 	{"mapped beside it", "bytes", false}, {"descriptors", "", false}};

@@ -150,12 +150,12 @@ static void run_saturated(const void *peer, long producers, double *values)
 #define URCU     "liburcu wfcqueue + eventfd"
 #define UV       "uv_async + mutex + queue"
 
-static const struct variant variants[] = {{.name = RINGWAKE, .what = &peer_ringwake},
-	{.name = MANY, .what = &peer_ringwake_many},
+static const struct variant variants[] = {{.name = RINGWAKE, .what = &peer_ringwake, BOTH_PATHS},
+	{.name = MANY, .what = &peer_ringwake_many, BOTH_PATHS},
 	{.name = SPIN, .what = &peer_ringwake_spin_20us},
-	{.name = ATTACHED, .what = &peer_uv_attached_messages},
-	{.name = ON_RING, .what = &peer_uv_ring_messages}, {.name = UV, .what = &peer_uv_queue},
-	{.name = URCU, URCU_PEER(peer_urcu)},
+	{.name = ATTACHED, .what = &peer_uv_attached_messages, BOTH_PATHS},
+	{.name = ON_RING, .what = &peer_uv_ring_messages, BOTH_PATHS},
+	{.name = UV, .what = &peer_uv_queue}, {.name = URCU, URCU_PEER(peer_urcu)},
 	{.name = "GAsyncQueue + g_main_context_wakeup", GLIB_PEER(peer_glib)},
 	{.name = "eventfd + epoll + mutex + queue", .what = &peer_eventfd_queue},
 	{.name = "pipe full of pointers", .what = &peer_pipe},

@@ -29,7 +29,12 @@ struct variant {
 	const void *what; /* passed to the question's run() */
 	const char *needs;
 	bool (*possible)(void); /* NULL: always */
+	const char *path;       /* for RINGWAKE_PATH */
 };
+
+/* In each round the variant is measured with sync MSG_RING, and as "NAME, eventfd" on the path of
+ * kernels before 6.13. Its goals are asked of both. */
+#define BOTH_PATHS .path = "msg_ring"
 
 bool is_possible(const struct variant *variant);
 

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernel.h"
+
 /* The values of one metric, one a round, and their summary. */
 struct series {
 	unsigned count;
@@ -58,9 +60,19 @@ static void summarise(struct series *series)
 	series->high = quantile(sorted, series->count, 0.75);
 }
 
+/* NULL: nothing that is missing here. */
+static const char *needs(const struct variant *variant)
+{
+	if (variant->what == NULL || (variant->possible && !variant->possible()))
+		return variant->needs;
+	if (variant->path && strcmp(variant->path, "msg_ring") == 0 && !kernel_has_sync_msg_ring())
+		return "Linux 6.13";
+	return NULL;
+}
+
 bool is_possible(const struct variant *variant)
 {
-	return variant->what && (variant->possible == NULL || variant->possible());
+	return needs(variant) == NULL;
 }
 
 static unsigned find_variant(const struct question *question, const char *name)
@@ -82,7 +94,7 @@ static void collect(const struct samples *samples, unsigned point, unsigned vari
 	summarise(series);
 }
 
-/* A reach at one point: what is divided by what. BELOW has no divisor. */
+/* A reach at one point and on one path: what is divided by what. BELOW has no divisor. */
 struct ratio {
 	const struct reach *reach;
 	unsigned subject, dividend, divisor;
@@ -132,7 +144,7 @@ static void print_metric(FILE *file, const struct samples *samples, unsigned met
 	for (unsigned variant = 0; variant < question->variant_count; variant++) {
 		fprintf(file, "    %-60s", question->variants[variant].name);
 		if (!is_possible(&question->variants[variant])) {
-			fprintf(file, " left out: needs %s\n", question->variants[variant].needs);
+			fprintf(file, " left out: needs %s\n", needs(&question->variants[variant]));
 			continue;
 		}
 		for (unsigned point = 0; point < question->point_count; point++) {
@@ -209,7 +221,7 @@ static void each_point(FILE *file, const struct samples *samples, const struct r
 	}
 }
 
-/* Calls print for each reach at each point at which it was measured. */
+/* Calls print for each reach, on each path and at each point at which it was measured. */
 static void each_ratio(FILE *file, const struct samples *samples, print_function *print)
 {
 	const struct question *question = samples->question;
@@ -218,8 +230,12 @@ static void each_ratio(FILE *file, const struct samples *samples, print_function
 		const struct reach *reach = &question->reaches[i];
 		unsigned subject = find_variant(question, reach->subject);
 		unsigned peer = reach->peer ? find_variant(question, reach->peer) : subject;
-		if (is_possible(&variants[subject]) && is_possible(&variants[peer]))
-			each_point(file, samples, reach, subject, peer, print);
+		for (unsigned path = 0; path < (variants[subject].path ? 2 : 1); path++) {
+			unsigned own = subject + path,
+				 other = variants[peer].path ? peer + path : peer;
+			if (is_possible(&variants[own]) && is_possible(&variants[other]))
+				each_point(file, samples, reach, own, other, print);
+		}
 	}
 }
 

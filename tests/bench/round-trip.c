@@ -82,7 +82,7 @@ static const struct metric metrics[] = {{"round trip", "us", false}};
 #define APART                                                                                      \
 	.how = "one loop a core, SCHED_IDLE spinners keep both cores awake", .placement = TWO_CORES
 
-static const struct variant variants_a[] = {{.name = RINGWAKE, .what = &peer_ringwake},
+static const struct variant variants_a[] = {{.name = RINGWAKE, .what = &peer_ringwake, BOTH_PATHS},
 	{.name = FUTEX, .what = &peer_futex}, {.name = "pipe", .what = &peer_pipe},
 	{.name = "eventfd + epoll, edge-triggered", .what = &peer_eventfd_edge},
 	{.name = "eventfd + epoll + read", .what = &peer_eventfd_level},
@@ -96,31 +96,33 @@ static const struct reach reaches_a[] = {
 ROUND_TRIP(blocked, "A", "Blocked round trip, bare target", SHARED, variants_a, reaches_a);
 
 static const struct variant variants_b[] = {
-	{.name = UV_RING, .what = &peer_uv_ring}, {.name = UV, .what = &peer_uv}};
+	{.name = UV_RING, .what = &peer_uv_ring, BOTH_PATHS}, {.name = UV, .what = &peer_uv}};
 static const struct reach reaches_b[] = {
 	{.subject = UV_RING, .peer = UV, .comparison = AT_LEAST, .limit = 1.5}};
 ROUND_TRIP(
 	uv_ring, "B", "Blocked round trip, libuv loop on the ring", SHARED, variants_b, reaches_b);
 
 static const struct variant variants_c[] = {
-	{.name = UV_EDGES, .what = &peer_uv_attached}, {.name = UV, .what = &peer_uv}};
+	{.name = UV_EDGES, .what = &peer_uv_attached, BOTH_PATHS}, {.name = UV, .what = &peer_uv}};
 static const struct reach reaches_c[] = {
 	{.subject = UV_EDGES, .peer = UV, .comparison = AT_LEAST, .limit = 1.1}};
 ROUND_TRIP(uv_attached, "C", "Blocked round trip, libuv attached", SHARED, variants_c, reaches_c);
 
-static const struct variant variants_d[] = {{.name = EV_RING_EDGES, EV_PEER(peer_ringwake_ev_ring)},
+static const struct variant variants_d[] = {
+	{.name = EV_RING_EDGES, EV_PEER(peer_ringwake_ev_ring), BOTH_PATHS},
 	{.name = EV_RING, EV_PEER(peer_ev_ring)},
-	{.name = EV_EPOLL_EDGES, EV_PEER(peer_ringwake_ev_epoll)},
+	{.name = EV_EPOLL_EDGES, EV_PEER(peer_ringwake_ev_epoll), BOTH_PATHS},
 	{.name = EV_EPOLL, EV_PEER(peer_ev_epoll)}};
 static const struct reach reaches_d[] = {
 	{.subject = EV_RING_EDGES, .peer = EV_RING, .comparison = AT_LEAST, .limit = 10},
 	{.subject = EV_EPOLL_EDGES, .peer = EV_EPOLL, .comparison = AT_LEAST, .limit = 1.1}};
 ROUND_TRIP(ev, "D", "Blocked round trip, libev", SHARED, variants_d, reaches_d);
 
-static const struct variant variants_j[] = {{.name = SPIN, .what = &peer_ringwake_spin},
-	{.name = UV_RING_SPIN, .what = &peer_uv_ring_spin},
-	{.name = RINGWAKE, .what = &peer_ringwake}, {.name = LINE, .what = &peer_cache_line},
-	{.name = UV, .what = &peer_uv}, {.name = FUTEX, .what = &peer_futex},
+static const struct variant variants_j[] = {{.name = SPIN, .what = &peer_ringwake_spin, BOTH_PATHS},
+	{.name = UV_RING_SPIN, .what = &peer_uv_ring_spin, BOTH_PATHS},
+	{.name = RINGWAKE, .what = &peer_ringwake, BOTH_PATHS},
+	{.name = LINE, .what = &peer_cache_line}, {.name = UV, .what = &peer_uv},
+	{.name = FUTEX, .what = &peer_futex},
 	{.name = "eventfd + epoll, edge-triggered", .what = &peer_eventfd_edge},
 	{.name = READ, .what = &peer_ring_read}};
 static const struct reach reaches_j[] = {

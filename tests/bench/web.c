@@ -120,8 +120,9 @@ static bool can_run(void)
 #define UV       "webserver-uv, on uv_async and uv_queue_work"
 #define NEEDS    .needs = "wrk, and the servers built in " WEBSERVERS, .possible = can_run
 
-static const struct variant variants[] = {{.name = RINGWAKE, .what = SERVER, NEEDS},
-	{.name = RING, .what = SERVER_RING, NEEDS}, {.name = UV, .what = SERVER_UV, NEEDS}};
+static const struct variant variants[] = {{.name = RINGWAKE, .what = SERVER, NEEDS, BOTH_PATHS},
+	{.name = RING, .what = SERVER_RING, NEEDS, BOTH_PATHS},
+	{.name = UV, .what = SERVER_UV, NEEDS}};
 static const struct metric metrics[] = {{"rate", "requests/s", true}, {"p99", "us", false},
 	{"processor time", "us/request", false}};
 static const struct reach reaches[] = {
