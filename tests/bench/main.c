@@ -81,6 +81,18 @@ static void take_sample(
 	alarm(0);
 }
 
+static void subtract_floor(const struct samples *samples, unsigned point, unsigned round)
+{
+	const struct question *question = samples->question;
+	if (question->floor == NULL)
+		return;
+	unsigned floor = find_variant(question, question->floor);
+	for (unsigned i = 0; i < question->variant_count; i++) {
+		double *values = sample(samples, point, i, round);
+		values[1] = values[0] - sample(samples, point, floor, round)[0];
+	}
+}
+
 static struct samples *ask(const struct question *question)
 {
 	unsigned rounds = question->exact ? 1 : (unsigned)rounds_asked;
@@ -94,6 +106,7 @@ static struct samples *ask(const struct question *question)
 			for (unsigned i = 0; i < question->variant_count; i++)
 				take_sample(samples, point, round,
 					(i + round) % question->variant_count);
+			subtract_floor(samples, point, round);
 		}
 	}
 	if (on_terminal)

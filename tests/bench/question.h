@@ -66,6 +66,7 @@ struct question {
 	unsigned point_count;
 	const struct metric *metrics;
 	unsigned metric_count;
+	const char *floor; /* a variant; the second metric is what the first one adds to its */
 	const struct variant *variants;
 	unsigned variant_count;
 	/* Does the work once, checks that all of it was done, and writes a value for each metric.

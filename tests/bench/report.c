@@ -75,7 +75,7 @@ bool is_possible(const struct variant *variant)
 	return needs(variant) == NULL;
 }
 
-static unsigned find_variant(const struct question *question, const char *name)
+unsigned find_variant(const struct question *question, const char *name)
 {
 	for (unsigned i = 0; i < question->variant_count; i++) {
 		if (strcmp(question->variants[i].name, name) == 0)

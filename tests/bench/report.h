@@ -16,6 +16,8 @@ struct samples {
 /* The values of all metrics for one variant at one point in one round. */
 double *sample(const struct samples *samples, unsigned point, unsigned variant, unsigned round);
 
+unsigned find_variant(const struct question *question, const char *name);
+
 struct samples *samples_new(const struct question *question, unsigned rounds);
 void samples_free(struct samples *samples);
 
