@@ -72,30 +72,28 @@ static void run(const void *what, long under_way, double *values)
 }
 
 #define RINGWAKE "ringwake_pool"
-#define SPIN     "ringwake_pool, spin_ns 50,000"
 #define ATTACHED "ringwake_uv_queue_work"
-#define UV_SPIN  "ringwake_uv_queue_work, on the ring, spin_ns 50,000"
+#define ON_RING  "ringwake_uv_queue_work, on the ring, a pool of its own"
+#define BLOCKING "ringwake_pool, RINGWAKE_SPIN_OFF"
 #define UV       "uv_queue_work"
 
-/* Spinning is of no use on one core: the last two variants, and the last four goals, are only for
- * two cores. */
 static const struct variant variants[] = {
 	{.name = RINGWAKE, .what = &peer_ringwake_pool, BOTH_PATHS},
-	{.name = ATTACHED, .what = &peer_uv_attached, BOTH_PATHS}, {.name = UV, .what = &peer_uv},
-	{.name = SPIN, .what = &peer_ringwake_pool_spin, BOTH_PATHS},
-	{.name = UV_SPIN, .what = &peer_uv_ring_pool_spin, BOTH_PATHS}};
+	{.name = ATTACHED, .what = &peer_uv_attached, BOTH_PATHS},
+	{.name = ON_RING, .what = &peer_uv_ring_pool, BOTH_PATHS},
+	{.name = BLOCKING, .what = &peer_ringwake_pool_blocking, BOTH_PATHS},
+	{.name = UV, .what = &peer_uv}};
 static const struct metric metrics[] = {
 	{"rate", "jobs/s", true}, {"p50", "us", false}, {"p99", "us", false}};
-static const struct reach reaches[] = {
-	{.subject = RINGWAKE, .peer = UV, .metric = 0, .comparison = AT_LEAST, .limit = 3},
-	{.subject = RINGWAKE, .peer = UV, .metric = 2, .comparison = AT_MOST, .limit = 1},
-	{.subject = SPIN, .peer = UV, .metric = 0, .comparison = AT_LEAST, .limit = 3},
-	{.subject = SPIN, .peer = UV, .metric = 2, .comparison = AT_MOST, .limit = 1},
-	{.subject = UV_SPIN, .peer = UV, .metric = 0, .comparison = AT_LEAST, .limit = 3},
-	{.subject = UV_SPIN, .peer = UV, .metric = 2, .comparison = AT_MOST, .limit = 1}};
+#define GOALS(variant)                                                                             \
+	{.subject = (variant), .peer = UV, .metric = 0, .comparison = AT_LEAST, .limit = 3},       \
+	{                                                                                          \
+		.subject = (variant), .peer = UV, .metric = 2, .comparison = AT_MOST, .limit = 1   \
+	}
+static const struct reach reaches[] = {GOALS(RINGWAKE), GOALS(ATTACHED), GOALS(ON_RING)};
 static const long points[] = {1, 1000};
 
-#define JOBS(id, letter, where, pinning, omitted)                                                  \
+#define JOBS(id, letter, where, pinning)                                                           \
 	const struct question question_##id = {.name = letter,                                     \
 		.title = "Worker pool, empty jobs",                                                \
 		.how = "four workers; " where "; submit to callback is the latency",               \
@@ -103,11 +101,9 @@ static const long points[] = {1, 1000};
 		.point = "jobs under way",                                                         \
 		.points = ALL(points),                                                             \
 		.metrics = ALL(metrics),                                                           \
-		.variants = variants,                                                              \
-		.variant_count = COUNT(variants) - 2 * (omitted),                                  \
+		.variants = ALL(variants),                                                         \
 		.run = run,                                                                        \
-		.reaches = reaches,                                                                \
-		.reach_count = COUNT(reaches) - 4 * (omitted)}
+		.reaches = ALL(reaches)}
 
-JOBS(jobs, "H", "all threads on two cores, SCHED_IDLE spinners on both", TWO_CORES, 0);
-JOBS(jobs_one_core, "H1", "all threads pinned to one core", ONE_CORE, 1);
+JOBS(jobs, "H", "all threads on two cores, SCHED_IDLE spinners on both", TWO_CORES);
+JOBS(jobs_one_core, "H1", "all threads pinned to one core", ONE_CORE);

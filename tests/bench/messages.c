@@ -144,7 +144,7 @@ static void run_saturated(const void *peer, long producers, double *values)
 
 #define RINGWAKE "ringwake"
 #define MANY     "ringwake_send_many, 16 at a time"
-#define SPIN     "ringwake, spin_ns 20,000"
+#define BLOCKING "ringwake, RINGWAKE_SPIN_OFF"
 #define ATTACHED "ringwake, libuv attached"
 #define ON_RING  "ringwake, libuv on the ring"
 #define URCU     "liburcu wfcqueue + eventfd"
@@ -152,7 +152,7 @@ static void run_saturated(const void *peer, long producers, double *values)
 
 static const struct variant variants[] = {{.name = RINGWAKE, .what = &peer_ringwake, BOTH_PATHS},
 	{.name = MANY, .what = &peer_ringwake_many, BOTH_PATHS},
-	{.name = SPIN, .what = &peer_ringwake_spin_20us},
+	{.name = BLOCKING, .what = &peer_ringwake_blocking},
 	{.name = ATTACHED, .what = &peer_uv_attached_messages, BOTH_PATHS},
 	{.name = ON_RING, .what = &peer_uv_ring_messages, BOTH_PATHS},
 	{.name = UV, .what = &peer_uv_queue}, {.name = URCU, URCU_PEER(peer_urcu)},

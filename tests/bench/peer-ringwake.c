@@ -87,7 +87,6 @@ static void submit(struct loop *loop, struct job *job)
 
 const struct peer peer_ringwake = PEER(open_target, 0);
 const struct peer peer_ringwake_many = PEER(open_target, 0, .send_many = send_messages);
-const struct peer peer_ringwake_spin = PEER(open_target, SPIN_NS);
-const struct peer peer_ringwake_spin_20us = PEER(open_target, 20000);
+const struct peer peer_ringwake_blocking = PEER(open_target, RINGWAKE_SPIN_OFF);
 const struct peer peer_ringwake_pool = PEER(open_pool, 0);
-const struct peer peer_ringwake_pool_spin = PEER(open_pool, SPIN_NS);
+const struct peer peer_ringwake_pool_blocking = PEER(open_pool, RINGWAKE_SPIN_OFF);

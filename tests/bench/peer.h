@@ -87,11 +87,10 @@ struct peer {
 extern const struct peer peer_cache_line, peer_futex, peer_pipe;
 extern const struct peer peer_eventfd_level, peer_eventfd_edge, peer_eventfd_queue;
 extern const struct peer peer_ring_read, peer_ring_futex, peer_ring_async, peer_ring_sync;
-extern const struct peer peer_ringwake, peer_ringwake_many, peer_ringwake_spin,
-	peer_ringwake_spin_20us;
-extern const struct peer peer_ringwake_pool, peer_ringwake_pool_spin;
+extern const struct peer peer_ringwake, peer_ringwake_many, peer_ringwake_blocking;
+extern const struct peer peer_ringwake_pool, peer_ringwake_pool_blocking;
 extern const struct peer peer_uv, peer_uv_queue;
-extern const struct peer peer_uv_attached, peer_uv_ring, peer_uv_ring_spin, peer_uv_ring_pool_spin;
+extern const struct peer peer_uv_attached, peer_uv_ring, peer_uv_ring_pool;
 extern const struct peer peer_uv_attached_messages, peer_uv_ring_messages;
 extern const struct peer peer_ev_epoll, peer_ev_ring, peer_ringwake_ev_epoll, peer_ringwake_ev_ring;
 extern const struct peer peer_glib, peer_urcu;

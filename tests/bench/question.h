@@ -97,8 +97,6 @@ extern const struct question question_idle, question_memory;
 /* Returns count, or a tenth of it with --quick. */
 long amount(long count);
 
-#define SPIN_NS 50000 /* of the variants that spin, except in F */
-
 /* Ends the program with a message if the condition is false. */
 void check(bool condition, const char *what);
 
