@@ -35,6 +35,11 @@ int64_t thread_used_ns(void)
 	return clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
+int64_t process_used_ns(void)
+{
+	return clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+}
+
 void find_processors(void)
 {
 	cpu_set_t set;

@@ -12,6 +12,9 @@ int64_t now_ns(void);
 /* Processor time that this thread has used. */
 int64_t thread_used_ns(void);
 
+/* Processor time that this process has used. */
+int64_t process_used_ns(void);
+
 /* Finds the two processors, 0 and 1, that everything is pinned to. */
 void find_processors(void);
 

@@ -12,6 +12,8 @@ struct loop {
 	struct ringwake_ev *attached; /* NULL: libev's own wake */
 	ev_async plain_async;
 	ringwake_ev_async async;
+	ev_io io;
+	void (*on_readable)(void);
 };
 
 static struct loop *open_loop(const struct peer *peer, const struct receiver *receiver)
@@ -49,7 +51,8 @@ static void on_attached(struct ev_loop *ev, ringwake_ev_async *async, int events
 static struct loop *open_attached(const struct peer *peer, const struct receiver *receiver)
 {
 	struct loop *loop = open_loop(peer, receiver);
-	must(ringwake_ev_attach(&loop->attached, loop->ev, NULL), "ringwake_ev_attach");
+	struct ringwake_params params = {.spin_ns = peer->spin_ns};
+	must(ringwake_ev_attach(&loop->attached, loop->ev, &params), "ringwake_ev_attach");
 	ringwake_ev_async_init(&loop->async, on_attached);
 	ringwake_ev_async_start(loop->attached, &loop->async);
 	return loop;
@@ -89,13 +92,35 @@ static void send_attached(struct loop *loop, struct item *item)
 	must(ringwake_ev_async_send(&loop->async), "ringwake_ev_async_send");
 }
 
+static void send_message(struct loop *loop, struct item *item)
+{
+	item->msg.fn = loop->receiver.deliver;
+	must(ringwake_send(ringwake_ev_target(loop->attached), &item->msg), "ringwake_send");
+}
+
+static void on_io(struct ev_loop *ev, ev_io *io, int events)
+{
+	(void)io;
+	(void)events;
+	((struct loop *)ev_userdata(ev))->on_readable();
+}
+
+static void watch(struct loop *loop, int fd, void (*callback)(void))
+{
+	loop->on_readable = callback;
+	ev_io_init(&loop->io, on_io, fd, EV_READ);
+	ev_io_start(loop->ev, &loop->io);
+}
+
 #define PEER(open_, send_, backend)                                                                \
 	{                                                                                          \
 		.open = (open_), .run = run, .stop = stop, .close = close_loop, .send = (send_),   \
-		.flags = (backend)                                                                 \
+		.watch = watch, .flags = (backend)                                                 \
 	}
 
 const struct peer peer_ev_epoll = PEER(open_plain, send_plain, EVBACKEND_EPOLL);
 const struct peer peer_ev_ring = PEER(open_plain, send_plain, EVBACKEND_IOURING);
 const struct peer peer_ringwake_ev_epoll = PEER(open_attached, send_attached, EVBACKEND_EPOLL);
 const struct peer peer_ringwake_ev_ring = PEER(open_attached, send_attached, EVBACKEND_IOURING);
+const struct peer peer_ev_epoll_messages = PEER(open_attached, send_message, EVBACKEND_EPOLL);
+const struct peer peer_ev_ring_messages = PEER(open_attached, send_message, EVBACKEND_IOURING);

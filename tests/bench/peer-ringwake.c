@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A bare target: its own ring, its own wait, and a pool of workers. */
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "peer.h"
@@ -79,6 +80,28 @@ static void submit(struct loop *loop, struct job *job)
 		"ringwake_pool_submit");
 }
 
+/* An errand's item is delivered when its work is done. */
+static void on_errand(struct ringwake_work *work, int status)
+{
+	struct errand *errand =
+		(struct errand *)(void *)((char *)work - offsetof(struct errand, work));
+	check(status == 0, "work was cancelled");
+	errand->item.msg.fn(&errand->item.msg);
+}
+
+static void do_nothing(struct ringwake_work *work)
+{
+	(void)work;
+}
+
+static void send_errand(struct loop *loop, struct item *item)
+{
+	item->msg.fn = loop->receiver.deliver;
+	must(ringwake_pool_submit(loop->pool, loop->target, &((struct errand *)item)->work,
+		     do_nothing, on_errand),
+		"ringwake_pool_submit");
+}
+
 #define PEER(open_, spin, ...)                                                                     \
 	{                                                                                          \
 		.open = (open_), .run = run, .stop = stop, .close = close_target,                  \
@@ -90,3 +113,5 @@ const struct peer peer_ringwake_many = PEER(open_target, 0, .send_many = send_me
 const struct peer peer_ringwake_blocking = PEER(open_target, RINGWAKE_SPIN_OFF);
 const struct peer peer_ringwake_pool = PEER(open_pool, 0);
 const struct peer peer_ringwake_pool_blocking = PEER(open_pool, RINGWAKE_SPIN_OFF);
+const struct peer peer_errand = {
+	.open = open_pool, .run = run, .stop = stop, .close = close_target, .send = send_errand};

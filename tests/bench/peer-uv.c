@@ -15,6 +15,8 @@ struct loop {
 	uv_async_t *plain_handles;    /* if not attached */
 	ringwake_uv_async_t *handles; /* if attached */
 	struct locked_queue queue;
+	uv_poll_t poll;
+	void (*on_readable)(void);
 };
 
 static struct loop *open_loop(const struct receiver *receiver)
@@ -104,8 +106,24 @@ static void stop(struct loop *loop)
 	uv_stop(&loop->uv);
 }
 
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+	(void)events;
+	must(status, "uv_poll");
+	((struct loop *)poll->loop->data)->on_readable();
+}
+
+static void watch(struct loop *loop, int fd, void (*callback)(void))
+{
+	loop->on_readable = callback;
+	must(uv_poll_init(&loop->uv, &loop->poll, fd), "uv_poll_init");
+	must(uv_poll_start(&loop->poll, UV_READABLE, on_poll), "uv_poll_start");
+}
+
 static void close_loop(struct loop *loop)
 {
+	if (loop->on_readable)
+		uv_close((uv_handle_t *)&loop->poll, NULL);
 	for (long i = 0; i < loop->receiver.handles; i++) {
 		if (loop->attached)
 			ringwake_uv_close((uv_handle_t *)&loop->handles[i], NULL);
@@ -176,7 +194,7 @@ static void submit_attached(struct loop *loop, struct job *job)
 #define ATTACHED(open_, run_, send_, spin)                                                         \
 	{                                                                                          \
 		.open = (open_), .run = (run_), .stop = stop, .close = close_loop,                 \
-		.send = (send_), .submit = submit_attached, .spin_ns = (spin)                      \
+		.send = (send_), .submit = submit_attached, .watch = watch, .spin_ns = (spin)      \
 	}
 
 const struct peer peer_uv = PLAIN(open_uv, send_plain);

@@ -58,6 +58,12 @@ struct job {
 	int64_t submitted_ns;
 };
 
+/* The item of a peer whose messages are work of its pool. */
+struct errand {
+	struct item item;
+	struct ringwake_work work;
+};
+
 /* Of the question about jobs: run_job() is called on a worker, end_job() on the loop's thread. */
 void run_job(void);
 void end_job(struct job *job);
@@ -79,6 +85,10 @@ struct peer {
 	/* NULL: send is called for each. */
 	void (*send_many)(struct loop *loop, struct ringwake_msg *const *messages, unsigned count);
 
+	/* Loop thread. Calls callback whenever fd is readable, if the peer can watch descriptors.
+	 */
+	void (*watch)(struct loop *loop, int fd, void (*callback)(void));
+
 	uint64_t spin_ns;
 	uint32_t flags; /* those that the file's open function needs */
 	bool is_slow;   /* each message costs a system call */
@@ -88,11 +98,12 @@ extern const struct peer peer_cache_line, peer_futex, peer_pipe;
 extern const struct peer peer_eventfd_level, peer_eventfd_edge, peer_eventfd_queue;
 extern const struct peer peer_ring_read, peer_ring_futex, peer_ring_async, peer_ring_sync;
 extern const struct peer peer_ringwake, peer_ringwake_many, peer_ringwake_blocking;
-extern const struct peer peer_ringwake_pool, peer_ringwake_pool_blocking;
+extern const struct peer peer_ringwake_pool, peer_ringwake_pool_blocking, peer_errand;
 extern const struct peer peer_uv, peer_uv_queue;
 extern const struct peer peer_uv_attached, peer_uv_ring, peer_uv_ring_pool;
 extern const struct peer peer_uv_attached_messages, peer_uv_ring_messages;
 extern const struct peer peer_ev_epoll, peer_ev_ring, peer_ringwake_ev_epoll, peer_ringwake_ev_ring;
+extern const struct peer peer_ev_epoll_messages, peer_ev_ring_messages;
 extern const struct peer peer_glib, peer_urcu;
 
 /* The what and needs of a variant whose library may be missing. */

@@ -92,6 +92,9 @@ extern const struct question question_messages, question_messages_one_core,
 	question_messages_saturated;
 extern const struct question question_busy, question_handles, question_jobs, question_jobs_one_core;
 extern const struct question question_web_digest, question_web_healthz;
+extern const struct question question_dense, question_poisson, question_pauses, question_shared,
+	question_contended, question_limited, question_low_nice, question_low_idle,
+	question_descriptor;
 extern const struct question question_idle, question_memory;
 
 /* Returns count, or a tenth of it with --quick. */
