@@ -66,7 +66,7 @@ static const struct metric metrics[] = {{"a wake, answered", "us", false}};
 		.limit = 1000                                                                      \
 	}
 static const struct reach reaches[] = {FLAT(EDGES), FASTER(EDGES), FLAT(RING), FASTER(RING)};
-static const long points[] = {1, 1000, 1000000};
+static const long points[] = {1, 10, 100, 1000, 10000, 100000, 1000000};
 
 const struct question question_handles = {.name = "G",
 	.title = "One handle signalled among many",

@@ -18,10 +18,13 @@ static struct {
 	struct job jobs[MAX_JOBS];
 } state;
 
+static void end_job(struct job *job);
+
 static void submit(struct job *job, int64_t now)
 {
 	state.left_to_submit--;
 	job->submitted_ns = now;
+	job->ended = end_job;
 	state.peer->submit(state.loop, job);
 }
 
@@ -30,7 +33,7 @@ void run_job(void)
 	atomic_fetch_add_explicit(&state.run_count, 1, memory_order_relaxed);
 }
 
-void end_job(struct job *job)
+static void end_job(struct job *job)
 {
 	int64_t now = now_ns();
 	state.latencies[state.latency_count++] = (int32_t)(now - job->submitted_ns);

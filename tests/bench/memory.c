@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* K2: the memory of a target, a handle, a message. */
+/* K2: the memory of a target, a handle, a message. N3: of many. */
 #include <dirent.h>
 #include <liburing.h>
 #include <malloc.h>
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "peer.h"
 #include "question.h"
 
-#define TARGETS 64
-#define HANDLES 10000
-#define QUEUED  100000
+#define TARGETS     64
+#define MAX_TARGETS 1000 /* the descriptors of a process are limited */
+#define HANDLES     10000
+#define QUEUED      100000
+
+static long targets_asked = TARGETS, handles_asked = HANDLES;
 
 struct usage {
 	double heap, mapped, descriptors;
@@ -66,16 +71,17 @@ struct subject {
 
 static void measure_targets(const struct subject *subject, double *values)
 {
-	struct ringwake *targets[TARGETS];
+	struct ringwake **targets = allocate((size_t)targets_asked, sizeof(targets[0]));
 	struct io_uring ring;
 	must(io_uring_queue_init(8, &ring, 0), "io_uring_queue_init");
 	struct usage before = usage_now();
-	for (int i = 0; i < TARGETS; i++)
+	for (long i = 0; i < targets_asked; i++)
 		must(ringwake_open(&targets[i], subject->uses_given_ring ? &ring : NULL, NULL),
 			"ringwake_open");
-	difference(before, usage_now(), TARGETS, values);
-	for (int i = 0; i < TARGETS; i++)
+	difference(before, usage_now(), (double)targets_asked, values);
+	for (long i = 0; i < targets_asked; i++)
 		ringwake_close(targets[i]);
+	free(targets);
 	io_uring_queue_exit(&ring);
 }
 
@@ -124,9 +130,9 @@ static void measure_handles(const struct subject *subject, double *values)
 	struct usage before = usage_now();
 	struct loop *first = peer->open(peer, &(struct receiver){.handles = 1});
 	struct usage between = usage_now();
-	struct loop *second = peer->open(peer, &(struct receiver){.handles = 1 + HANDLES});
-	difference(before, between, HANDLES, one);
-	difference(between, usage_now(), HANDLES, many);
+	struct loop *second = peer->open(peer, &(struct receiver){.handles = 1 + handles_asked});
+	difference(before, between, (double)handles_asked, one);
+	difference(between, usage_now(), (double)handles_asked, many);
 	for (int i = 0; i < 3; i++)
 		values[i] = many[i] - one[i];
 	peer->close(first);
@@ -141,12 +147,35 @@ static void run(const void *what, long point, double *values)
 	subject->measure(subject, values);
 }
 
+static void run_growth(const void *what, long count, double *values)
+{
+	const struct subject *subject = what;
+	values[0] = NAN;
+	if (subject->measure == measure_targets && count > MAX_TARGETS)
+		return;
+	double all[3];
+	targets_asked = handles_asked = count;
+	run(what, 1, all);
+	targets_asked = TARGETS;
+	handles_asked = HANDLES;
+	values[0] = all[0] + all[1];
+}
+
 #define SUBJECT(...)                                                                               \
 	&(const struct subject)                                                                    \
 	{                                                                                          \
 		__VA_ARGS__                                                                        \
 	}
 #define MESSAGE "message, queued"
+#define HANDLE  "ringwake_uv_async_t"
+#define UV      "uv_async_t"
+#define HANDLE_VARIANTS                                                                            \
+	{.name = HANDLE,                                                                           \
+		.what = SUBJECT(.measure = measure_handles, .peer = &peer_uv_attached),            \
+		BOTH_PATHS},                                                                       \
+	{                                                                                          \
+		.name = UV, .what = SUBJECT(.measure = measure_handles, .peer = &peer_uv)          \
+	}
 static const struct variant variants[] = {
 	{.name = "target", .what = SUBJECT(.measure = measure_targets), BOTH_PATHS},
 	{.name = "target on the application's ring",
@@ -154,10 +183,7 @@ static const struct variant variants[] = {
 		BOTH_PATHS},
 	{.name = MESSAGE, .what = SUBJECT(.measure = measure_messages), BOTH_PATHS},
 	{.name = "ringwake_event", .what = SUBJECT(.measure = measure_events), BOTH_PATHS},
-	{.name = "ringwake_uv_async_t",
-		.what = SUBJECT(.measure = measure_handles, .peer = &peer_uv_attached),
-		BOTH_PATHS},
-	{.name = "uv_async_t", .what = SUBJECT(.measure = measure_handles, .peer = &peer_uv)}};
+	HANDLE_VARIANTS};
 static const struct metric metrics[] = {{"its own memory", "bytes", false},
 	{"mapped beside it", "bytes", false}, {"descriptors", "", false}};
 static const struct reach reaches[] = {
@@ -172,4 +198,20 @@ const struct question question_memory = {.name = "K2",
 	.variants = ALL(variants),
 	.run = run,
 	.reaches = ALL(reaches),
+	.exact = true};
+
+static const struct variant growth_variants[] = {
+	{.name = "target", .what = SUBJECT(.measure = measure_targets), BOTH_PATHS},
+	HANDLE_VARIANTS};
+static const struct metric growth_metrics[] = {{"memory for one", "bytes", false}};
+static const long counts[] = {1, 10, 100, 1000, 10000, 100000, 1000000};
+
+const struct question question_memory_growth = {.name = "N3",
+	.title = "Scale: memory for one of many",
+	.how = "allocated and mapped, divided by the count",
+	.point = "count",
+	.points = ALL(counts),
+	.metrics = ALL(growth_metrics),
+	.variants = ALL(growth_variants),
+	.run = run_growth,
 	.exact = true};

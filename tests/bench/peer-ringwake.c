@@ -71,7 +71,8 @@ static void on_worker(struct ringwake_work *work)
 static void on_done(struct ringwake_work *work, int status)
 {
 	check(status == 0, "work was cancelled");
-	end_job((struct job *)work);
+	struct job *job = (struct job *)work;
+	job->ended(job);
 }
 
 static void submit(struct loop *loop, struct job *job)

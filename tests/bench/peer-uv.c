@@ -172,7 +172,8 @@ static void on_worker(uv_work_t *request)
 static void on_done(uv_work_t *request, int status)
 {
 	check(status == 0, "work was cancelled");
-	end_job((struct job *)request);
+	struct job *job = (struct job *)request;
+	job->ended(job);
 }
 
 static void submit_plain(struct loop *loop, struct job *job)

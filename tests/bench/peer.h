@@ -56,6 +56,7 @@ struct job {
 		uv_work_t request;
 	};
 	int64_t submitted_ns;
+	void (*ended)(struct job *job); /* called on the loop's thread */
 };
 
 /* The item of a peer whose messages are work of its pool. */
@@ -64,9 +65,7 @@ struct errand {
 	struct ringwake_work work;
 };
 
-/* Of the question about jobs: run_job() is called on a worker, end_job() on the loop's thread. */
-void run_job(void);
-void end_job(struct job *job);
+void run_job(void); /* called on a worker */
 
 #define WORKERS 4
 
