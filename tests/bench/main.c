@@ -18,10 +18,10 @@ static const struct question *const questions[] = {&question_blocked, &question_
 	&question_uv_attached, &question_ev, &question_busy, &question_messages,
 	&question_messages_one_core, &question_messages_saturated, &question_handles,
 	&question_jobs, &question_jobs_one_core, &question_web_digest, &question_web_healthz,
-	&question_spinning, &question_idle, &question_memory, &question_dense, &question_poisson,
-	&question_pauses, &question_shared, &question_contended, &question_limited,
-	&question_low_nice, &question_low_idle, &question_descriptor, &question_loops,
-	&question_queued, &question_memory_growth};
+	&question_spinning, &question_idle, &question_memory, &question_self, &question_self_run,
+	&question_dense, &question_poisson, &question_pauses, &question_shared, &question_contended,
+	&question_limited, &question_low_nice, &question_low_idle, &question_descriptor,
+	&question_loops, &question_queued, &question_memory_growth};
 
 static bool quick;
 static const char *only;

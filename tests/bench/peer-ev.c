@@ -63,6 +63,11 @@ static void run(struct loop *loop)
 	ev_run(loop->ev, 0);
 }
 
+static void run_once(struct loop *loop)
+{
+	ev_run(loop->ev, EVRUN_ONCE);
+}
+
 static void stop(struct loop *loop)
 {
 	ev_break(loop->ev, EVBREAK_ALL);
@@ -114,8 +119,8 @@ static void watch(struct loop *loop, int fd, void (*callback)(void))
 
 #define PEER(open_, send_, backend)                                                                \
 	{                                                                                          \
-		.open = (open_), .run = run, .stop = stop, .close = close_loop, .send = (send_),   \
-		.watch = watch, .flags = (backend)                                                 \
+		.open = (open_), .run = run, .run_once = run_once, .stop = stop,                   \
+		.close = close_loop, .send = (send_), .watch = watch, .flags = (backend)           \
 	}
 
 const struct peer peer_ev_epoll = PEER(open_plain, send_plain, EVBACKEND_EPOLL);

@@ -96,9 +96,19 @@ static void run(struct loop *loop)
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
 }
 
+static void run_once(struct loop *loop)
+{
+	uv_run(&loop->uv, UV_RUN_ONCE);
+}
+
 static void run_on_ring(struct loop *loop)
 {
 	ringwake_uv_run(loop->attached, UV_RUN_DEFAULT);
+}
+
+static void run_on_ring_once(struct loop *loop)
+{
+	ringwake_uv_run(loop->attached, UV_RUN_ONCE);
 }
 
 static void stop(struct loop *loop)
@@ -189,13 +199,14 @@ static void submit_attached(struct loop *loop, struct job *job)
 
 #define PLAIN(open_, send_)                                                                        \
 	{                                                                                          \
-		.open = (open_), .run = run, .stop = stop, .close = close_loop, .send = (send_),   \
-		.submit = submit_plain                                                             \
+		.open = (open_), .run = run, .run_once = run_once, .stop = stop,                   \
+		.close = close_loop, .send = (send_), .submit = submit_plain                       \
 	}
 #define ATTACHED(open_, run_, send_, spin)                                                         \
 	{                                                                                          \
-		.open = (open_), .run = (run_), .stop = stop, .close = close_loop,                 \
-		.send = (send_), .submit = submit_attached, .watch = watch, .spin_ns = (spin)      \
+		.open = (open_), .run = run_, .run_once = run_##_once, .stop = stop,               \
+		.close = close_loop, .send = (send_), .submit = submit_attached, .watch = watch,   \
+		.spin_ns = (spin)                                                                  \
 	}
 
 const struct peer peer_uv = PLAIN(open_uv, send_plain);

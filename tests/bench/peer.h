@@ -74,8 +74,9 @@ struct loop;
 struct peer {
 	/* The loop's thread. */
 	struct loop *(*open)(const struct peer *peer, const struct receiver *receiver);
-	void (*run)(struct loop *loop);  /* until stop is called */
-	void (*stop)(struct loop *loop); /* from a callback */
+	void (*run)(struct loop *loop);      /* until stop is called */
+	void (*run_once)(struct loop *loop); /* one iteration; of the loops of questions L and L1 */
+	void (*stop)(struct loop *loop);     /* from a callback */
 	void (*close)(struct loop *loop);
 	void (*submit)(struct loop *loop, struct job *job); /* if it has workers */
 

@@ -96,7 +96,7 @@ extern const struct question question_dense, question_poisson, question_pauses, 
 	question_contended, question_limited, question_low_nice, question_low_idle,
 	question_descriptor;
 extern const struct question question_loops, question_queued, question_memory_growth;
-extern const struct question question_idle, question_memory;
+extern const struct question question_idle, question_memory, question_self, question_self_run;
 
 /* Returns count, or a tenth of it with --quick. */
 long amount(long count);
