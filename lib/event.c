@@ -16,6 +16,7 @@
  * until its message arrives. ringwake_close() ends those whose message was refused.
  */
 #include <errno.h>
+#include <stddef.h>
 
 #include "process.h"
 #include "system.h"
@@ -26,7 +27,7 @@
 
 static struct ringwake_event *event_of(struct ringwake_msg *msg)
 {
-	return (struct ringwake_event *)msg; /* its first member */
+	return (struct ringwake_event *)((char *)msg - offsetof(struct ringwake_event, msg));
 }
 
 /* Loop thread, as all that changes the list of closings. */
@@ -45,17 +46,17 @@ static void delist(struct ringwake_event *event)
 	*event->closing_link = event->next_closing;
 	if (event->next_closing)
 		event->next_closing->closing_link = event->closing_link;
-	event->closing_link = NULL;
 }
 
 static void arrived(struct ringwake_msg *msg)
 {
 	struct ringwake_event *event = event_of(msg);
-	/* Acquire: pairs with the release of each send that it coalesces. Release: pairs with the
-	 * acquire of the next send, which uses the message again. */
-	atomic_fetch_and_explicit(&event->state, ~QUEUED, memory_order_acq_rel);
-	if (event->closing_link)
-		delist(event);
+	/* Clears QUEUED, which is set. Acquire: pairs with the release of each send that it
+	 * coalesces. Release: pairs with the acquire of the next send, which uses the message
+	 * again. */
+	unsigned before = atomic_fetch_sub_explicit(&event->state, QUEUED, memory_order_acq_rel);
+	if (before & CLOSED)
+		delist(event); /* ringwake_event_close() would have taken the message back */
 	if (event->fn)
 		event->fn(event);
 }
@@ -67,7 +68,6 @@ void ringwake_event_init(struct ringwake_event *event, struct ringwake *target,
 	event->msg.fn = arrived;
 	event->target = target;
 	event->fn = fn;
-	event->closing_link = NULL;
 	atomic_init(&event->state, 0);
 }
 

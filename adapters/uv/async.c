@@ -15,25 +15,40 @@
 #include <errno.h>
 #include <stdatomic.h>
 
-/* The application may have closed the handle by libuv's own uv_close(). */
-static void call(struct ringwake_uv_async_state *state)
-{
-	if (state->cb && !uv_is_closing((uv_handle_t *)state->handle))
-		state->cb((ringwake_uv_async_t *)state->handle);
-}
+#if UINTPTR_MAX == UINT64_MAX
+#define LINE  64
+#define BEGIN offsetof(struct ringwake_uv_async_state, event.msg)
+_Static_assert(offsetof(struct ringwake_uv_async_state, binding) - BEGIN == LINE,
+	"what a send and its callback use fills one cache line");
+_Static_assert(BEGIN % LINE == 0 && sizeof(struct ringwake_uv_async_state) % LINE == 0 &&
+		offsetof(struct ringwake_uv_async, state) % LINE == 0,
+	"so it does in an array");
+#endif
 
-static void call_plain(struct ringwake_uv_async_state *state)
+/*
+ * The application may have closed the handle by libuv's own uv_close(). Until the loop notices that
+ * in its check phase, the handle is one of the loop's closing handles. So in most cases there is no
+ * need to touch the handle's flags, which are in a cache line that nothing else uses.
+ */
+static bool is_closing(const struct ringwake_uv_async_state *state, const uv_async_t *handle)
 {
-	if (state->plain_cb && !ringwake_uv_handle_is_closing(state->handle))
-		state->plain_cb(state->handle);
+	if (!state->knows_libuv)
+		return uv_is_closing((const uv_handle_t *)handle);
+	return ringwake_uv_first_closing(handle->loop) && ringwake_uv_handle_is_closing(handle);
 }
 
 void ringwake_uv_call_async(struct ringwake_uv_async_state *state)
 {
-	if (state->from_freelist)
-		call_plain(state);
-	else
-		call(state);
+	uv_async_t *handle = ringwake_uv_handle_of(state);
+	if (is_closing(state, handle))
+		return;
+	if (state->is_taken) {
+		uv_async_cb cb = ringwake_uv_taken_cb(handle);
+		if (cb)
+			cb(handle);
+	} else if (state->cb) {
+		state->cb((ringwake_uv_async_t *)handle);
+	}
 }
 
 /*
@@ -45,7 +60,7 @@ static void on_libuv(uv_async_t *handle)
 	struct ringwake_uv_async_state *state = &((ringwake_uv_async_t *)handle)->state;
 	struct ringwake_uv *binding = state->binding;
 	ringwake_uv_enter(binding);
-	call(state);
+	ringwake_uv_call_async(state);
 	ringwake_uv_leave(binding);
 }
 
@@ -56,7 +71,7 @@ static void on_libuv_taken(uv_async_t *handle)
 		return;
 	struct ringwake_uv *binding = state->binding;
 	ringwake_uv_enter(binding);
-	call_plain(state);
+	ringwake_uv_call_async(state);
 	ringwake_uv_leave(binding);
 }
 
@@ -67,7 +82,7 @@ static struct ringwake_uv_async_state *search_state(const uv_async_t *handle)
 	if (binding == NULL || binding->knows_libuv)
 		return NULL;
 	struct ringwake_uv_async_state *found = binding->asyncs;
-	while (found && found->handle != handle)
+	while (found && ringwake_uv_handle_of(found) != handle)
 		found = found->next;
 	return found;
 }
@@ -85,24 +100,22 @@ struct ringwake_uv_async_state *ringwake_uv_async_state_of(uv_handle_t *handle)
 	return search_state(async);
 }
 
-/* A state of the free list holds a reference to its target, for a send that comes too late. */
+/* The state of a taken handle holds a reference to its target, for a send that comes too late. */
 static void bind_event(struct ringwake_uv *binding, struct ringwake_uv_async_state *state)
 {
-	struct ringwake *before =
-		state->from_freelist ? ringwake_event_target(&state->event) : NULL;
+	struct ringwake *before = state->is_taken ? ringwake_event_target(&state->event) : NULL;
 	ringwake_event_init(&state->event, binding->target, ringwake_uv_on_event);
-	if (state->from_freelist)
+	state->knows_libuv = binding->knows_libuv;
+	if (state->is_taken)
 		ringwake_ref(binding->target);
 	if (before)
 		ringwake_unref(before);
 }
 
-static void open_async(
-	struct ringwake_uv *binding, struct ringwake_uv_async_state *state, uv_async_t *handle)
+static void open_async(struct ringwake_uv *binding, struct ringwake_uv_async_state *state)
 {
 	bind_event(binding, state);
 	state->binding = binding;
-	state->handle = handle;
 	state->closing = 0;
 	state->awaits_message = false;
 	state->is_due = false;
@@ -122,8 +135,8 @@ void ringwake_uv_forget_async(struct ringwake_uv_async_state *state)
 	if (state->next)
 		state->next->link = state->link;
 	state->binding->handles--;
-	if (state->from_freelist) {
-		ringwake_uv_set_async_slot(state->handle, NULL);
+	if (state->is_taken) {
+		ringwake_uv_set_async_slot(state->taken, NULL);
 		ringwake_uv_async_state_put(state);
 	} else {
 		/* Relaxed: a later send reads the mark; a concurrent send finds a closed event. */
@@ -138,16 +151,18 @@ int ringwake_uv_async_init(
 	if (error < 0)
 		return error;
 	async->state.cb = cb;
-	async->state.from_freelist = false;
-	open_async(binding, &async->state, &async->handle);
+	async->state.is_taken = false;
+	open_async(binding, &async->state);
 	return 0;
 }
 
 void ringwake_uv_take_async(
 	struct ringwake_uv *binding, struct ringwake_uv_async_state *state, uv_async_t *handle)
 {
-	state->plain_cb = ringwake_uv_async_cb_of(handle);
-	open_async(binding, state, handle);
+	state->is_taken = true;
+	state->taken = handle;
+	open_async(binding, state);
+	ringwake_uv_set_taken_cb(handle, ringwake_uv_async_cb_of(handle));
 	ringwake_uv_set_async_slot(handle, state);
 	ringwake_uv_set_async_cb(handle, on_libuv_taken);
 }
@@ -199,7 +214,7 @@ void ringwake_uv_deliver_missed(struct ringwake_uv *binding)
 		struct ringwake_uv_async_state *next = state->next;
 		/* A send by ringwake_uv_async_send() is refused instead. */
 		if (state->closing == 0 && take_missed(state))
-			call_plain(state);
+			ringwake_uv_call_async(state);
 		state = next;
 	}
 }

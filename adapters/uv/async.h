@@ -5,6 +5,8 @@
 
 #include "binding.h"
 
+#include <stddef.h>
+
 /* The marks of a state. */
 #define MISSED 1u /* a send in a forked child could not reach the target */
 #define GONE   2u /* the handle is closed, and the target may be freed */
@@ -13,7 +15,16 @@
 static inline struct ringwake_uv_async_state *ringwake_uv_async_state_with(
 	struct ringwake_event *event)
 {
-	return (struct ringwake_uv_async_state *)event; /* its first member */
+	return (struct ringwake_uv_async_state *)((char *)event -
+		offsetof(struct ringwake_uv_async_state, event));
+}
+
+/* The handle of an open or closing state. */
+static inline uv_async_t *ringwake_uv_handle_of(struct ringwake_uv_async_state *state)
+{
+	if (state->is_taken)
+		return state->taken;
+	return (uv_async_t *)((char *)state - offsetof(struct ringwake_uv_async, state));
 }
 
 /* async.c. Loop thread. The state of a handle that is open or closing, or NULL. */

@@ -10,7 +10,7 @@ static void closed_by_one(struct ringwake_uv_async_state *state)
 {
 	if (--state->closing > 0)
 		return;
-	uv_handle_t *handle = (uv_handle_t *)state->handle;
+	uv_handle_t *handle = (uv_handle_t *)ringwake_uv_handle_of(state);
 	uv_close_cb close_cb = state->close_cb;
 	ringwake_uv_forget_async(state);
 	if (close_cb)
@@ -74,7 +74,8 @@ void ringwake_uv_drop_async(struct ringwake_uv_async_state *state)
 
 static void drop_if_closed_by_libuv(struct ringwake_uv_async_state *state)
 {
-	if (state && state->closing == 0 && uv_is_closing((uv_handle_t *)state->handle))
+	if (state && state->closing == 0 &&
+		uv_is_closing((uv_handle_t *)ringwake_uv_handle_of(state)))
 		ringwake_uv_drop_async(state);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The functions that <ringwake/uv-compat.h> and the preloaded library put in the place of libuv's.
  */
-#include "binding.h"
+#include "async.h"
 #include "libuv.h"
 #include "libuv_private.h"
 
@@ -86,7 +86,7 @@ int ringwake_uv_compat_queue_work(
 static void close_hidden_handle(struct ringwake_uv *binding)
 {
 	struct ringwake_uv_async_state *i = binding->asyncs;
-	while (i && i->handle != ringwake_uv_workers_async(binding->loop))
+	while (i && ringwake_uv_handle_of(i) != ringwake_uv_workers_async(binding->loop))
 		i = i->next;
 	if (i)
 		ringwake_uv_drop_async(i);

@@ -9,9 +9,12 @@
 #include "binding.h"
 #include "loops.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
-#define PIECE 64
+#define PIECE      64
+#define CACHE_LINE 64
 
 static void append(struct ringwake_uv *binding, struct ringwake_uv_async_state *state)
 {
@@ -38,8 +41,14 @@ static void take_shared(struct ringwake_uv *binding)
 
 static void grow(struct ringwake_uv *binding)
 {
-	struct ringwake_uv_async_state *piece = calloc_keeping_errno(PIECE, sizeof *piece);
-	for (unsigned i = 0; piece && i < PIECE; i++)
+	struct ringwake_uv_async_state *piece = NULL;
+	int saved = errno;
+	void *memory = aligned_alloc(CACHE_LINE, PIECE * sizeof *piece);
+	errno = saved;
+	if (memory == NULL)
+		return;
+	piece = memset(memory, 0, PIECE * sizeof *piece);
+	for (unsigned i = 0; i < PIECE; i++)
 		append(binding, &piece[i]);
 }
 
@@ -53,7 +62,6 @@ struct ringwake_uv_async_state *ringwake_uv_async_state_get(struct ringwake_uv *
 	if (state == NULL)
 		return NULL;
 	binding->free_states = state->next;
-	state->from_freelist = true;
 	return state;
 }
 

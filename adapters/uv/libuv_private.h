@@ -197,7 +197,7 @@ static inline void ringwake_uv_unlist_async(uv_async_t *handle)
  * Relaxed: a sender gets the handle in a way that orders its initialisation. A sender that reads
  * the pointer while the loop closes the handle gets one of two values, and both are valid.
  */
-#define RINGWAKE_UV_ASYNC_SLOT 1
+#define RINGWAKE_UV_ASYNC_SLOT 3
 
 static inline void *ringwake_uv_async_slot(uv_async_t *handle)
 {
@@ -209,6 +209,22 @@ static inline void ringwake_uv_set_async_slot(uv_async_t *handle, void *value)
 {
 	void *slot = &handle->u.reserved[RINGWAKE_UV_ASYNC_SLOT];
 	atomic_store_explicit((_Atomic(void *) *)slot, value, memory_order_relaxed);
+}
+
+/*
+ * The program's callback of a handle that was taken over. It is next to the pointer above and to
+ * the callback that is the mark: a send needs both, so this part of the handle is in the cache.
+ */
+#define RINGWAKE_UV_TAKEN_CB 2
+
+static inline uv_async_cb ringwake_uv_taken_cb(const uv_async_t *handle)
+{
+	return (uv_async_cb)(uintptr_t)handle->u.reserved[RINGWAKE_UV_TAKEN_CB];
+}
+
+static inline void ringwake_uv_set_taken_cb(uv_async_t *handle, uv_async_cb cb)
+{
+	handle->u.reserved[RINGWAKE_UV_TAKEN_CB] = (void *)(uintptr_t)cb;
 }
 
 /*

@@ -226,9 +226,14 @@ struct ringwake_stats {
 /* Any thread. Writes size bytes, which must be sizeof *stats. Later versions add members. */
 void ringwake_get_stats(const struct ringwake *target, struct ringwake_stats *stats, size_t size);
 
-/* A coalescing event: any number of sends before its callback runs make one callback. */
+/*
+ * A coalescing event: any number of sends before its callback runs make one callback. All members
+ * are private. Those that a send and its callback use come last, so that they share a cache line.
+ */
 struct ringwake_event {
-	struct ringwake_msg msg; /* all members are private */
+	struct ringwake_event *next_closing, **closing_link;
+	void *reserved[2];
+	struct ringwake_msg msg;
 	struct ringwake *target;
 	void (*fn)(struct ringwake_event *event);
 #ifdef __cplusplus
@@ -236,8 +241,6 @@ struct ringwake_event {
 #else
 	_Atomic unsigned state;
 #endif
-	struct ringwake_event *next_closing, **closing_link;
-	void *reserved[2];
 };
 
 /*

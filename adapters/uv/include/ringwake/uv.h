@@ -100,28 +100,31 @@ void ringwake_uv_request_start(struct ringwake_uv *binding, struct io_uring_sqe 
 typedef struct ringwake_uv_async ringwake_uv_async_t;
 typedef void (*ringwake_uv_async_cb)(ringwake_uv_async_t *async);
 
-/* Private. */
+/*
+ * Private. What a send and its callback use is in one cache line if the structure is aligned to
+ * one, which helps a loop with very many handles: the messages part of the event to the union.
+ */
 struct ringwake_uv_async_state {
+	struct ringwake_uv_async_state *next, **link; /* in the loop's list */
+	struct ringwake_uv_async_state *next_due;     /* the next due handle, if is_due */
+	uv_close_cb close_cb;
 	struct ringwake_event event;
 #ifdef __cplusplus
 	unsigned marks;
 #else
 	_Atomic unsigned marks;
 #endif
-	struct ringwake_uv *binding;
-	uv_async_t *handle;
+	unsigned char closing; /* what must happen before close_cb runs */
+	bool is_taken;         /* the state of a uv_async_t that <ringwake/uv-compat.h> made */
+	bool is_due;
+	bool knows_libuv;
 	union {
 		ringwake_uv_async_cb cb;
-		uv_async_cb plain_cb; /* of a uv_async_t that <ringwake/uv-compat.h> made */
+		uv_async_t *taken; /* if is_taken */
 	};
-	uv_close_cb close_cb;
-	struct ringwake_uv_async_state *next, **link; /* in the loop's list */
-	struct ringwake_uv_async_state *next_due;     /* the next due handle, if is_due */
-	unsigned char closing;                        /* what must happen before close_cb runs */
+	struct ringwake_uv *binding;
 	bool awaits_message;
-	bool from_freelist;
-	bool is_due;
-	void *reserved[2];
+	void *reserved[6];
 };
 
 struct ringwake_uv_async {
