@@ -14,25 +14,25 @@
 
 #define REVERSE_LIMIT 4096
 
-/* Reverses at most limit of the taken messages. Once all are reversed, they become ready. */
+/* Reverses at most limit of the taken messages. Once all are reversed, they become ready, behind
+ * those that are ready already. */
 static void reverse(struct ringwake *target, unsigned limit)
 {
-	while (target->reversing && limit-- > 0) {
-		struct ringwake_msg *msg = target->reversing;
-		target->reversing = msg->next;
-		msg->next = target->reversed;
-		if (target->reversed == NULL)
-			target->reversed_last = msg;
-		target->reversed = msg;
+	struct ringwake_msg *from = target->reversing, *to = target->reversed;
+	while (from && limit-- > 0) {
+		struct ringwake_msg *next = from->next;
+		from->next = to;
+		to = from;
+		from = next;
 	}
-	if (target->reversing || target->reversed == NULL)
+	target->reversing = from;
+	target->reversed = from ? to : NULL;
+	if (from || to == NULL)
 		return;
-	if (target->ready)
-		target->ready_last->next = target->reversed;
-	else
-		target->ready = target->reversed;
-	target->ready_last = target->reversed_last;
-	target->reversed = NULL;
+	struct ringwake_msg **end = &target->ready;
+	while (*end)
+		end = &(*end)->next;
+	*end = to;
 }
 
 /* Makes all taken messages ready, however many. */

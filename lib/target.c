@@ -289,11 +289,6 @@ bool ringwake_target_needs_doorbell(const struct ringwake *target)
 	return word == CLOSED || (word & ARMED && word != ARMED);
 }
 
-bool ringwake_target_inbox_is_empty(const struct ringwake *target)
-{
-	return (atomic_load_explicit(&target->word, memory_order_relaxed) & ~ARMED) == 0;
-}
-
 /* Relaxed: only the word decides, and arming publishes nothing. */
 bool ringwake_target_try_arm(struct ringwake *target, uintptr_t ignored)
 {
@@ -307,7 +302,7 @@ bool ringwake_target_try_arm(struct ringwake *target, uintptr_t ignored)
 
 int ringwake_target_arm(struct ringwake *target)
 {
-	if (target->closed || target->notified || target->ready || target->reversing)
+	if (target->closed || !ringwake_target_has_nothing_to_run(target))
 		return 0;
 	int ready = ringwake_doorbell_prepare(&target->doorbell);
 	if (ready <= 0)

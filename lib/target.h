@@ -37,10 +37,8 @@ struct ringwake {
 
 	/* The loop thread's. */
 	alignas(CACHE_LINE) struct ringwake_msg *ready; /* in the order sent: to be run */
-	struct ringwake_msg *ready_last;
 	struct ringwake_msg *reversing; /* newest first, being reversed into ... */
 	struct ringwake_msg *reversed;  /* ... this */
-	struct ringwake_msg *reversed_last;
 	struct spinner spinner;
 	uint32_t calls_expected; /* ARMED that the loop has set and not found again: target.c */
 	struct ringwake_event *closings; /* event.c */
@@ -94,7 +92,11 @@ void ringwake_event_end_closings(struct ringwake *target);
 void ringwake_target_gather(struct ringwake *target);
 
 /* True if the loop has taken all that was sent. */
-bool ringwake_target_inbox_is_empty(const struct ringwake *target);
+static inline bool ringwake_target_inbox_is_empty(const struct ringwake *target)
+{
+	/* Relaxed: the loop takes the messages before it reads them. */
+	return (atomic_load_explicit(&target->word, memory_order_relaxed) & ~ARMED) == 0;
+}
 
 /* True if the inbox is empty, and no message or wake that was taken is still to be handled. */
 static inline bool ringwake_target_has_nothing_to_run(const struct ringwake *target)

@@ -18,19 +18,13 @@
 
 static bool remove_ready(struct ringwake *target, const struct ringwake_msg *msg)
 {
-	struct ringwake_msg *before = NULL;
-	for (struct ringwake_msg *i = target->ready; i; before = i, i = i->next) {
-		if (i != msg)
-			continue;
-		if (before)
-			before->next = i->next;
-		else
-			target->ready = i->next;
-		if (target->ready_last == i)
-			target->ready_last = before;
-		return true;
-	}
-	return false;
+	struct ringwake_msg **link = &target->ready;
+	while (*link && *link != msg)
+		link = &(*link)->next;
+	if (*link == NULL)
+		return false;
+	*link = msg->next;
+	return true;
 }
 
 static bool may_block(struct ringwake *target, unsigned completions)
