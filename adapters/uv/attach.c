@@ -12,17 +12,6 @@ void ringwake_uv_free_if_unused(struct ringwake_uv *binding)
 		free(binding);
 }
 
-void ringwake_uv_enter(struct ringwake_uv *binding)
-{
-	binding->depth++;
-}
-
-void ringwake_uv_leave(struct ringwake_uv *binding)
-{
-	binding->depth--;
-	ringwake_uv_free_if_unused(binding);
-}
-
 static int open_handles(struct ringwake_uv *binding)
 {
 	int error = ringwake_uv_open_helpers(binding);

@@ -70,11 +70,22 @@ struct ringwake_uv *ringwake_uv_find(const uv_loop_t *loop);
 int ringwake_uv_enlist(struct ringwake_uv *binding);
 void ringwake_uv_delist(struct ringwake_uv *binding);
 
-/* attach.c. Call enter before callbacks and leave after them. A callback may detach: then the last
- * leave frees the memory. */
-void ringwake_uv_enter(struct ringwake_uv *binding);
-void ringwake_uv_leave(struct ringwake_uv *binding);
+/* attach.c. Frees the memory of a binding that is detached, when nothing uses it. */
 void ringwake_uv_free_if_unused(struct ringwake_uv *binding);
+
+/* Call enter before callbacks and leave after them. A callback may detach: then the last leave
+ * frees the memory. */
+static inline void ringwake_uv_enter(struct ringwake_uv *binding)
+{
+	binding->depth++;
+}
+
+static inline void ringwake_uv_leave(struct ringwake_uv *binding)
+{
+	binding->depth--;
+	if (binding->detached)
+		ringwake_uv_free_if_unused(binding);
+}
 
 /* True if the loop is alive or has handles other than the helpers. For a loop whose helpers
  * uv_walk() shows. */
@@ -137,6 +148,9 @@ static inline bool ringwake_uv_is_forbidden(int error)
 /* request.c. Runs the callbacks of completions. Returns how many ran. A doorbell has none: the loop
  * may have found the message before the doorbell arrived. */
 unsigned ringwake_uv_complete(struct ringwake_uv *binding);
+
+/* Takes the doorbells before the first other completion. */
+void ringwake_uv_take_doorbells(struct ringwake_uv *binding);
 
 /* run.c. The wait of an iteration of ringwake_uv_run(). False if the loop must wait in epoll. */
 bool ringwake_uv_wait_on_ring(struct ringwake_uv *binding);

@@ -57,7 +57,7 @@ static bool poll_epoll(struct ringwake_uv *binding)
  */
 static int block_on(struct io_uring *ring, int64_t timeout)
 {
-	int result = io_uring_submit(ring);
+	int result = io_uring_sq_ready(ring) > 0 ? io_uring_submit(ring) : 0;
 	if (result < 0 || io_uring_sq_ready(ring) > 0 || io_uring_cq_ready(ring) > 0)
 		return result;
 	unsigned flags = IORING_ENTER_GETEVENTS;
@@ -86,14 +86,14 @@ static int block_armed(struct ringwake_uv *binding, int64_t timeout, bool *woken
 	return is_failure(result) ? result : 0;
 }
 
-/* Waits on the ring for as long as libuv would in epoll. False if libuv must wait itself. */
-static bool wait_once(struct ringwake_uv *binding, bool *woken)
+/*
+ * Waits on the ring for as long as libuv would in epoll, milliseconds. False if libuv must wait
+ * itself.
+ */
+static bool wait_once(struct ringwake_uv *binding, int milliseconds, bool *woken)
 {
-	uv_loop_t *loop = binding->loop;
+	int64_t timeout = milliseconds * MILLISECOND;
 	*woken = false;
-	if (!ringwake_uv_flush_watchers(loop))
-		return false;
-	int64_t timeout = uv_backend_timeout(loop) * MILLISECOND;
 	if (timeout != 0 && !poll_epoll(binding))
 		return false;
 	timeout = ringwake_spin(binding->target, timeout);
@@ -106,12 +106,12 @@ static bool wait_once(struct ringwake_uv *binding, bool *woken)
 			io_uring_submit(&binding->ring);
 	}
 	ringwake_disarm(binding->target);
-	uv_update_time(loop);
+	uv_update_time(binding->loop);
 	return true;
 }
 
-/* True if libuv would run only phases without callbacks. */
-static bool may_wait_again(struct ringwake_uv *binding, bool has_something)
+/* True if libuv would run only phases without callbacks. Then sets how long it would wait. */
+static bool may_wait_again(struct ringwake_uv *binding, bool has_something, int *milliseconds)
 {
 	if (binding->epoll_is_ready || !binding->has_doorbell_on_ring ||
 		ringwake_is_inherited(binding->target))
@@ -120,7 +120,10 @@ static bool may_wait_again(struct ringwake_uv *binding, bool has_something)
 		(binding->mode == UV_RUN_ONCE ||
 			!ringwake_uv_owns_edges(binding->loop, &binding->prepare, &binding->check)))
 		return false;
-	return uv_backend_timeout(binding->loop) != 0;
+	if (!ringwake_uv_flush_watchers(binding->loop))
+		return false;
+	*milliseconds = uv_backend_timeout(binding->loop);
+	return *milliseconds != 0;
 }
 
 /* In UV_RUN_ONCE, a timer that was due may have run already. Only libuv knows whether to block
@@ -139,13 +142,16 @@ bool ringwake_uv_wait_on_ring(struct ringwake_uv *binding)
 	if (uv_is_active((uv_handle_t *)binding->doorbell))
 		ringwake_uv_unwatch(binding,
 			binding->doorbell); /* epoll_poll must not report the ring itself */
+	if (!ringwake_uv_flush_watchers(binding->loop))
+		return false;
+	int milliseconds = uv_backend_timeout(binding->loop);
 	unsigned delivered = 0;
 	bool woken;
 	do {
-		if (!wait_once(binding, &woken))
+		if (!wait_once(binding, milliseconds, &woken))
 			return false;
 		delivered += ringwake_uv_deliver(binding);
-	} while (may_wait_again(binding, woken || delivered > 0));
+	} while (may_wait_again(binding, woken || delivered > 0, &milliseconds));
 	/*
 	 * A descriptor that libuv no longer watches may have made epoll ready. Only libuv can find
 	 * out. It matters in UV_RUN_ONCE, which must not return without a callback.

@@ -31,9 +31,19 @@ static bool arm(struct ringwake_uv *binding)
 	bool armed = binding->due == NULL && ringwake_arm(binding->target);
 	if (armed)
 		uv_idle_stop(&binding->keep_awake);
-	else
-		ringwake_uv_keep_awake(binding);
 	return armed;
+}
+
+/* libuv does not block if a watcher is fed. It need not report a doorbell for the same messages. */
+static void deliver_after_poll(struct ringwake_uv *binding)
+{
+	if (binding->knows_libuv && binding->doorbell) {
+		ringwake_uv_take_doorbells(binding);
+		ringwake_uv_feed(binding->loop, binding->doorbell);
+	} else {
+		ringwake_uv_keep_awake(binding);
+		ringwake_uv_dispatch(binding);
+	}
 }
 
 /* Submits what the application has prepared. False if the kernel refuses it temporarily. */
@@ -63,14 +73,10 @@ static void wait_in_epoll(struct ringwake_uv *binding)
 	bool submitted = submit(binding);
 	if (blocking_before_wait(&binding->blocking))
 		spin(binding);
-	if (arm(binding)) {
+	if (arm(binding))
 		blocking_measure(&binding->blocking);
-	} else {
-		if (binding->knows_libuv && binding->doorbell)
-			ringwake_uv_feed(binding->loop, binding->doorbell);
-		else
-			ringwake_uv_dispatch(binding);
-	}
+	else
+		deliver_after_poll(binding);
 	if (!submitted)
 		ringwake_uv_keep_awake(binding);
 }
@@ -92,7 +98,8 @@ void ringwake_uv_after_wait(struct ringwake_uv *binding)
 		ringwake_uv_dispatch(binding);
 	if (!binding->detached) {
 		ringwake_uv_notice_closes(binding);
-		arm(binding);
+		if (!arm(binding))
+			ringwake_uv_keep_awake(binding);
 	}
 	ringwake_uv_leave(binding);
 }
