@@ -62,9 +62,7 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int revents)
 	struct ringwake_ev *binding = watcher->data;
 	(void)loop;
 	(void)revents;
-	if (ringwake_is_inherited(binding->target))
-		return;
-	if (!ringwake_arm(binding->target)) {
+	if (ringwake_pending(binding->target)) {
 		if (ringwake_ev_is_on_io_uring(binding))
 			ringwake_ev_start_keep_awake(binding);
 		else
@@ -95,7 +93,7 @@ void ringwake_ev_keep_awake(struct ringwake_ev *binding)
 {
 	if (++binding->busy_waits == BUSY_WAITS)
 		start_prepare(binding);
-	if (!ev_is_active(&binding->keep_awake))
+	if (!ev_is_active(&binding->keep_awake) && !ev_async_pending(&binding->waker))
 		ringwake_ev_wake_by_libev(binding);
 }
 

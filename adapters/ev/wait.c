@@ -38,6 +38,8 @@ static void arm(struct ringwake_ev *binding)
 	if (ringwake_arm(binding->target)) {
 		binding->busy_waits = 0;
 		blocking_measure(&binding->blocking);
+	} else if (ringwake_is_inherited(binding->target)) {
+		notice_fork(binding);
 	} else {
 		ringwake_ev_keep_awake(binding);
 	}
@@ -48,10 +50,7 @@ void ringwake_ev_before_wait(struct ev_loop *loop)
 	struct ringwake_ev *binding = ringwake_ev_find(loop);
 	if (binding == NULL)
 		return;
-	if (ringwake_is_inherited(binding->target))
-		notice_fork(binding);
-	else
-		arm(binding);
+	arm(binding);
 	if (binding->wait_cbs.release)
 		binding->wait_cbs.release(loop);
 }
@@ -61,14 +60,14 @@ void ringwake_ev_before_wait(struct ev_loop *loop)
 void ringwake_ev_after_wait(struct ev_loop *loop)
 {
 	struct ringwake_ev *binding = ringwake_ev_find(loop);
-	if (binding && binding->wait_cbs.acquire)
+	if (binding && binding->wait_cbs.acquire) {
 		binding->wait_cbs.acquire(loop);
-	binding = ringwake_ev_find(loop);
+		binding = ringwake_ev_find(loop);
+	}
 	if (binding == NULL)
 		return;
 	blocking_after_wait(&binding->blocking);
-	if (!ringwake_is_inherited(binding->target))
-		ringwake_disarm(binding->target);
+	ringwake_disarm(binding->target); /* does nothing in a forked child */
 }
 
 /* libev handles all asyncs that were sent in one iteration, so that their priorities decide. */
