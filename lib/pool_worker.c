@@ -43,6 +43,8 @@ void ringwake_pool_unlock_and_wake(struct ringwake_pool *pool)
 	uint32_t before = atomic_exchange_explicit(&worker->word, AWAKE, memory_order_release);
 	if (before == BLOCKED)
 		ringwake_system.futex_wake(&worker->word, 1);
+	else
+		ringwake_sends_to_awake++;
 }
 
 /* True if the worker was woken before the time was over. Relaxed: block reads the word again. */

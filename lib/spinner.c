@@ -7,6 +7,12 @@
  * that cost. Where spins fail, even this is too much. So each spin that fails doubles the number of
  * waits that follow without a spin, and each that succeeds halves it: a thread whose waits are long
  * spins in one wait of 1,024, and a thread whose waits are short spins in all of them.
+ *
+ * Two threads that answer each other must begin to spin at the same time: while one of them blocks,
+ * its wake alone takes longer than the window. So kinds of waits are told apart. After a send to a
+ * loop that was awake, an answer may come soon. A thread that spins in one wait of 1,024 only, or
+ * whose answers came fast until now, spins for longer than a wake takes. The other thread then sees
+ * that it is awake, and spins too.
  */
 #include "spinner.h"
 
@@ -14,6 +20,8 @@
 #include <ringwake/ringwake.h>
 #include <stdlib.h>
 #include <string.h>
+
+_Thread_local uint32_t ringwake_sends_to_awake;
 
 static int from_environment(uint64_t *spin_ns)
 {
@@ -35,25 +43,46 @@ static int from_environment(uint64_t *spin_ns)
 int ringwake_spinner_set(struct spinner *spinner, uint64_t spin_ns)
 {
 	int error = spin_ns == RINGWAKE_SPIN_DEFAULT ? from_environment(&spin_ns) : 0;
-	*spinner = (struct spinner){.spin_ns = spin_ns == RINGWAKE_SPIN_OFF ? 0 : spin_ns};
+	*spinner = (struct spinner){.spin_ns = spin_ns == RINGWAKE_SPIN_OFF ? 0 : spin_ns,
+		.sends = ringwake_sends_to_awake};
 	return error;
+}
+
+static enum wait_kind kind_of_wait(struct spinner *spinner)
+{
+	uint32_t sends = spinner->sends;
+	spinner->sends = ringwake_sends_to_awake;
+	if (sends != ringwake_sends_to_awake)
+		return WAIT_FOR_ANSWER;
+	return spinner->found_answer ? WAIT_AFTER_ANSWER : WAIT_OTHER;
+}
+
+static uint64_t window(enum wait_kind kind, uint32_t skip)
+{
+	bool is_long =
+		kind == WAIT_AFTER_ANSWER || (kind == WAIT_OTHER && skip == SPINNER_MAX_SKIP);
+	return is_long ? SPINNER_LONG_WINDOW_NS : SPINNER_WINDOW_NS;
 }
 
 uint64_t ringwake_spinner_begin(struct spinner *spinner)
 {
 	if (spinner->spin_ns != RINGWAKE_SPIN_ADAPTIVE)
 		return spinner->spin_ns;
-	if (spinner->left == 0)
-		return SPINNER_WINDOW_NS;
-	spinner->left--;
+	spinner->kind = kind_of_wait(spinner);
+	struct spinner_record *record = &spinner->records[spinner->kind];
+	if (record->left == 0)
+		return window(spinner->kind, record->skip);
+	record->left--;
 	return 0;
 }
 
 void ringwake_spinner_end(struct spinner *spinner, bool succeeded)
 {
+	struct spinner_record *record = &spinner->records[spinner->kind];
+	spinner->found_answer = succeeded && spinner->kind != WAIT_OTHER;
 	if (succeeded)
-		spinner->skip /= 2;
-	else if (spinner->skip < SPINNER_MAX_SKIP)
-		spinner->skip = 2 * spinner->skip + 1;
-	spinner->left = spinner->skip;
+		record->skip /= 2;
+	else if (record->skip < SPINNER_MAX_SKIP)
+		record->skip = 2 * record->skip + 1;
+	record->left = record->skip;
 }

@@ -6,14 +6,36 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SPINNER_WINDOW_NS 20000
-#define SPINNER_MAX_SKIP  1023
+#define SPINNER_WINDOW_NS      20000
+#define SPINNER_LONG_WINDOW_NS 100000
+#define SPINNER_MAX_SKIP       1023
+
+/* What the thread did before a wait. Each kind of wait has its own record. */
+enum wait_kind {
+	WAIT_FOR_ANSWER,   /* it has sent to a loop that was awake */
+	WAIT_AFTER_ANSWER, /* a spin has found an answer, and none has failed since */
+	WAIT_OTHER,
+	WAIT_KINDS
+};
+
+struct spinner_record {
+	uint32_t skip; /* the waits without a spin between two spins that fail */
+	uint32_t left; /* of these, before the next spin */
+};
 
 struct spinner {
 	uint64_t spin_ns; /* or RINGWAKE_SPIN_ADAPTIVE; 0: never */
-	uint32_t skip;    /* adaptive: the waits without a spin between two spins that fail */
-	uint32_t left;    /* of these, before the next spin */
+	/* If it is adaptive: */
+	struct spinner_record records[WAIT_KINDS];
+	enum wait_kind kind; /* of the current wait */
+	bool found_answer;   /* what WAIT_AFTER_ANSWER says */
+	uint32_t sends;      /* ringwake_sends_to_awake at the last wait */
 };
+
+/* Counts the calling thread's sends to loops and workers that were awake. Initial-exec: one
+ * instruction, also in a signal handler. */
+extern _Thread_local uint32_t ringwake_sends_to_awake
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 /* spin_ns as in ringwake_params. -EINVAL if RINGWAKE_SPIN is not valid. */
 int ringwake_spinner_set(struct spinner *spinner, uint64_t spin_ns);

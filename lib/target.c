@@ -215,7 +215,10 @@ static int push(struct ringwake *target, struct ringwake_msg *newest, struct rin
 		/* Release: pairs with the acquire in ringwake_target_take. */
 	} while (!atomic_compare_exchange_weak_explicit(
 		&target->word, &word, pushed, memory_order_release, memory_order_relaxed));
-	return word & ARMED ? notify(target) : 0;
+	if (word & ARMED)
+		return notify(target);
+	ringwake_sends_to_awake++;
+	return 0;
 }
 
 int ringwake_send(struct ringwake *target, struct ringwake_msg *msg)

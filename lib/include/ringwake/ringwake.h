@@ -62,9 +62,9 @@ enum ringwake_path {
 
 /*
  * For spin_ns of the parameters, in place of a number of nanoseconds. An adaptive thread spins for
- * at most 20 microseconds before it blocks, and only where this has shortened its waits so far.
- * The default is what the environment variable RINGWAKE_SPIN says (off, adaptive, or nanoseconds);
- * without it, adaptive.
+ * at most 20, rarely 100 microseconds before it blocks, and only where this has shortened its waits
+ * so far. The default is what the environment variable RINGWAKE_SPIN says (off, adaptive, or
+ * nanoseconds); without it, adaptive.
  */
 #define RINGWAKE_SPIN_DEFAULT  UINT64_C(0)
 #define RINGWAKE_SPIN_ADAPTIVE (UINT64_MAX - 1)
