@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "http.h"
+#include "host.h"
 
 #include <string.h>
 #include <strings.h>
@@ -9,14 +10,15 @@
 #define VERSION_TEXT(major, minor, patch) TEXT_OF(major) "." TEXT_OF(minor) "." TEXT_OF(patch)
 
 /*
- * Both parsers have the same callbacks. They differ in how to stop after a request and in how to
- * find the number of bytes parsed.
+ * Both parsers have the same callbacks. They differ in how to stop after a request, in how to find
+ * the number of bytes parsed, and in how to recognize a length that does not fit into 64 bits.
  */
 #ifdef LLHTTP_VERSION_MAJOR
 
 #define GRAMMAR_NAME                                                                               \
 	"llhttp " VERSION_TEXT(LLHTTP_VERSION_MAJOR, LLHTTP_VERSION_MINOR, LLHTTP_VERSION_PATCH)
 typedef llhttp_settings_t grammar_settings;
+#define F_HAS_LENGTH F_CONTENT_LENGTH
 
 static void grammar_init(http_grammar *grammar, const grammar_settings *settings)
 {
@@ -34,13 +36,17 @@ static bool grammar_keep_alive(const http_grammar *grammar)
 	return llhttp_should_keep_alive(grammar);
 }
 
-/* Returns how many bytes were parsed. Sets *failed if they cannot be the start of a request. */
+/* Returns how many bytes were parsed. Sets *refusal if they cannot be the start of a request. */
 static size_t grammar_execute(http_grammar *grammar, const grammar_settings *settings,
-	const char *bytes, size_t length, bool *failed)
+	const char *bytes, size_t length, int *refusal)
 {
 	(void)settings;
 	llhttp_errno_t error = llhttp_execute(grammar, bytes, length);
-	*failed = error != HPE_OK && error != HPE_PAUSED;
+	if (error == HPE_INVALID_CONTENT_LENGTH &&
+		strcmp(llhttp_get_error_reason(grammar), "Content-Length overflow") == 0)
+		*refusal = 413;
+	else if (error != HPE_OK && error != HPE_PAUSED)
+		*refusal = 400;
 	if (error != HPE_PAUSED)
 		return length;
 	llhttp_resume(grammar);
@@ -53,6 +59,7 @@ static size_t grammar_execute(http_grammar *grammar, const grammar_settings *set
 	"http-parser " VERSION_TEXT(                                                               \
 		HTTP_PARSER_VERSION_MAJOR, HTTP_PARSER_VERSION_MINOR, HTTP_PARSER_VERSION_PATCH)
 typedef http_parser_settings grammar_settings;
+#define F_HAS_LENGTH F_CONTENTLENGTH
 
 static void grammar_init(http_grammar *grammar, const grammar_settings *settings)
 {
@@ -71,13 +78,19 @@ static bool grammar_keep_alive(const http_grammar *grammar)
 	return http_should_keep_alive(grammar);
 }
 
-/* Returns how many bytes were parsed. Sets *failed if they cannot be the start of a request. */
+/* Returns how many bytes were parsed. Sets *refusal if they cannot be the start of a request. */
 static size_t grammar_execute(http_grammar *grammar, const grammar_settings *settings,
-	const char *bytes, size_t length, bool *failed)
+	const char *bytes, size_t length, int *refusal)
 {
 	size_t used = http_parser_execute(grammar, settings, bytes, length);
 	enum http_errno error = HTTP_PARSER_ERRNO(grammar);
-	*failed = error != HPE_OK && error != HPE_PAUSED;
+	/* The parser stops at the digit that makes a length too large, or at what is not a digit.
+	 */
+	if (error == HPE_INVALID_CONTENT_LENGTH && used < length && bytes[used] >= '0' &&
+		bytes[used] <= '9')
+		*refusal = 413;
+	else if (error != HPE_OK && error != HPE_PAUSED)
+		*refusal = 400;
 	if (error == HPE_PAUSED)
 		http_parser_pause(grammar, 0);
 	return used;
@@ -103,6 +116,7 @@ static int on_message_begin(http_grammar *grammar)
 	reader->name_length = 0;
 	reader->in_value = false;
 	reader->hosts = 0;
+	reader->host_length = 0;
 	return 0;
 }
 
@@ -119,8 +133,8 @@ static int on_target(http_grammar *grammar, const char *bytes, size_t length)
 /* A field's name may arrive in pieces, and only what follows it shows that it has ended. */
 static void end_of_name(struct http_reader *reader)
 {
-	if (reader->name_length == 4 && strncasecmp(reader->name, "host", 4) == 0)
-		reader->hosts++;
+	reader->in_host = reader->name_length == 4 && strncasecmp(reader->name, "host", 4) == 0;
+	reader->hosts += reader->in_host;
 	reader->name_length = 0;
 }
 
@@ -140,12 +154,16 @@ static int on_field_name(http_grammar *grammar, const char *bytes, size_t length
 
 static int on_field_value(http_grammar *grammar, const char *bytes, size_t length)
 {
-	(void)bytes;
-	(void)length;
 	struct http_reader *reader = reader_of(grammar);
 	if (!reader->in_value)
 		end_of_name(reader);
 	reader->in_value = true;
+	if (!reader->in_host)
+		return 0;
+	if (length > sizeof(reader->host) - reader->host_length)
+		return refuse(reader, 400);
+	memcpy(reader->host + reader->host_length, bytes, length);
+	reader->host_length += length;
 	return 0;
 }
 
@@ -155,7 +173,10 @@ static bool split_target(struct http_reader *reader)
 	char *path = reader->target;
 	path[reader->target_length] = '\0';
 	if (strncasecmp(path, "http://", 7) == 0) {
-		path += 7 + strcspn(path + 7, "/?");
+		size_t host_length = strcspn(path + 7, "/?");
+		if (host_length == 0 || !host_is_valid(path + 7, host_length))
+			return false;
+		path += 7 + host_length;
 		if (*path != '/')
 			*--path = '/'; /* overwrites the last character of the host */
 	}
@@ -167,6 +188,13 @@ static bool split_target(struct http_reader *reader)
 	return *path == '/' || *path == '*';
 }
 
+static enum http_verb verb_of(const http_grammar *grammar)
+{
+	return grammar->method == HTTP_GET     ? HTTP_VERB_GET
+		: grammar->method == HTTP_HEAD ? HTTP_VERB_HEAD
+					       : HTTP_VERB_OTHER;
+}
+
 static int on_head_complete(http_grammar *grammar)
 {
 	struct http_reader *reader = reader_of(grammar);
@@ -174,15 +202,14 @@ static int on_head_complete(http_grammar *grammar)
 	if (grammar->method != HTTP_CONNECT)
 		grammar->upgrade = 0;
 	bool old = grammar->http_minor == 0;
-	if (grammar->http_major != 1 || reader->hosts > 1 || (!old && reader->hosts == 0))
+	if (grammar->http_major != 1 || grammar->http_minor > 1 || reader->hosts > 1 ||
+		(!old && reader->hosts == 0) || !host_is_valid(reader->host, reader->host_length))
 		return refuse(reader, 400);
 	struct http_request *request = &reader->request;
-	request->verb = grammar->method == HTTP_GET ? HTTP_VERB_GET
-		: grammar->method == HTTP_HEAD      ? HTTP_VERB_HEAD
-						    : HTTP_VERB_OTHER;
+	request->verb = verb_of(grammar);
 	request->old = old;
 	request->has_body = (grammar->flags & F_CHUNKED) ||
-		(grammar->content_length > 0 && grammar->content_length != UINT64_MAX);
+		((grammar->flags & F_HAS_LENGTH) && grammar->content_length > 0);
 	request->keep_alive = grammar_keep_alive(grammar) && !request->has_body;
 	if (!split_target(reader) && request->verb != HTTP_VERB_OTHER)
 		return refuse(reader, 400);
@@ -216,22 +243,25 @@ int http_read(struct http_reader *reader, const char *bytes, size_t length, size
 	*used = 0;
 	if (length == 0)
 		return 0;
-	if (http_reader_idle(reader))
+	if (http_reader_idle(reader)) {
 		reader->request = (struct http_request){.verb = HTTP_VERB_OTHER};
-	bool failed;
-	*used = grammar_execute(&reader->grammar, &settings, bytes, length, &failed);
+		reader->grammar.method = HTTP_DELETE; /* until the parser knows it */
+	}
+	int refusal = 0;
+	*used = grammar_execute(&reader->grammar, &settings, bytes, length, &refusal);
 	reader->head_length += *used;
+	reader->request.verb = verb_of(&reader->grammar); /* refusals also obey HEAD */
 	if (reader->refusal)
 		return reader->refusal;
 	if (reader->head_length > HTTP_HEAD_MAX)
 		return 431;
 	/* the callback makes parsing fail for a request with a body */
-	if (reader->complete && (!failed || reader->request.has_body)) {
+	if (reader->complete && (!refusal || reader->request.has_body)) {
 		reader->complete = false;
 		reader->head_length = 0;
 		return 200;
 	}
-	return failed ? 400 : 0;
+	return refusal;
 }
 
 bool http_reader_idle(const struct http_reader *reader)

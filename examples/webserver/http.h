@@ -18,6 +18,7 @@ typedef http_parser http_grammar;
 
 #define HTTP_TARGET_MAX 8000  /* longer: 414 */
 #define HTTP_HEAD_MAX   16384 /* request line and header fields; longer: 431 */
+#define HTTP_HOST_MAX   261   /* a domain name, a colon and a port; longer: 400 */
 
 enum http_verb { HTTP_VERB_GET, HTTP_VERB_HEAD, HTTP_VERB_OTHER };
 
@@ -38,10 +39,12 @@ struct http_reader {
 	size_t target_length;
 	int refusal; /* the status of a refused request, or 0 */
 	bool complete;
-	bool in_value;
+	bool in_value, in_host;
 	unsigned name_length; /* of the header field that is being read */
 	unsigned hosts;       /* how many Host fields the request has */
 	char name[4];
+	size_t host_length;
+	char host[HTTP_HOST_MAX];
 	char target[HTTP_TARGET_MAX + 1];
 };
 

@@ -27,6 +27,7 @@ ok "SIGINT ends it with exit status 0" stop INT
 
 start --timeout 1
 ok "408 for an incomplete request" answers 408 'GET / HTTP/1.1\r\nHo'
+ok "HEAD gets no body with 408" bodiless 408 'HEAD / HTTP/1.1\r\nHo'
 ok "408 for a request that arrives byte by byte" answers 408 G E T ' ' / ' ' H T T P / 1 . 1 '\r' '\n' H o s t : ' ' \
 	x '\r' '\n' A : b b b b b b b b b b b b b b b b b b b b b b b b b b b b b b b b b b b b b b NEVER
 idle() {
@@ -47,7 +48,7 @@ not_reading() {
 ok "it closes a client that does not read its responses" not_reading
 timeouts() {
 	number=$(metric webserver_timeouts_total)
-	is "$number" 5
+	is "$number" 6
 }
 ok "it counts slow clients" timeouts
 ok "SIGTERM ends it with exit status 0" stop TERM

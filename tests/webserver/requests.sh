@@ -83,6 +83,23 @@ head_request() {
 ok "HEAD has the header of GET and no body" head_request
 
 x='Host: x\r\n'
+
+# bodiless STATUS PIECE...: as answers, and the response ends with its header
+bodiless() {
+	answers "$@" && is "$(sed '1,/^\r$/d' "$work/answer" | wc -c)" 0
+}
+refused() {
+	answers '4[0-9]*' "$@"
+}
+head="HEAD / HTTP/1.1\\r\\n$x"
+ok "HEAD gets no body with 400 for two Hosts" bodiless 400 "$head$x\\r\\n"
+ok "HEAD gets no body with 400 for a broken field" bodiless 400 "${head}a b: c\\r\\n\\r\\n"
+ok "HEAD gets no body with 400 for no Host" bodiless 400 'HEAD / HTTP/1.1\r\n\r\n'
+ok "HEAD gets no body with 400 for a wrong version" bodiless 400 "HEAD / HTTP/1.2\\r\\n$x\\r\\n"
+ok "HEAD gets no body with 404" bodiless 404 "HEAD /nowhere HTTP/1.1\\r\\n$x\\r\\n"
+ok "HEAD gets no body with 414" bodiless 414 "HEAD /$(repeat 9000 a) HTTP/1.1\\r\\n$x\\r\\n"
+ok "HEAD gets no body with 431" bodiless 431 "$head" "REPEAT 4000 A: b\\r\\n"
+ok "HEAD in pieces gets no body" bodiless 400 H E 'AD / H' "TTP/1.1\\r\\n\\r\\n"
 garbage_after_head() {
 	perl "$here/client.pl" "$port" "HEAD / HTTP/1.1\\r\\n$x\\r\\n" '\0\0\0\0' >"$work/answer" &&
 		is "$(tail -n 1 "$work/answer")" "400 Bad Request"
@@ -92,7 +109,20 @@ ok "400 for bytes that are not a request" answers 400 'what is this\r\n\r\n'
 ok "400 for a TLS hello" answers 400 '\0\0\0\0\0\0\0\0\0\0\0'
 ok "400 for a request without Host" answers 400 'GET / HTTP/1.1\r\n\r\n'
 ok "400 for two Hosts" answers 400 "GET / HTTP/1.1\\r\\n${x}hOST: y\\r\\n\\r\\n"
-ok "400 for a wrong version" answers 400 "GET / HTTP/7.1\\r\\n$x\\r\\n"
+for version in 0.9 1.2 1.9 2.0 7.1; do
+	ok "400 for version $version" answers 400 "GET / HTTP/$version\\r\\n$x\\r\\n"
+done
+for host in 'a b' 'a/b' 'a@b' 'a:b' ':1:2' '[::1' '[::1]x' '[1.2.3.4]' '[v]' '[v1.]' 'a%2' 'a%gg' 'a"b' \
+	"$(repeat 300 a)"; do
+	ok "400 for Host: $(echo "$host" | cut -c 1-20)" answers 400 "GET /healthz HTTP/1.1\\r\\nHost: $host\\r\\n\\r\\n"
+	ok "400 for it with HTTP/1.0" answers 400 "GET /healthz HTTP/1.0\\r\\nHost: $host\\r\\n\\r\\n"
+done
+for host in a a.example: example:80 '[::1]' '[::ffff:1.2.3.4]:80' '[v1.a:b]' '127.0.0.1:1' 'a%2Fb' "$(repeat 255 a)" 'x  '; do
+	ok "200 for Host: $(echo "$host" | cut -c 1-20)" answers 200 \
+		"GET /healthz HTTP/1.1\\r\\nHost: $host\\r\\nConnection: close\\r\\n\\r\\n"
+done
+ok "400 for a URL with an invalid host" answers 400 "GET http://a%b/healthz HTTP/1.1\\r\\n$x\\r\\n"
+ok "Host may arrive in pieces" answers 400 'GET /healthz HTTP/1.1\r\nHost: exam' 'ple b\r\n\r\n'
 ok "400 for a broken header field" answers 400 "GET / HTTP/1.1\\r\\n${x}a b: c\\r\\n\\r\\n"
 ok "400 for two lengths" answers 400 \
 	"GET / HTTP/1.1\\r\\n${x}Content-Length: 1\\r\\nContent-Length: 2\\r\\n\\r\\nab"
@@ -103,6 +133,19 @@ ok "404 for an unknown page" answers 404 "GET /nowhere HTTP/1.1\\r\\n$x\\r\\n"
 ok "413 for too many bytes to hash" answers 413 "GET /digest?bytes=16777217 HTTP/1.1\\r\\n$x\\r\\n"
 ok "413 for more bytes than a number holds" answers 413 \
 	"GET /digest?bytes=99999999999999999999999 HTTP/1.1\\r\\n$x\\r\\n"
+for length in 5 9223372036854775808 18446744073709551610 18446744073709551615 18446744073709551616 \
+	99999999999999999999999999999999; do
+	ok "413 for a body of $length bytes" answers 413 \
+		"GET / HTTP/1.1\\r\\n${x}Content-Length: $length\\r\\n\\r\\nGET / HTTP/1.0\\r\\n\\r\\n"
+	ok "and HEAD gets no body then" bodiless 413 \
+		"HEAD / HTTP/1.1\\r\\n${x}Content-Length: $length\\r\\n\\r\\n"
+done
+ok "413 for a length in pieces" answers 413 "GET / HTTP/1.1\\r\\n${x}Content-Length: 1844674407370955161" '6\r\n\r\n'
+ok "a length of 0 is no body" answers 200 \
+	"GET /healthz HTTP/1.1\\r\\n${x}Content-Length: 0\\r\\nConnection: close\\r\\n\\r\\n"
+for length in -1 +1 1x 0x1 99999999999999999999x; do
+	ok "refused: a body of $length bytes" refused "GET / HTTP/1.1\\r\\n${x}Content-Length: $length\\r\\n\\r\\n"
+done
 ok "413 for a body" answers 413 "GET / HTTP/1.1\\r\\n${x}Content-Length: 5\\r\\n\\r\\nhello"
 ok "413 for a body in chunks" answers 413 \
 	"GET / HTTP/1.1\\r\\n${x}Transfer-Encoding: chunked\\r\\n\\r\\n5\\r\\nhello\\r\\n0\\r\\n\\r\\n"
