@@ -1,28 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Time limits of equal length. The queue is in the order of expiry, so a tick checks only its head.
+ * Time limits of equal length, counted in ticks of the server. Between two ticks the loop handles
+ * what has arrived, so a server that was stopped or starved does not blame its clients. The queue
+ * is in the order of expiry, so a tick checks only its head.
  */
 #ifndef WEBSERVER_DEADLINE_H
 #define WEBSERVER_DEADLINE_H
 
 #include <stdint.h>
 
-#define TICK_MS 100 /* how often the server checks */
+#define TICK_MS 100
 
-/* All zeros except length_ms is an empty queue. */
+/* All zeros except the length is an empty queue. */
 struct deadlines {
 	struct deadline *first, *last; /* the next one due first */
-	uint64_t length_ms;
+	uint64_t now;                  /* increment it at each tick */
+	uint64_t length;               /* in ticks */
 };
 
-/* All zeros except its queue is a deadline that is not set. */
+/* All zeros is a deadline that is not set. */
 struct deadline {
-	struct deadlines *queue;
+	struct deadlines *queue; /* NULL: not set */
 	struct deadline *next, *previous;
-	uint64_t at_ms; /* 0: not in the queue */
+	uint64_t at;
 };
 
-void deadline_set(struct deadline *deadline);
+/* Also for a deadline that is set, in this queue or another. */
+void deadline_set(struct deadline *deadline, struct deadlines *queue);
 void deadline_clear(struct deadline *deadline);
 
 /* Returns an expired deadline, or NULL. The deadline stays in the queue. */

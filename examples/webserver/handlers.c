@@ -145,22 +145,13 @@ static int parse_bytes(const char *query, uint64_t *bytes)
 	return number <= DIGEST_BYTES_MAX ? 200 : 413;
 }
 
-static struct exchange *exchange_of(struct work *work)
+static void compute_digest(struct exchange *exchange)
 {
-	return (struct exchange *)((char *)work - offsetof(struct exchange, work));
-}
-
-static void digest_on_worker(struct work *work)
-{
-	struct exchange *exchange = exchange_of(work);
 	exchange->digest_good = digest_compute(exchange->digest_bytes, exchange->digest);
 }
 
-static void digest_on_loop(struct work *work)
+static void respond_digest(struct exchange *exchange)
 {
-	struct exchange *exchange = exchange_of(work);
-	exchange->site->digests_completed++;
-	exchange->pending = false;
 	if (exchange->digest_good) {
 		struct buffer *page = new_page(exchange);
 		buffer_text(page, "{\"bytes\":");
@@ -172,7 +163,6 @@ static void digest_on_loop(struct work *work)
 	} else {
 		refuse(exchange, 500, NULL);
 	}
-	exchange->answered(exchange);
 }
 
 static void answer_digest(struct exchange *exchange)
@@ -187,15 +177,8 @@ static void answer_digest(struct exchange *exchange)
 		refuse(exchange, status, "bytes is at most 16777216");
 		return;
 	}
-	exchange->work.run = digest_on_worker;
-	exchange->work.done = digest_on_loop;
-	exchange->pending = true;
-	exchange->site->digests_submitted++;
-	if (work_submit(exchange->site->pool, &exchange->work) != 0) {
-		exchange->pending = false;
-		exchange->site->digests_submitted--;
-		refuse(exchange, 503, NULL);
-	}
+	exchange->compute = compute_digest;
+	exchange->finish = respond_digest;
 }
 
 void site_answer(struct exchange *exchange)
@@ -213,6 +196,19 @@ void site_answer(struct exchange *exchange)
 		refuse(exchange, 413, NULL);
 	else
 		routes[path].answer(exchange);
+}
+
+void site_finish(struct exchange *exchange)
+{
+	void (*finish)(struct exchange *) = exchange->finish;
+	exchange->finish = NULL;
+	finish(exchange);
+}
+
+void site_fail(struct exchange *exchange)
+{
+	exchange->finish = NULL;
+	refuse(exchange, 503, NULL);
 }
 
 void site_free(struct site *site)

@@ -14,10 +14,11 @@
 /* The state behind the responses. The server counts its connections here. */
 struct site {
 	struct work_pool *pool;
-	const char *loop; /* name and version of the loop's library */
-	bool stopping;    /* answer requests, then close their connections */
+	char loop[32]; /* name and version of the loop's library */
+	bool stopping; /* answer requests, then close their connections */
 	uint64_t connections_open;
 	uint64_t connections_accepted;
+	uint64_t connections_refused;
 	uint64_t connections_timed_out;
 	uint64_t digests_submitted;
 	uint64_t digests_completed;
@@ -26,22 +27,26 @@ struct site {
 	struct buffer page;   /* scratch */
 };
 
-/* One request and its response, which goes to the site's output. Allocate it on the heap. */
+/* One request and its response, which goes to the site's output. */
 struct exchange {
 	struct site *site;
 	const struct http_request *request;
-	bool pending; /* the response is not ready yet */
-	bool last;    /* the connection is closed after this response */
+	bool last; /* the connection is closed after this response */
 	unsigned path;
-	void (*answered)(struct exchange *exchange); /* called when a pending response is ready */
-	struct work work;
+	void (*compute)(struct exchange *exchange);
+	void (*finish)(struct exchange *exchange);
 	uint64_t digest_bytes;
 	bool digest_good;
 	char digest[DIGEST_HEX_SIZE];
 };
 
-/* Answers exchange->request, or leaves the exchange pending. */
+/*
+ * Answers exchange->request. Or sets compute and finish: then call compute on a worker, and
+ * afterwards site_finish(), or site_fail() if there is no worker.
+ */
 void site_answer(struct exchange *exchange);
+void site_finish(struct exchange *exchange);
+void site_fail(struct exchange *exchange);
 
 /* Answers a request that could not be read; the status says why. */
 void site_refuse(struct exchange *exchange, int status);

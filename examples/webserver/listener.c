@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdint.h>
 #include <unistd.h>
 
 #define BACKLOG 511
@@ -14,12 +16,12 @@ static int open_spare(void)
 	return open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-int listener_open(struct listener *listener, const struct sockaddr_storage *at, int flags)
+int listener_open(struct listener *listener, const struct sockaddr_storage *at)
 {
 	socklen_t size = at->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
 						   : sizeof(struct sockaddr_in);
 	int yes = 1;
-	int fd = socket(at->ss_family, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+	int fd = socket(at->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
@@ -29,25 +31,53 @@ int listener_open(struct listener *listener, const struct sockaddr_storage *at, 
 		close(fd);
 		return error;
 	}
-	listener->fd = fd;
-	listener->spare = open_spare();
+	*listener = (struct listener){.fd = fd, .spare = open_spare()};
 	return 0;
 }
 
 void listener_close(struct listener *listener)
 {
-	close(listener->fd);
+	if (listener->fd >= 0)
+		close(listener->fd);
 	if (listener->spare >= 0)
 		close(listener->spare);
+}
+
+int listener_accept(struct listener *listener)
+{
+	int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	return fd >= 0 ? fd : -errno;
 }
 
 bool listener_shed(struct listener *listener)
 {
 	if (listener->spare >= 0)
 		close(listener->spare);
-	int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
+	int fd = listener_accept(listener);
 	if (fd >= 0)
 		close(fd);
 	listener->spare = open_spare();
 	return fd >= 0;
+}
+
+/* The filter sees each segment for the listener, from the TCP header on, and drops those with SYN.
+ */
+void listener_seal(struct listener *listener)
+{
+	enum { FLAGS = 13, SYN = 2 };
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, SYN, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+	};
+	struct sock_fprog filter = {sizeof(code) / sizeof(code[0]), code};
+	setsockopt(listener->fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter));
+	listener->sealed = true;
+}
+
+void listener_shut(struct listener *listener)
+{
+	shutdown(listener->fd, SHUT_RDWR);
+	listener->shut = true;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The listening socket of a server whose loop library does not create one. */
+/* The listening socket. It does not block. */
 #ifndef WEBSERVER_LISTENER_H
 #define WEBSERVER_LISTENER_H
 
@@ -9,14 +9,26 @@
 struct listener {
 	int fd;
 	int spare; /* a reserved descriptor, used when no other is left */
+	bool sealed, shut;
 };
 
-/* flags are added to the type for socket(2). Returns 0 or a negative errno value. */
-int listener_open(struct listener *listener, const struct sockaddr_storage *at, int flags);
+/* Returns 0 or a negative errno value. */
+int listener_open(struct listener *listener, const struct sockaddr_storage *at);
 void listener_close(struct listener *listener);
 
-/* If no descriptor is left: accepts one waiting client and closes it. Returns false if none waits.
- */
+/* Returns a client's socket, which does not block, or a negative errno value. */
+int listener_accept(struct listener *listener);
+
+/* If no descriptor is left: accepts one client and closes it. Returns false if none waits. */
 bool listener_shed(struct listener *listener);
+
+/*
+ * From now on no client can begin to connect, so that none is in the queue when the socket is shut.
+ * Clients whose connection the kernel has begun still get into the queue.
+ */
+void listener_seal(struct listener *listener);
+
+/* Clients get "connection refused". The socket becomes readable, which ends its watch. */
+void listener_shut(struct listener *listener);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "digest.h"
+#include "loop.h"
 #include "server.h"
 #include "work.h"
 
@@ -18,6 +19,13 @@ static const char usage[] =
 	"\n"
 	"  --port N        port to listen on, 0 for any free port (8080)\n"
 	"  --bind ADDRESS  IPv4 or IPv6 address to listen on (127.0.0.1)\n"
+	"  --loop NAME     loop that runs the server: uv, uv-ring, ev or ring (the first that is "
+	"built "
+	"in)\n"
+	"  --wake NAME     what wakes the loop when a worker is done: ringwake, or native, which "
+	"is "
+	"the\n"
+	"                  loop's own way, for --loop uv (ringwake)\n"
 	"  --workers N     threads that compute digests, 0 for one per processor (0)\n"
 	"  --path PATH     how ringwake wakes the loop: auto, msg_ring or eventfd (auto)\n"
 	"  --timeout N     seconds allowed for a request, for its response, and between requests "
@@ -33,6 +41,49 @@ static bool parse_number(const char *text, unsigned long most, unsigned *number)
 		return false;
 	*number = (unsigned)value;
 	return true;
+}
+
+/* uv-ring is the libuv loop on its target's io_uring. The first one is the default. */
+static const struct loop_type *const loops[] = {
+#ifdef WITH_UV
+	&loop_uv,
+	&loop_uv_ring,
+#endif
+#ifdef WITH_EV
+	&loop_ev,
+#endif
+	&loop_ring,
+};
+
+#define LOOPS (sizeof(loops) / sizeof(loops[0]))
+
+static bool find_loop(const char *name, const struct loop_type **loop)
+{
+	for (unsigned i = 0; i < LOOPS; i++) {
+		if (strcmp(name, loops[i]->name) == 0) {
+			*loop = loops[i];
+			return true;
+		}
+	}
+	fprintf(stderr, "--loop=%s: not a loop of this program; use", name);
+	for (unsigned i = 0; i < LOOPS; i++)
+		fprintf(stderr, " %s", loops[i]->name);
+	fprintf(stderr, "\n");
+	return false;
+}
+
+static bool find_wake(const char *name, struct server_options *options)
+{
+	bool native = strcmp(name, "native") == 0;
+	options->work = native ? options->loop->native : &work_ringwake;
+	if (native && !options->work)
+		fprintf(stderr, "--wake=native: not with --loop %s; use --loop uv\n",
+			options->loop->name);
+	else if (!native && strcmp(name, "ringwake") != 0)
+		fprintf(stderr, "--wake=%s: not a way to wake; use ringwake or native\n", name);
+	else
+		return true;
+	return false;
 }
 
 static bool parse_address(const char *text, unsigned port, struct sockaddr_storage *address)
@@ -74,6 +125,8 @@ static bool parse_options(int argc, char **argv, struct server_options *options)
 	static const struct option names[] = {
 		{"port", required_argument, NULL, 'p'},
 		{"bind", required_argument, NULL, 'b'},
+		{"loop", required_argument, NULL, 'l'},
+		{"wake", required_argument, NULL, 'W'},
 		{"workers", required_argument, NULL, 'w'},
 		{"path", required_argument, NULL, 'P'},
 		{"timeout", required_argument, NULL, 't'},
@@ -82,7 +135,9 @@ static bool parse_options(int argc, char **argv, struct server_options *options)
 		{NULL, 0, NULL, 0},
 	};
 	const char *bind = "127.0.0.1";
+	const char *wake = "ringwake";
 	unsigned port = 8080;
+	options->loop = loops[0];
 	options->path = "auto";
 	options->timeout = 10;
 	for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;) {
@@ -93,6 +148,13 @@ static bool parse_options(int argc, char **argv, struct server_options *options)
 			break;
 		case 'b':
 			bind = optarg;
+			break;
+		case 'l':
+			if (!find_loop(optarg, &options->loop))
+				return false;
+			break;
+		case 'W':
+			wake = optarg;
 			break;
 		case 'w':
 			good = parse_number(optarg, 1024, &options->workers);
@@ -107,7 +169,7 @@ static bool parse_options(int argc, char **argv, struct server_options *options)
 			printf(usage, argv[0]);
 			exit(EXIT_SUCCESS);
 		case 'v':
-			work_print_version();
+			printf("webserver with ringwake %s\n", ringwake_version_string());
 			exit(EXIT_SUCCESS);
 		default:
 			return false;
@@ -126,7 +188,7 @@ static bool parse_options(int argc, char **argv, struct server_options *options)
 			bind);
 		return false;
 	}
-	return true;
+	return find_wake(wake, options);
 }
 
 int main(int argc, char **argv)
@@ -136,7 +198,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "Try '%s --help'.\n", argv[0]);
 		return 2;
 	}
-	if (!work_path_is_good(options.path))
+	if (!options.work->path_is_good(options.path))
 		return EXIT_FAILURE;
 	signal(SIGPIPE, SIG_IGN);
 	if (!digest_open()) {

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define SITE_FIGURES 5
+#define SITE_FIGURES 6
 
 /* Collects all figures, the pool's figures last. */
 static unsigned collect(struct site *site, struct figure figures[SITE_FIGURES + WORK_FIGURES_MAX])
@@ -13,6 +13,9 @@ static unsigned collect(struct site *site, struct figure figures[SITE_FIGURES + 
 			site->connections_open},
 		{"webserver_connections_total", "Connections accepted.",
 			site->connections_accepted},
+		{"webserver_connections_refused_total",
+			"Clients refused because memory or descriptors ran out.",
+			site->connections_refused},
 		{"webserver_timeouts_total", "Connections closed because the client was slow.",
 			site->connections_timed_out},
 		{"webserver_digests_submitted_total", "Digests handed to the workers.",
@@ -21,7 +24,7 @@ static unsigned collect(struct site *site, struct figure figures[SITE_FIGURES + 
 			site->digests_completed},
 	};
 	memcpy(figures, own, sizeof(own));
-	return SITE_FIGURES + work_pool_figures(site->pool, figures + SITE_FIGURES);
+	return SITE_FIGURES + site->pool->type->figures(site->pool, figures + SITE_FIGURES);
 }
 
 static const char *figure_type(const char *name)
@@ -79,7 +82,7 @@ void page_metrics(struct site *site)
 	struct figure figures[SITE_FIGURES + WORK_FIGURES_MAX];
 	unsigned count = collect(site, figures);
 	metric_head(page, "webserver_info", "The server's libraries, and how its loop is woken.");
-	label(page, "webserver_info{path", work_pool_path(site->pool));
+	label(page, "webserver_info{path", site->pool->type->path(site->pool));
 	label(page, ",loop", site->loop);
 	label(page, ",parser", http_grammar_name());
 	buffer_text(page, "} 1\n");
@@ -146,7 +149,7 @@ void page_home(struct site *site)
 	buffer_append(page, home_before, sizeof(home_before) - 1);
 	buffer_text(page, site->loop);
 	buffer_text(page, " &middot; woken by ");
-	buffer_text(page, work_pool_path(site->pool));
+	buffer_text(page, site->pool->type->path(site->pool));
 	buffer_text(page, " &middot; ");
 	buffer_text(page, http_grammar_name());
 	buffer_append(page, home_middle, sizeof(home_middle) - 1);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A ringwake pool, whose completions are sent to the target that the loop serves. */
-#include "attachment.h"
+#include "loop.h"
 #include "work.h"
 
 #include <ringwake/pool.h>
@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct work_pool {
-	struct attachment *attached;
+struct pool {
+	struct work_pool base;
+	const struct loop_type *type;
+	struct loop *loop;
 	struct ringwake *target;
 	struct ringwake_pool *workers;
 	bool must_call; /* work is queued, and the workers may be blocked */
@@ -46,7 +48,7 @@ static bool find_path(const char *name, enum ringwake_path *path)
 	return false;
 }
 
-bool work_path_is_good(const char *path)
+static bool path_is_good(const char *path)
 {
 	enum ringwake_path found;
 	const char *source = "--path";
@@ -61,56 +63,55 @@ bool work_path_is_good(const char *path)
 	return good;
 }
 
-void work_print_version(void)
-{
-	printf("webserver with ringwake %s\n", ringwake_version_string());
-}
-
-int work_pool_open(struct work_pool **out, void *loop, unsigned workers, const char *path)
+static int pool_open(struct work_pool **out, const struct loop_type *type, struct loop *loop,
+	unsigned workers, const char *path)
 {
 	struct ringwake_params params = {0};
 	find_path(path, &params.path);
-	struct work_pool *pool = calloc(1, sizeof(*pool));
+	struct pool *pool = calloc(1, sizeof(*pool));
 	if (!pool)
 		return -ENOMEM;
-	int error = attachment_open(&pool->attached, loop, &params);
+	*pool = (struct pool){.base.type = &work_ringwake, .type = type, .loop = loop};
+	int error = type->attach(loop, &params, &pool->target);
 	if (error) {
 		free(pool);
 		return error;
 	}
-	pool->target = attachment_target(pool->attached);
 	error = ringwake_pool_open(&pool->workers, workers);
 	if (error) {
-		attachment_close(pool->attached);
+		type->detach(loop);
 		free(pool);
 		return error;
 	}
-	*out = pool;
+	*out = &pool->base;
 	return 0;
 }
 
-void work_begin(struct work_pool *pool)
+static void pool_begin(struct work_pool *base)
 {
+	struct pool *pool = (struct pool *)base;
 	if (pool->must_call)
 		ringwake_pool_kick(pool->workers);
 	pool->must_call = false;
 }
 
-void work_pool_close(struct work_pool *pool)
+static void pool_close(struct work_pool *base)
 {
-	work_begin(pool);
+	struct pool *pool = (struct pool *)base;
+	pool_begin(base);
 	ringwake_pool_close(pool->workers, RINGWAKE_POOL_FINISH);
-	attachment_close(pool->attached);
+	pool->type->detach(pool->loop);
 	free(pool);
 }
 
-const char *work_pool_path(const struct work_pool *pool)
+static const char *pool_path(const struct work_pool *pool)
 {
-	return paths[ringwake_get_path(pool->target)];
+	return paths[ringwake_get_path(((const struct pool *)pool)->target)];
 }
 
-unsigned work_pool_figures(struct work_pool *pool, struct figure figures[WORK_FIGURES_MAX])
+static unsigned pool_figures(struct work_pool *base, struct figure figures[WORK_FIGURES_MAX])
 {
+	struct pool *pool = (struct pool *)base;
 	struct ringwake_stats target;
 	struct ringwake_pool_stats workers;
 	ringwake_get_stats(pool->target, &target, sizeof target);
@@ -148,8 +149,9 @@ static void on_loop(struct ringwake_work *inner, int status)
 	work->done(work);
 }
 
-int work_submit(struct work_pool *pool, struct work *work)
+static int pool_submit(struct work_pool *base, struct work *work)
 {
+	struct pool *pool = (struct pool *)base;
 	int result = ringwake_pool_enqueue(
 		pool->workers, pool->target, inner_of(work), on_worker, on_loop);
 	if (result < 0)
@@ -157,3 +159,6 @@ int work_submit(struct work_pool *pool, struct work *work)
 	pool->must_call |= result;
 	return 0;
 }
+
+const struct work_type work_ringwake = {
+	path_is_good, pool_open, pool_close, pool_submit, pool_begin, pool_path, pool_figures};

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct work_pool {
+struct pool {
+	struct work_pool base;
 	uv_loop_t *loop;
 	unsigned workers;
 };
@@ -26,55 +27,54 @@ static struct work *work_of(uv_work_t *inner)
 	return (struct work *)((char *)inner - offsetof(struct work, room));
 }
 
-bool work_path_is_good(const char *path)
+static bool path_is_good(const char *path)
 {
 	if (strcmp(path, "auto") == 0)
 		return true;
-	fprintf(stderr, "--path=%s: not a path; use auto\n", path);
+	fprintf(stderr, "--path=%s: not a path; use auto with --wake native\n", path);
 	return false;
 }
 
-void work_print_version(void)
+static int pool_open(struct work_pool **out, const struct loop_type *type, struct loop *loop,
+	unsigned workers, const char *path)
 {
-	printf("webserver with libuv %s\n", uv_version_string());
-}
-
-int work_pool_open(struct work_pool **out, void *loop, unsigned workers, const char *path)
-{
+	(void)type;
 	(void)path; /* there is one path only */
-	struct work_pool *pool = calloc(1, sizeof(*pool));
+	struct pool *pool = calloc(1, sizeof(*pool));
 	if (!pool)
 		return -ENOMEM;
-	pool->loop = loop;
+	pool->base.type = &work_uv;
+	pool->loop = (uv_loop_t *)loop; /* its first member */
 	pool->workers = workers ? workers : uv_available_parallelism();
 	/* libuv starts its threads at the first request and reads their number from here. */
 	char text[16];
 	snprintf(text, sizeof(text), "%u", pool->workers);
 	setenv("UV_THREADPOOL_SIZE", text, 1);
-	*out = pool;
+	*out = &pool->base;
 	return 0;
 }
 
-void work_begin(struct work_pool *pool)
+static void pool_begin(struct work_pool *pool)
 {
 	(void)pool; /* uv_queue_work() wakes the workers itself */
 }
 
-void work_pool_close(struct work_pool *pool)
+static void pool_close(struct work_pool *pool)
 {
 	free(pool);
 }
 
-const char *work_pool_path(const struct work_pool *pool)
+static const char *pool_path(const struct work_pool *pool)
 {
 	(void)pool;
 	return "uv_async";
 }
 
 /* libuv does not count its wake-ups. */
-unsigned work_pool_figures(struct work_pool *pool, struct figure figures[WORK_FIGURES_MAX])
+static unsigned pool_figures(struct work_pool *pool, struct figure figures[WORK_FIGURES_MAX])
 {
-	figures[0] = (struct figure){"webserver_workers", "Worker threads.", pool->workers};
+	figures[0] = (struct figure){
+		"webserver_workers", "Worker threads.", ((struct pool *)pool)->workers};
 	return 1;
 }
 
@@ -91,7 +91,10 @@ static void on_loop(uv_work_t *inner, int status)
 	work->done(work);
 }
 
-int work_submit(struct work_pool *pool, struct work *work)
+static int pool_submit(struct work_pool *pool, struct work *work)
 {
-	return uv_queue_work(pool->loop, inner_of(work), on_worker, on_loop);
+	return uv_queue_work(((struct pool *)pool)->loop, inner_of(work), on_worker, on_loop);
 }
+
+const struct work_type work_uv = {
+	path_is_good, pool_open, pool_close, pool_submit, pool_begin, pool_path, pool_figures};

@@ -8,7 +8,7 @@ descriptors() {
 
 # The last client's connection may be closed a moment later.
 descriptors_as_before() {
-	[ "$(descriptors)" -eq "$descriptors_idle" ]
+	[ "$(descriptors)" -le "$descriptors_idle" ]
 }
 
 resident() {
@@ -79,11 +79,12 @@ if ! command -v wrk >/dev/null; then
 else
 	echo 0 >"$work/good"
 	start
+	ok "it answers before the load" get "$url/healthz" # libuv opens one more descriptor then
 	descriptors_idle=$(descriptors)
 	ok "it serves a load on 64 connections without an error" load
 	resident_first=$(resident)
 	ok "it serves a second load" load
-	ok "the number of file descriptors is the same as before the loads" within 20 descriptors_as_before
+	ok "there are no more file descriptors than before the loads" within 20 descriptors_as_before
 	grown=$(($(resident) - resident_first))
 	if [ -n "$wrapper" ]; then
 		skip "the second load uses no more memory" "does not run under $wrapper"

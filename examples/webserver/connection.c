@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * To follow a request: connection_received(), serve(), answer(), start_work(), on_worker(),
+ * on_loop(), serve(), answer(), send_output(). The step from on_worker() to on_loop() is
+ * ringwake's.
+ *
+ * A connection ends in three steps. First the server sends its last response. Then it shuts down
+ * the sending side and discards what the client still sends, so that a reset does not lose the
+ * response. Last the loop closes the socket. If the client disconnects while work is pending, the
+ * connection is freed after the work.
+ */
+#include "connection.h"
+#include "loop.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define OUTPUT_ENOUGH 65536 /* pipelined responses are sent together, up to about this size */
+#define KEPT          4096  /* largest buffer that an idle connection keeps */
+
+static struct connection *connection_of_work(struct work *work)
+{
+	return (struct connection *)((char *)work - offsetof(struct connection, work));
+}
+
+static struct connection *connection_of_deadline(struct deadline *deadline)
+{
+	return (struct connection *)((char *)deadline - offsetof(struct connection, deadline));
+}
+
+/* True between two requests. */
+static bool is_idle(const struct connection *connection)
+{
+	return http_reader_idle(&connection->reader);
+}
+
+/* The next step is the client's. */
+static void limit_client(struct connection *connection)
+{
+	struct server *server = connection->server;
+	deadline_set(&connection->deadline,
+		server->site.stopping ? &server->stop_limits : &server->limits);
+}
+
+/* One limit applies to a request, or to the pause before it, even if single bytes arrive. */
+static void expect_request(struct connection *connection)
+{
+	uint64_t step = 2 * connection->answered + !is_idle(connection);
+	if (connection->deadline.queue && connection->step == step)
+		return;
+	connection->step = step;
+	limit_client(connection);
+}
+
+static void close_now(struct connection *connection)
+{
+	if (connection->closing)
+		return;
+	deadline_clear(&connection->deadline);
+	connection->closing = true;
+	connection->closed = connection->server->type->let_go(connection);
+}
+
+/* Each function that a loop, a worker or the server calls ends with it. */
+static void free_if_over(struct connection *connection)
+{
+	if (!connection->closed || connection->working)
+		return;
+	connection->server->site.connections_open--;
+	buffer_free(&connection->unsent);
+	free(connection);
+}
+
+static void receive(struct connection *connection)
+{
+	if (connection->server->type->receive(connection) != 0)
+		close_now(connection);
+}
+
+static void send_unsent(struct connection *connection)
+{
+	const struct buffer *unsent = &connection->unsent;
+	connection->sending = true;
+	if (connection->server->type->send(connection, unsent->bytes + connection->sent,
+		    unsent->length - connection->sent) != 0)
+		close_now(connection);
+}
+
+/* Sends the site's output, which is what answer() has written for this connection. */
+static void send_output(struct connection *connection)
+{
+	struct server *server = connection->server;
+	struct buffer *output = &server->site.output;
+	ssize_t sent = 0;
+	if (output->length > 0 && !output->failed && server->type->try_send)
+		sent = server->type->try_send(connection, output->bytes, output->length);
+	if (output->failed || sent < 0) {
+		close_now(connection);
+	} else if ((size_t)sent < output->length) {
+		struct buffer empty = connection->unsent;
+		connection->unsent = *output;
+		connection->sent = (size_t)sent;
+		*output = empty;
+		deadline_set(&connection->deadline, &server->limits);
+		send_unsent(connection);
+	}
+	buffer_clear(output);
+}
+
+static void on_worker(struct work *work)
+{
+	struct exchange *exchange = &connection_of_work(work)->exchange;
+	exchange->compute(exchange);
+}
+
+static void serve(struct connection *connection);
+
+static void on_loop(struct work *work)
+{
+	struct connection *connection = connection_of_work(work);
+	connection->working = false;
+	connection->server->site.digests_completed++;
+	serve(connection);
+	free_if_over(connection);
+}
+
+static void start_work(struct connection *connection)
+{
+	struct site *site = connection->exchange.site;
+	connection->work.run = on_worker;
+	connection->work.done = on_loop;
+	if (site->pool->type->submit(site->pool, &connection->work) != 0) {
+		site_fail(&connection->exchange);
+		return;
+	}
+	connection->working = true;
+	site->digests_submitted++;
+}
+
+/* What a connection needs next. */
+enum need {
+	TO_SEND,    /* the output must be sent; then it goes on */
+	TO_RECEIVE, /* the rest of a request */
+	TO_WORK,    /* the completion of its work */
+	TO_CLOSE,
+};
+
+/* Answers the requests that have arrived, until it cannot go on. */
+static enum need answer(struct connection *connection)
+{
+	struct exchange *exchange = &connection->exchange;
+	while (!connection->working) {
+		size_t used;
+		if (exchange->finish) {
+			site_finish(exchange);
+			continue;
+		}
+		if (exchange->last)
+			return TO_CLOSE;
+		if (exchange->site->output.length >= OUTPUT_ENOUGH)
+			return TO_SEND;
+		int status = http_read(&connection->reader, connection->input + connection->begin,
+			connection->end - connection->begin, &used);
+		connection->begin += used;
+		if (status == 0)
+			return connection->ended ? TO_CLOSE : TO_RECEIVE;
+		connection->answered++;
+		if (status == 200)
+			site_answer(exchange);
+		else
+			site_refuse(exchange, status);
+		if (exchange->finish)
+			start_work(connection);
+	}
+	return TO_WORK;
+}
+
+static void linger(struct connection *connection)
+{
+	if (connection->lingering)
+		return;
+	connection->lingering = true;
+	if (connection->ended || shutdown(connection->fd, SHUT_WR) != 0) {
+		close_now(connection);
+		return;
+	}
+	limit_client(connection);
+	receive(connection);
+}
+
+/* Does all that can be done without waiting. While the loop sends, it only asks for input. */
+static void serve(struct connection *connection)
+{
+	enum need need = TO_SEND;
+	while (need == TO_SEND && !connection->closing && !connection->sending) {
+		need = answer(connection);
+		send_output(connection);
+	}
+	if (connection->closing)
+		return;
+	if (need == TO_RECEIVE)
+		receive(connection);
+	if (connection->closing || connection->sending)
+		return;
+	if (need == TO_RECEIVE)
+		expect_request(connection);
+	else if (need == TO_WORK)
+		deadline_clear(&connection->deadline);
+	else if (need == TO_CLOSE)
+		linger(connection);
+}
+
+char *connection_room(struct connection *connection, size_t *size)
+{
+	size_t unread = connection->end - connection->begin;
+	if (connection->lingering || connection->exchange.last)
+		unread = 0; /* nothing more is read */
+	else if (connection->begin > 0)
+		memmove(connection->input, connection->input + connection->begin, unread);
+	connection->begin = 0;
+	connection->end = unread;
+	*size = sizeof(connection->input) - unread;
+	return connection->input + unread;
+}
+
+void connection_received(struct connection *connection, ssize_t result)
+{
+	if (result < 0 || (result == 0 && connection->lingering)) {
+		close_now(connection);
+	} else if (connection->lingering) {
+		receive(connection);
+	} else {
+		connection->ended = result == 0;
+		connection->end += (size_t)result;
+		serve(connection);
+	}
+	free_if_over(connection);
+}
+
+void connection_sent(struct connection *connection, ssize_t result)
+{
+	struct buffer *unsent = &connection->unsent;
+	connection->sending = false;
+	connection->sent += result > 0 ? (size_t)result : 0;
+	if (result < 0) {
+		close_now(connection);
+	} else if (connection->sent < unsent->length) {
+		send_unsent(connection);
+	} else {
+		buffer_clear(unsent);
+		if (unsent->capacity > KEPT)
+			buffer_free(unsent);
+		serve(connection);
+	}
+	free_if_over(connection);
+}
+
+void connection_closed(struct connection *connection)
+{
+	connection->closed = true;
+	free_if_over(connection);
+}
+
+void connection_expired(struct deadline *deadline)
+{
+	struct connection *connection = connection_of_deadline(deadline);
+	struct site *site = &connection->server->site;
+	bool has_begun = !is_idle(connection) && !connection->lingering && !connection->sending;
+	site->connections_timed_out += has_begun || (!connection->lingering && !site->stopping);
+	if (has_begun) {
+		connection->answered++;
+		site_refuse(&connection->exchange, 408);
+		serve(connection);
+	} else {
+		close_now(connection);
+	}
+	free_if_over(connection);
+}
+
+void connection_hurry(struct deadline *deadline)
+{
+	struct connection *connection = connection_of_deadline(deadline);
+	if (!connection->sending)
+		limit_client(connection);
+}
+
+void connection_open(struct server *server, int fd)
+{
+	struct connection *connection = malloc(server->type->connection_size);
+	if (!connection) {
+		server->site.connections_refused++;
+		close(fd);
+		return;
+	}
+	memset(connection, 0, offsetof(struct connection, reader));
+	http_reader_init(&connection->reader);
+	connection->server = server;
+	connection->fd = fd;
+	connection->exchange.site = &server->site;
+	connection->exchange.request = &connection->reader.request;
+	server->site.connections_accepted++;
+	server->site.connections_open++;
+	server_needs_tick(server);
+	if (server->type->adopt(connection) != 0)
+		close_now(connection);
+	serve(connection);
+	free_if_over(connection);
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The server of one loop. It watches two descriptors, the listening socket and a signalfd, and
+ * ticks while there is something to limit.
+ *
+ * On the first SIGINT or SIGTERM it stops in this order, and nothing that has arrived is lost. It
+ * lets no new client into the listening queue, and answers those that are in it. Each connection
+ * may complete a request within STOP_MS; the response closes the connection. After that time, idle
+ * connections are closed, and those that have begun a request get 408. The loop ends with the last
+ * connection. Work that is pending, and clients that read slowly, have as much time as always.
+ */
+#include "server.h"
+#include "connection.h"
+#include "loop.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define ACCEPTS 64 /* in one iteration */
+
+static sigset_t signals_to_stop(void)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	return set;
+}
+
+/* Blocks the signals, so that they are read from a signalfd, even if the shell ignores them. */
+static int signals_open(struct server *server)
+{
+	sigset_t set = signals_to_stop();
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	server->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return server->signals < 0 ? -errno : 0;
+}
+
+/* Unblocks the signals: the next one ends the process. */
+static void signals_release(void)
+{
+	sigset_t set = signals_to_stop();
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+void server_needs_tick(struct server *server)
+{
+	if (!server->ticking)
+		server->type->tick(server->loop);
+	server->ticking = true;
+}
+
+static int accept_start(struct server *server)
+{
+	int error = server->type->watch(server->loop, WATCH_LISTENER, server->listener.fd);
+	server->accepting = error == 0;
+	return error;
+}
+
+enum queue { QUEUE_EMPTY, QUEUE_HAS_MORE, QUEUE_STUCK };
+
+static enum queue accept_clients(struct server *server)
+{
+	for (int i = 0; i < ACCEPTS; i++) {
+		int fd = listener_accept(&server->listener);
+		if (fd >= 0)
+			connection_open(server, fd);
+		else if (fd == -EAGAIN || fd == -EINVAL) /* nobody waits, or it is shut down */
+			return QUEUE_EMPTY;
+		else if (fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM)
+			return QUEUE_STUCK;
+	}
+	return QUEUE_HAS_MORE;
+}
+
+/* Without descriptors it refuses clients, but while it stops, they wait until others have gone. */
+static bool on_clients(struct server *server)
+{
+	enum queue queue = accept_clients(server);
+	for (int i = 0; i < ACCEPTS && queue == QUEUE_STUCK && !server->site.stopping; i++) {
+		if (!listener_shed(&server->listener))
+			break;
+		server->site.connections_refused++;
+	}
+	server->accepting = queue != QUEUE_STUCK && !server->listener.shut;
+	if (queue == QUEUE_STUCK)
+		server_needs_tick(server); /* it watches the listener again */
+	return server->accepting;
+}
+
+static bool on_signal(struct server *server)
+{
+	struct signalfd_siginfo info;
+	if (read(server->signals, &info, sizeof(info)) != sizeof(info))
+		return true;
+	server->site.stopping = true;
+	for (struct deadline *next, *deadline = server->limits.first; deadline; deadline = next) {
+		next = deadline->next;
+		connection_hurry(deadline);
+	}
+	server_needs_tick(server);
+	signals_release();
+	return false;
+}
+
+bool server_readable(struct server *server, enum watched which)
+{
+	return which == WATCH_LISTENER ? on_clients(server) : on_signal(server);
+}
+
+/* Once the queue is sealed and empty, it stays empty. */
+static void finish_accepting(struct server *server)
+{
+	if (!server->listener.sealed)
+		listener_seal(&server->listener); /* a handshake may end until the next tick */
+	else if (accept_clients(server) == QUEUE_EMPTY)
+		listener_shut(&server->listener); /* ends its watch */
+}
+
+static void expire(struct deadlines *queue)
+{
+	struct deadline *due;
+	queue->now++;
+	while ((due = deadline_due(queue)))
+		connection_expired(due);
+}
+
+bool server_tick(struct server *server)
+{
+	expire(&server->limits);
+	expire(&server->stop_limits);
+	if (server->site.stopping && !server->listener.shut)
+		finish_accepting(server);
+	else if (!server->accepting && !server->site.stopping)
+		accept_start(server);
+	bool listening = !server->listener.shut;
+	server->ticking = server->site.connections_open > 0 ||
+		(listening && (server->site.stopping || !server->accepting));
+	return server->ticking;
+}
+
+/* Wakes the workers after the last submission: a worker woken earlier may preempt the loop. */
+void server_end_iteration(struct server *server)
+{
+	server->site.pool->type->begin(server->site.pool);
+}
+
+bool server_is_over(const struct server *server)
+{
+	return server->listener.shut && !server->accepting && server->site.connections_open == 0;
+}
+
+/* Stops at the first step that fails and names it in *failed. */
+static int server_open(
+	struct server *server, const struct server_options *options, const char **failed)
+{
+	int error;
+	*failed = "signals"; /* before there are threads, which inherit the mask */
+	if ((error = signals_open(server)) != 0)
+		return error;
+	*failed = "cannot open the loop";
+	if ((error = server->type->open(&server->loop, server)) != 0)
+		return error;
+	*failed = "cannot start the workers or open the target";
+	error = options->work->open(
+		&server->site.pool, server->type, server->loop, options->workers, options->path);
+	if (error)
+		return error;
+	*failed = "cannot listen";
+	if ((error = listener_open(&server->listener, &options->address)) != 0 ||
+		(error = accept_start(server)) != 0)
+		return error;
+	*failed = "signals";
+	return server->type->watch(server->loop, WATCH_SIGNALS, server->signals);
+}
+
+static void server_close(struct server *server)
+{
+	if (server->site.pool)
+		server->site.pool->type->close(server->site.pool);
+	if (server->loop)
+		server->type->close(server->loop);
+	listener_close(&server->listener);
+	if (server->signals >= 0)
+		close(server->signals);
+	site_free(&server->site);
+}
+
+int server_run(const struct server_options *options,
+	void (*ready)(const struct sockaddr_storage *address, const char *path))
+{
+	struct server server = {
+		.type = options->loop,
+		.listener = {.fd = -1, .spare = -1},
+		.signals = -1,
+		.limits.length = UINT64_C(1000) * options->timeout / TICK_MS,
+		.stop_limits.length = STOP_MS / TICK_MS,
+	};
+	const char *failed;
+	int error = server_open(&server, options, &failed);
+	if (error) {
+		fprintf(stderr, "%s: %s\n", failed, strerror(-error));
+	} else {
+		struct sockaddr_storage address;
+		socklen_t size = sizeof(address);
+		getsockname(server.listener.fd, (struct sockaddr *)&address, &size);
+		ready(&address, server.site.pool->type->path(server.site.pool));
+		server.type->run(server.loop);
+	}
+	server_close(&server);
+	return error;
+}

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=sh
+# Part of webserver.test: what arrived before the signal is answered, or refused within two seconds.
+
+# loses_nothing KIND OUTCOMES: all clients see the outcomes, and the server ends with exit status 0
+loses_nothing() {
+	begin=$(date +%s%N)
+	got=$(perl "$here/shutdown.pl" "$1" "$port" "$server")
+	within 20 gone || return 1
+	ms=$((($(date +%s%N) - begin) / 1000000))
+	wait "$server" && status=0 || status=$?
+	server=
+	cat "$work/stderr"
+	echo "exit status $status, after $ms ms"
+	is "$got" "$2" && [ "$status" -eq 0 ] && [ "$ms" -lt 4000 ]
+}
+
+# One limit is long: after the signal, only the limit of shutting down counts.
+shuts_down() {
+	start --timeout 60
+	ok "SIGTERM: $3" loses_nothing "$1" "$2"
+}
+shuts_down new 200:40 "requests in the listening queue are answered"
+shuts_down close 200:40 "the same with Connection: close"
+shuts_down kept 200:40 "requests on connections that were kept alive are answered"
+shuts_down idle end:40 "idle connections are closed"
+shuts_down half 408:40 "half a request is refused"
+shuts_down rest 200:40 "a request that ends after the signal is answered"
+shuts_down large 200:40 "a long request that ends after the signal is answered"
+shuts_down load 200:many "under load, each client that could connect is answered"
+
+# The pipelined requests keep the server from ending.
+second_signal() {
+	start --timeout 60 --workers 1
+	perl -MIO::Socket::INET -e '
+		my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $ARGV[0]);
+		syswrite($s, "GET /digest?bytes=16777216 HTTP/1.1\r\nHost: x\r\n\r\n" x 200);
+		sleep 60;' "$port" &
+	client=$!
+	within 20 get_submitted || return 1
+	kill -TERM "$server"
+	within 20 unblocks_signals || return 1
+	kill "-$1" "$server"
+	within 1 gone && status=0 || status=$?
+	kill "$client"
+	wait "$client" 2>/dev/null || :
+	[ "$status" -eq 0 ] || return 1
+	wait "$server" && status=0 || status=$?
+	server=
+	is "$status" "$2"
+}
+get_submitted() {
+	[ "$(metric webserver_digests_submitted_total)" -gt 0 ]
+}
+unblocks_signals() {
+	grep -q '^SigBlk:.0*$' "/proc/$server/status"
+}
+ok "a second SIGTERM ends it at once" second_signal TERM 143
+ok "SIGINT after SIGTERM, too" second_signal INT 130
