@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "buffer.h"
+#include "reserve.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,7 @@ static bool buffer_reserve(struct buffer *buffer, size_t length)
 	size_t capacity = buffer->capacity ? buffer->capacity : 4096;
 	while (capacity < needed)
 		capacity *= 2;
-	char *bytes = realloc(buffer->bytes, capacity);
+	char *bytes = reserve_realloc(buffer->bytes, capacity);
 	if (!bytes) {
 		buffer->failed = true;
 		return false;

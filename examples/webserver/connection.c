@@ -11,6 +11,7 @@
  */
 #include "connection.h"
 #include "loop.h"
+#include "reserve.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -288,7 +289,8 @@ void connection_hurry(struct deadline *deadline)
 
 void connection_open(struct server *server, int fd)
 {
-	struct connection *connection = malloc(server->type->connection_size);
+	struct connection *connection =
+		reserve_fill() ? malloc(server->type->connection_size) : NULL;
 	if (!connection) {
 		server->site.connections_refused++;
 		close(fd);

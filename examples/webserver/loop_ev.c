@@ -8,6 +8,7 @@
  * connection whose watcher is active, the loop shuts down the socket, which makes the watcher fire.
  */
 #include "loop.h"
+#include "reserve.h"
 
 #include <ringwake/ev.h>
 
@@ -163,11 +164,20 @@ static void on_end_of_iteration(struct ev_loop *ev, ev_prepare *prepare, int eve
 	server_end_iteration(((struct loop *)prepare->data)->server);
 }
 
+static void *allocate(void *memory, long size)
+{
+	if (size)
+		return reserve_realloc(memory, (size_t)size);
+	free(memory);
+	return NULL;
+}
+
 static int loop_open(struct loop **out, struct server *server)
 {
 	struct loop *loop = calloc(1, sizeof(*loop));
 	if (!loop)
 		return -ENOMEM;
+	ev_set_allocator(allocate);
 	if (!(loop->ev = ev_loop_new(EVFLAG_AUTO))) {
 		free(loop);
 		return -ENOSYS;

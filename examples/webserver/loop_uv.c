@@ -4,6 +4,7 @@
  * blocks in the target's io_uring, otherwise in epoll as in any other program.
  */
 #include "loop.h"
+#include "reserve.h"
 #include "work.h"
 
 #include <ringwake/uv.h>
@@ -148,6 +149,7 @@ static void on_end_of_iteration(uv_prepare_t *prepare)
 
 static int loop_open(struct loop **out, struct server *server)
 {
+	uv_replace_allocator(malloc, reserve_realloc, calloc, free);
 	struct loop *loop = calloc(1, sizeof(*loop));
 	int error = loop ? uv_loop_init(&loop->uv) : UV_ENOMEM;
 	if (error) {

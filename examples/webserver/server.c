@@ -12,15 +12,18 @@
 #include "server.h"
 #include "connection.h"
 #include "loop.h"
+#include "reserve.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#define ACCEPTS 64 /* in one iteration */
+#define ACCEPTS     64 /* in one iteration */
+#define DESCRIPTORS 16 /* that the loop, the target and a client need */
 
 static sigset_t signals_to_stop(void)
 {
@@ -156,6 +159,18 @@ bool server_is_over(const struct server *server)
 	return server->listener.shut && !server->accepting && server->site.connections_open == 0;
 }
 
+/* Checked before libuv and libev find out, because they end the program without a word. */
+static int descriptors_check(int fd)
+{
+	int copies[DESCRIPTORS], count = 0;
+	while (count < DESCRIPTORS && (copies[count] = fcntl(fd, F_DUPFD_CLOEXEC, 0)) >= 0)
+		count++;
+	int error = count < DESCRIPTORS ? -errno : 0;
+	while (count > 0)
+		close(copies[--count]);
+	return error;
+}
+
 /* Stops at the first step that fails and names it in *failed. */
 static int server_open(
 	struct server *server, const struct server_options *options, const char **failed)
@@ -163,6 +178,9 @@ static int server_open(
 	int error;
 	*failed = "signals"; /* before there are threads, which inherit the mask */
 	if ((error = signals_open(server)) != 0)
+		return error;
+	*failed = "cannot serve any client: raise the limit of file descriptors (ulimit -n)";
+	if ((error = descriptors_check(server->signals)) != 0)
 		return error;
 	*failed = "cannot open the loop";
 	if ((error = server->type->open(&server->loop, server)) != 0)
@@ -177,7 +195,10 @@ static int server_open(
 		(error = accept_start(server)) != 0)
 		return error;
 	*failed = "signals";
-	return server->type->watch(server->loop, WATCH_SIGNALS, server->signals);
+	if ((error = server->type->watch(server->loop, WATCH_SIGNALS, server->signals)) != 0)
+		return error;
+	*failed = "cannot serve any client";
+	return reserve_fill() ? 0 : -ENOMEM;
 }
 
 static void server_close(struct server *server)

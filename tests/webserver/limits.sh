@@ -114,6 +114,82 @@ else
 	ok "and it ends on SIGTERM" stop TERM
 fi
 
+# With each limit the server either serves, or says why not.
+few_descriptors() {
+	served=0
+	for limit in $(seq 6 35); do
+		: >"$work/stdout"
+		# shellcheck disable=SC2086 # the words are options
+		prlimit --nofile="$limit:$limit" "$program" --port 0 $options >"$work/stdout" 2>"$work/stderr" &
+		server=$!
+		until announced || gone; do sleep 0.02; done
+		if announced; then
+			port=$(sed -n '1s|^listening on http://[^ ]*:\([0-9]*\) .*|\1|p' "$work/stdout")
+			get "http://127.0.0.1:$port/healthz" && stop TERM || return 1
+			served=$((served + 1))
+		else
+			wait "$server" && return 1
+			server=
+			grep . "$work/stderr" || return 1
+		fi
+	done
+	echo "served with $served of 30 limits"
+	[ "$served" -gt 5 ] && [ "$served" -lt 30 ]
+}
+if [ -n "$wrapper" ] || [ -n "${WEBSERVER_SANITIZED:-}" ]; then
+	skip "with few file descriptors it serves or says why not" "does not run under ${wrapper:-a sanitizer}"
+else
+	ok "with few file descriptors it serves or says why not" few_descriptors
+fi
+
+# Clients come until the server has no more memory. Those that it does not refuse are answered.
+without_memory() {
+	get "$url/digest?bytes=1" || return 1
+	size=$(awk '/^VmSize/ { print $2 * 1024 }' "/proc/$server/status")
+	prlimit --pid "$server" --as=$((size + $1 * 1024))
+	perl -MIO::Socket::INET -e '
+		my @s = map { IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $ARGV[0]) } 1 .. 900;
+		my $other = 0;
+		$SIG{PIPE} = "IGNORE";
+		syswrite($_, "GET / HTTP/1.1\r\nHost: x\r\n\r\n") for @s;
+		for my $client (@s) {
+			my $all = "";
+			1 while $all !~ /<\/html>/ && sysread($client, $all, 65536, length $all);
+			$other++ if $all !~ m{^HTTP/1.1 200 };
+		}
+		print $other;' "$port" >"$work/refused" || return 1
+	within 20 get "$url/healthz" || return 1
+	[ "$(cat "$work/refused")" -gt 0 ] &&
+		is "$(cat "$work/refused")" "$(metric webserver_connections_refused_total)"
+}
+if [ -n "$wrapper" ] || [ -n "${WEBSERVER_SANITIZED:-}" ]; then
+	skip "without memory it refuses clients" "does not run under ${wrapper:-a sanitizer}"
+else
+	for kib in 0 100 1100 4000; do
+		start
+		ok "without memory it refuses clients ($kib KiB)" without_memory "$kib"
+		ok "and it ends on SIGTERM" stop TERM
+	done
+fi
+
+idle_crowd() {
+	perl -MIO::Socket::INET -e '
+		my @s = map { IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $ARGV[0]) or die } 1 .. 10000;
+		syswrite($s[$_ * 100], "GET /healthz HTTP/1.0\r\n\r\n") for 0 .. 99;
+		my $good = grep { my $all = join("", <$_>); $all =~ m{^HTTP/1.1 200 } } map { $s[$_ * 100] } 0 .. 99;
+		print "answered $good of 100\n";
+		exit($good != 100);' "$port" || return 1
+	within 60 get "$url/healthz" && [ "$(metric webserver_connections_refused_total)" = 0 ]
+}
+ulimit -n 10100 2>/dev/null || :
+if [ -n "$wrapper" ] || [ "$(ulimit -n)" -lt 10100 ]; then
+	skip "it serves among ten thousand idle connections" "does not run under ${wrapper:-$(ulimit -n) descriptors}"
+else
+	start --timeout 60
+	ok "it serves among ten thousand idle connections" idle_crowd
+	ok "and it ends on SIGTERM" stop TERM
+fi
+
 resident_kib() {
 	awk '/^VmRSS/ { print $2 }' "/proc/$server/status"
 }
