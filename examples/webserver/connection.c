@@ -21,21 +21,8 @@
 #define OUTPUT_ENOUGH 65536 /* pipelined responses are sent together, up to about this size */
 #define KEPT          4096  /* largest buffer that an idle connection keeps */
 
-static struct connection *connection_of_work(struct work *work)
-{
-	return (struct connection *)((char *)work - offsetof(struct connection, work));
-}
-
-static struct connection *connection_of_deadline(struct deadline *deadline)
-{
-	return (struct connection *)((char *)deadline - offsetof(struct connection, deadline));
-}
-
-/* True between two requests. */
-static bool is_idle(const struct connection *connection)
-{
-	return http_reader_idle(&connection->reader);
-}
+#define CONNECTION_OF(part, member)                                                                \
+	((struct connection *)((char *)(part)-offsetof(struct connection, member)))
 
 /* The next step is the client's. */
 static void limit_client(struct connection *connection)
@@ -48,7 +35,7 @@ static void limit_client(struct connection *connection)
 /* One limit applies to a request, or to the pause before it, even if single bytes arrive. */
 static void expect_request(struct connection *connection)
 {
-	uint64_t step = 2 * connection->answered + !is_idle(connection);
+	uint64_t step = 2 * connection->answered + !http_reader_idle(&connection->reader);
 	if (connection->deadline.queue && connection->step == step)
 		return;
 	connection->step = step;
@@ -112,7 +99,7 @@ static void send_output(struct connection *connection)
 
 static void on_worker(struct work *work)
 {
-	struct exchange *exchange = &connection_of_work(work)->exchange;
+	struct exchange *exchange = &CONNECTION_OF(work, work)->exchange;
 	exchange->compute(exchange);
 }
 
@@ -120,7 +107,7 @@ static void serve(struct connection *connection);
 
 static void on_loop(struct work *work)
 {
-	struct connection *connection = connection_of_work(work);
+	struct connection *connection = CONNECTION_OF(work, work);
 	connection->working = false;
 	connection->server->site.digests_completed++;
 	serve(connection);
@@ -148,6 +135,17 @@ enum need {
 	TO_CLOSE,
 };
 
+/* After the signal, the response to the last request that has arrived closes the connection. */
+static bool is_last(const struct connection *connection)
+{
+	const struct server *server = connection->server;
+	char byte;
+	if (!server->site.stopping || server->stop_limits.now >= server->stop_at)
+		return server->site.stopping;
+	return connection->begin == connection->end &&
+		recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
+}
+
 /* Answers the requests that have arrived, until it cannot go on. */
 static enum need answer(struct connection *connection)
 {
@@ -155,8 +153,8 @@ static enum need answer(struct connection *connection)
 	while (!connection->working) {
 		size_t used;
 		if (exchange->finish) {
+			exchange->stop = is_last(connection);
 			site_finish(exchange);
-			continue;
 		}
 		if (exchange->last)
 			return TO_CLOSE;
@@ -168,6 +166,7 @@ static enum need answer(struct connection *connection)
 		if (status == 0)
 			return connection->ended ? TO_CLOSE : TO_RECEIVE;
 		connection->answered++;
+		exchange->stop = is_last(connection);
 		if (status == 200)
 			site_answer(exchange);
 		else
@@ -266,9 +265,10 @@ void connection_closed(struct connection *connection)
 
 void connection_expired(struct deadline *deadline)
 {
-	struct connection *connection = connection_of_deadline(deadline);
+	struct connection *connection = CONNECTION_OF(deadline, deadline);
 	struct site *site = &connection->server->site;
-	bool has_begun = !is_idle(connection) && !connection->lingering && !connection->sending;
+	bool has_begun = !http_reader_idle(&connection->reader) && !connection->lingering &&
+		!connection->sending;
 	site->connections_timed_out += has_begun || (!connection->lingering && !site->stopping);
 	if (has_begun) {
 		connection->answered++;
@@ -282,7 +282,7 @@ void connection_expired(struct deadline *deadline)
 
 void connection_hurry(struct deadline *deadline)
 {
-	struct connection *connection = connection_of_deadline(deadline);
+	struct connection *connection = CONNECTION_OF(deadline, deadline);
 	if (!connection->sending)
 		limit_client(connection);
 }

@@ -21,8 +21,3 @@ void deadline_set(struct deadline *deadline, struct deadlines *queue)
 	*(queue->last ? &queue->last->next : &queue->first) = deadline;
 	queue->last = deadline;
 }
-
-struct deadline *deadline_due(const struct deadlines *queue)
-{
-	return queue->first && queue->first->at <= queue->now ? queue->first : NULL;
-}

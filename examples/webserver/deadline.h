@@ -29,7 +29,4 @@ struct deadline {
 void deadline_set(struct deadline *deadline, struct deadlines *queue);
 void deadline_clear(struct deadline *deadline);
 
-/* Returns an expired deadline, or NULL. The deadline stays in the queue. */
-struct deadline *deadline_due(const struct deadlines *queue);
-
 #endif

@@ -9,52 +9,14 @@ static const char type_json[] = "application/json";
 static const char type_metrics[] = "text/plain; version=0.0.4; charset=utf-8";
 static const char type_text[] = "text/plain; charset=utf-8";
 
-static void answer_home(struct exchange *exchange);
-static void answer_digest(struct exchange *exchange);
-static void answer_metrics(struct exchange *exchange);
-static void answer_healthz(struct exchange *exchange);
-
-static const struct {
-	const char *path;
-	void (*answer)(struct exchange *exchange);
-} routes[SITE_PATHS] = {
-	{"/", answer_home},
-	{"/digest", answer_digest},
-	{"/metrics", answer_metrics},
-	{"/healthz", answer_healthz},
-	{"other", NULL},
-};
-
 #define PATH_OTHER (SITE_PATHS - 1)
-
-static const int statuses[SITE_STATUSES] = {200, 400, 404, 405, 408, 413, 414, 431, 500, 503};
-
-const char *site_path_name(unsigned path)
-{
-	return routes[path].path;
-}
-
-int site_status(unsigned index)
-{
-	return statuses[index];
-}
-
-static void count(struct exchange *exchange, int status)
-{
-	for (unsigned i = 0; i < SITE_STATUSES; i++) {
-		if (statuses[i] == status) {
-			exchange->site->requests[exchange->path][i]++;
-			break;
-		}
-	}
-}
 
 static void respond(
 	struct exchange *exchange, int status, const char *type, const char *body, size_t length)
 {
 	const struct http_request *request = exchange->request;
-	exchange->last = status != 200 || !request->keep_alive || exchange->site->stopping;
-	count(exchange, status);
+	exchange->last = status != 200 || !request->keep_alive || exchange->stop;
+	exchange->site->requests[exchange->path][http_reason_index(status)]++;
 	http_write(&exchange->site->output,
 		&(struct http_response){
 			.status = status,
@@ -80,7 +42,7 @@ static void refuse(struct exchange *exchange, int status, const char *why)
 	struct buffer *page = new_page(exchange);
 	buffer_number(page, (uint64_t)status);
 	buffer_text(page, " ");
-	buffer_text(page, http_reason(status));
+	buffer_text(page, http_reasons[http_reason_index(status)].text);
 	if (why) {
 		buffer_text(page, ": ");
 		buffer_text(page, why);
@@ -179,6 +141,22 @@ static void answer_digest(struct exchange *exchange)
 	}
 	exchange->compute = compute_digest;
 	exchange->finish = respond_digest;
+}
+
+static const struct {
+	const char *path;
+	void (*answer)(struct exchange *exchange);
+} routes[SITE_PATHS] = {
+	{"/", answer_home},
+	{"/digest", answer_digest},
+	{"/metrics", answer_metrics},
+	{"/healthz", answer_healthz},
+	{"other", NULL},
+};
+
+const char *site_path_name(unsigned path)
+{
+	return routes[path].path;
 }
 
 void site_answer(struct exchange *exchange)

@@ -8,21 +8,20 @@
 #include "http.h"
 #include "work.h"
 
-#define SITE_PATHS    5 /* four and all others */
-#define SITE_STATUSES 10
+#define SITE_PATHS 5 /* four and all others */
 
 /* The state behind the responses. The server counts its connections here. */
 struct site {
 	struct work_pool *pool;
 	char loop[32]; /* name and version of the loop's library */
-	bool stopping; /* answer requests, then close their connections */
+	bool stopping; /* the first signal has arrived */
 	uint64_t connections_open;
 	uint64_t connections_accepted;
 	uint64_t connections_refused;
 	uint64_t connections_timed_out;
 	uint64_t digests_submitted;
 	uint64_t digests_completed;
-	uint64_t requests[SITE_PATHS][SITE_STATUSES];
+	uint64_t requests[SITE_PATHS][HTTP_STATUSES];
 	struct buffer output; /* responses to be sent */
 	struct buffer page;   /* scratch */
 };
@@ -31,6 +30,7 @@ struct site {
 struct exchange {
 	struct site *site;
 	const struct http_request *request;
+	bool stop; /* the server stops, and no other request has arrived */
 	bool last; /* the connection is closed after this response */
 	unsigned path;
 	void (*compute)(struct exchange *exchange);

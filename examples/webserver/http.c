@@ -274,32 +274,25 @@ const char *http_grammar_name(void)
 	return GRAMMAR_NAME;
 }
 
-const char *http_reason(int status)
+const struct http_reason http_reasons[HTTP_STATUSES] = {
+	{200, "OK"},
+	{400, "Bad Request"},
+	{404, "Not Found"},
+	{405, "Method Not Allowed"},
+	{408, "Request Timeout"},
+	{413, "Content Too Large"},
+	{414, "URI Too Long"},
+	{431, "Request Header Fields Too Large"},
+	{503, "Service Unavailable"},
+	{500, "Internal Server Error"},
+};
+
+unsigned http_reason_index(int status)
 {
-	switch (status) {
-	case 200:
-		return "OK";
-	case 400:
-		return "Bad Request";
-	case 404:
-		return "Not Found";
-	case 405:
-		return "Method Not Allowed";
-	case 408:
-		return "Request Timeout";
-	case 413:
-		return "Content Too Large";
-	case 414:
-		return "URI Too Long";
-	case 431:
-		return "Request Header Fields Too Large";
-	case 500:
-		return "Internal Server Error";
-	case 503:
-		return "Service Unavailable";
-	default:
-		return "";
-	}
+	unsigned i = 0;
+	while (i < HTTP_STATUSES - 1 && http_reasons[i].status != status)
+		i++;
+	return i;
 }
 
 /* The Date field changes once a second. */
@@ -322,7 +315,7 @@ void http_write(struct buffer *output, const struct http_response *response)
 	buffer_text(output, "HTTP/1.1 ");
 	buffer_number(output, (uint64_t)response->status);
 	buffer_text(output, " ");
-	buffer_text(output, http_reason(response->status));
+	buffer_text(output, http_reasons[http_reason_index(response->status)].text);
 	buffer_text(output, date_field());
 	buffer_text(output, "\r\nContent-Type: ");
 	buffer_text(output, response->type);

@@ -64,8 +64,14 @@ bool http_reader_idle(const struct http_reader *reader);
 /* The name and version of the parser. */
 const char *http_grammar_name(void);
 
-/* The reason phrase of a status. */
-const char *http_reason(int status);
+/* All statuses that the server sends. The last one is also for any other number. */
+#define HTTP_STATUSES 10
+struct http_reason {
+	int status;
+	const char *text;
+};
+extern const struct http_reason http_reasons[HTTP_STATUSES];
+unsigned http_reason_index(int status);
 
 struct http_response {
 	int status;

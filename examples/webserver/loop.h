@@ -50,6 +50,12 @@ struct loop_type {
 	bool (*let_go)(struct connection *connection);
 };
 
+/* The functions have these names in each implementation. */
+#define LOOP_REST                                                                                  \
+	.connection_size = sizeof(struct loop_connection), .open = loop_open, .close = loop_close, \
+	.attach = attach, .detach = detach, .watch = watch, .tick = start_tick, .adopt = adopt,    \
+	.receive = receive, .send = send_all, .let_go = let_go
+
 extern const struct loop_type loop_uv, loop_uv_ring, loop_ev, loop_ring;
 
 #endif

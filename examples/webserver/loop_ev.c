@@ -26,16 +26,16 @@ struct loop {
 	ev_prepare end_of_iteration;
 };
 
-struct ev_connection {
+struct loop_connection {
 	struct connection base;
 	ev_io io;
 	const char *bytes; /* to be sent */
 	size_t length;
 };
 
-static struct ev_connection *derived(struct connection *base)
+static struct loop_connection *derived(struct connection *base)
 {
-	return (struct ev_connection *)base;
+	return (struct loop_connection *)base;
 }
 
 static void io_start(struct connection *base, int events)
@@ -218,19 +218,4 @@ static void detach(struct loop *loop)
 	ringwake_ev_detach(loop->binding);
 }
 
-const struct loop_type loop_ev = {
-	.name = "ev",
-	.connection_size = sizeof(struct ev_connection),
-	.open = loop_open,
-	.run = run,
-	.close = loop_close,
-	.attach = attach,
-	.detach = detach,
-	.watch = watch,
-	.tick = start_tick,
-	.adopt = adopt,
-	.receive = receive,
-	.try_send = try_send,
-	.send = send_all,
-	.let_go = let_go,
-};
+const struct loop_type loop_ev = {.name = "ev", .run = run, .try_send = try_send, LOOP_REST};

@@ -40,14 +40,14 @@ struct loop {
 	int watched[WATCHES];
 };
 
-struct ring_connection {
+struct loop_connection {
 	struct connection base;
 	bool receiving, sending; /* a request is on the ring */
 };
 
-static struct ring_connection *derived(struct connection *base)
+static struct loop_connection *derived(struct connection *base)
 {
-	return (struct ring_connection *)base;
+	return (struct loop_connection *)base;
 }
 
 /* Returns a request for the caller to prepare and then mark. */
@@ -241,18 +241,4 @@ static void detach(struct loop *loop)
 	ringwake_close(loop->target);
 }
 
-const struct loop_type loop_ring = {
-	.name = "ring",
-	.connection_size = sizeof(struct ring_connection),
-	.open = loop_open,
-	.run = run,
-	.close = loop_close,
-	.attach = attach,
-	.detach = detach,
-	.watch = watch,
-	.tick = start_tick,
-	.adopt = adopt,
-	.receive = receive,
-	.send = send_all,
-	.let_go = let_go,
-};
+const struct loop_type loop_ring = {.name = "ring", .run = run, LOOP_REST};

@@ -22,7 +22,7 @@ struct loop {
 	uv_prepare_t end_of_iteration;
 };
 
-struct uv_connection {
+struct loop_connection {
 	struct connection base;
 	uv_tcp_t tcp;
 	uv_write_t write;
@@ -30,9 +30,9 @@ struct uv_connection {
 	bool reading;
 };
 
-static struct uv_connection *derived(struct connection *base)
+static struct loop_connection *derived(struct connection *base)
 {
-	return (struct uv_connection *)base;
+	return (struct loop_connection *)base;
 }
 
 static uv_stream_t *stream_of(struct connection *base)
@@ -43,7 +43,7 @@ static uv_stream_t *stream_of(struct connection *base)
 /* If it fails, the handle is open without a socket. */
 static int adopt(struct connection *base)
 {
-	struct uv_connection *connection = derived(base);
+	struct loop_connection *connection = derived(base);
 	connection->reading = false;
 	connection->tcp.data = connection->write.data = base;
 	uv_tcp_init((uv_loop_t *)base->server->loop, &connection->tcp);
@@ -204,10 +204,7 @@ static void detach(struct loop *loop)
 	ringwake_uv_detach(loop->binding);
 }
 
-#define REST                                                                                       \
-	.connection_size = sizeof(struct uv_connection), .open = loop_open, .close = loop_close,   \
-	.attach = attach, .detach = detach, .watch = watch, .tick = start_tick, .adopt = adopt,    \
-	.receive = receive, .try_send = try_send, .send = send_all, .let_go = let_go
-
-const struct loop_type loop_uv = {.name = "uv", .native = &work_uv, .run = run, REST};
-const struct loop_type loop_uv_ring = {.name = "uv-ring", .run = run_on_ring, REST};
+const struct loop_type loop_uv = {
+	.name = "uv", .native = &work_uv, .run = run, .try_send = try_send, LOOP_REST};
+const struct loop_type loop_uv_ring = {
+	.name = "uv-ring", .run = run_on_ring, .try_send = try_send, LOOP_REST};

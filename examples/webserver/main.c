@@ -4,8 +4,8 @@
 #include "server.h"
 #include "work.h"
 
-#include <arpa/inet.h>
 #include <getopt.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -88,35 +88,27 @@ static bool find_wake(const char *name, struct server_options *options)
 
 static bool parse_address(const char *text, unsigned port, struct sockaddr_storage *address)
 {
-	struct sockaddr_in *four = (struct sockaddr_in *)address;
-	struct sockaddr_in6 *six = (struct sockaddr_in6 *)address;
+	static const struct addrinfo numeric = {
+		.ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM};
+	char service[8];
+	struct addrinfo *found;
+	snprintf(service, sizeof(service), "%u", port);
+	if (getaddrinfo(text, service, &numeric, &found) != 0)
+		return false;
 	memset(address, 0, sizeof(*address));
-	if (inet_pton(AF_INET, text, &four->sin_addr) == 1) {
-		four->sin_family = AF_INET;
-		four->sin_port = htons((uint16_t)port);
-		return true;
-	}
-	if (inet_pton(AF_INET6, text, &six->sin6_addr) == 1) {
-		six->sin6_family = AF_INET6;
-		six->sin6_port = htons((uint16_t)port);
-		return true;
-	}
-	return false;
+	memcpy(address, found->ai_addr, found->ai_addrlen);
+	freeaddrinfo(found);
+	return true;
 }
 
 static void announce(const struct sockaddr_storage *address, const char *path)
 {
-	const struct sockaddr_in *four = (const struct sockaddr_in *)address;
-	const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)address;
-	bool is_six = address->ss_family == AF_INET6;
-	char text[INET6_ADDRSTRLEN];
-	if (is_six)
-		inet_ntop(AF_INET6, &six->sin6_addr, text, sizeof(text));
-	else
-		inet_ntop(AF_INET, &four->sin_addr, text, sizeof(text));
-	printf(is_six ? "listening on http://[%s]:%u path=%s\n"
-		      : "listening on http://%s:%u path=%s\n",
-		text, ntohs(is_six ? six->sin6_port : four->sin_port), path);
+	char host[INET6_ADDRSTRLEN], port[8];
+	getnameinfo((const struct sockaddr *)address, sizeof(*address), host, sizeof(host), port,
+		sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
+	printf(address->ss_family == AF_INET6 ? "listening on http://[%s]:%s path=%s\n"
+					      : "listening on http://%s:%s path=%s\n",
+		host, port, path);
 	fflush(stdout);
 }
 

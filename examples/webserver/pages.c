@@ -62,13 +62,13 @@ static void requests(struct site *site)
 	struct buffer *page = &site->page;
 	metric_head(page, name, "Requests answered.");
 	for (unsigned path = 0; path < SITE_PATHS; path++) {
-		for (unsigned i = 0; i < SITE_STATUSES; i++) {
+		for (unsigned i = 0; i < HTTP_STATUSES; i++) {
 			if (site->requests[path][i] == 0)
 				continue;
 			buffer_text(page, name);
 			label(page, "{path", site_path_name(path));
 			buffer_text(page, ",status=\"");
-			buffer_number(page, (uint64_t)site_status(i));
+			buffer_number(page, (uint64_t)http_reasons[i].status);
 			buffer_text(page, "\"} ");
 			buffer_number(page, site->requests[path][i]);
 			buffer_text(page, "\n");

@@ -5,9 +5,8 @@
 
 #include "handlers.h"
 
-/* The names of the rows and columns of site->requests. */
+/* The name of a row of site->requests. */
 const char *site_path_name(unsigned path);
-int site_status(unsigned index);
 
 void page_home(struct site *site);
 void page_metrics(struct site *site);

@@ -103,6 +103,7 @@ static bool on_signal(struct server *server)
 	if (read(server->signals, &info, sizeof(info)) != sizeof(info))
 		return true;
 	server->site.stopping = true;
+	server->stop_at = server->stop_limits.now + server->limits.length;
 	for (struct deadline *next, *deadline = server->limits.first; deadline; deadline = next) {
 		next = deadline->next;
 		connection_hurry(deadline);
@@ -128,10 +129,9 @@ static void finish_accepting(struct server *server)
 
 static void expire(struct deadlines *queue)
 {
-	struct deadline *due;
 	queue->now++;
-	while ((due = deadline_due(queue)))
-		connection_expired(due);
+	while (queue->first && queue->first->at <= queue->now)
+		connection_expired(queue->first);
 }
 
 bool server_tick(struct server *server)

@@ -6,10 +6,9 @@
 #ifndef WEBSERVER_WORK_H
 #define WEBSERVER_WORK_H
 
-#include "figure.h"
-
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct loop;
 struct loop_type;
@@ -29,6 +28,12 @@ struct work {
 	void (*run)(struct work *work);             /* on a worker */
 	void (*done)(struct work *work);            /* then on the loop */
 	_Alignas(max_align_t) char room[WORK_ROOM]; /* for the library's own request structure */
+};
+
+/* One number for /metrics and the page. A name that ends in _total names a counter. */
+struct figure {
+	const char *name, *help;
+	uint64_t value;
 };
 
 #define WORK_FIGURES_MAX 8

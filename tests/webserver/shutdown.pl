@@ -6,6 +6,7 @@
 #   new      the requests are in the listening queue; the server does not run meanwhile
 #   close    the same, with "Connection: close"
 #   kept     the requests arrived on connections that were kept alive; the server does not run meanwhile
+#   row      two hundred requests in a row arrived on each of these; counts responses, not clients
 #   idle     connections that were kept alive; no request follows
 #   half     half a request arrived; the rest never comes
 #   rest     half a request arrived; the rest comes after the signal
@@ -87,9 +88,10 @@ if ($kind eq 'load') {
 		syswrite($_, $half) for @clients;
 		sleep 0.3;
 	}
-	stop() if $kind =~ /^(new|close|kept|large)$/;
+	stop() if $kind =~ /^(new|close|kept|row|large)$/;
 	@clients = map { client() } 1 .. 40 if $kind eq 'new' || $kind eq 'close';
-	syswrite($_, $kind eq 'large' ? $half : $request) for $kind =~ /^(new|close|kept|large)$/ ? @clients : ();
+	my $arrives = $kind eq 'large' ? $half : $kind eq 'row' ? $request x 200 : $request;
+	syswrite($_, $arrives) for $kind =~ /^(new|close|kept|row|large)$/ ? @clients : ();
 	kill 'TERM', $server;
 	sleep 0.1;
 	kill 'CONT', $server;
@@ -97,6 +99,14 @@ if ($kind eq 'load') {
 		sleep 0.3;
 		syswrite($_, $rest) for @clients;
 	}
-	note(outcome($_)) for @clients;
+	if ($kind eq 'row') {
+		for my $client (@clients) {
+			while (my $line = <$client>) {
+				note($1) if $line =~ m{^HTTP/1.1 (\d+)};
+			}
+		}
+	} else {
+		note(outcome($_)) for @clients;
+	}
 }
 print join(' ', map { "$_:$seen{$_}" } sort keys %seen), "\n";
