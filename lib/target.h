@@ -37,8 +37,8 @@ struct ringwake {
 
 	/* The loop thread's. */
 	alignas(CACHE_LINE) struct ringwake_msg *ready; /* in the order sent: to be run */
-	struct ringwake_msg *reversing; /* newest first, being reversed into ... */
-	struct ringwake_msg *reversed;  /* ... this */
+	struct ringwake_msg *reversing;                 /* newest first, being reversed into ... */
+	struct ringwake_msg *reversed;                  /* ... this */
 	struct spinner spinner;
 	uint32_t calls_expected; /* ARMED that the loop has set and not found again: target.c */
 	struct ringwake_event *closings; /* event.c */

@@ -39,7 +39,7 @@ static void do_nothing(struct ev_loop *in, ev_timer *timer, int revents)
 	(void)revents;
 }
 
-static void stop(struct ev_loop *in, ev_timer *timer, int revents)
+static void end_run(struct ev_loop *in, ev_timer *timer, int revents)
 {
 	(void)timer;
 	(void)revents;
@@ -82,7 +82,7 @@ static void test_loop_that_releases_a_lock_does_not_spin(void **state)
 	ev_timer timer;
 	open_spinning(state);
 	ringwake_ev_set_loop_release_cb(loop, release_nothing, release_nothing);
-	ev_timer_init(&timer, stop, 0.001, 0.001);
+	ev_timer_init(&timer, end_run, 0.001, 0.001);
 	ev_timer_start(loop, &timer);
 	for (int i = 0; i < 20; i++)
 		ev_run(loop, 0);
