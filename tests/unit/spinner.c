@@ -134,7 +134,8 @@ static uint64_t hand_over(struct player *sender, struct player *player, uint64_t
 	return spins ? now : now + 50000; /* longer than the window */
 }
 
-/* Every so many messages a player thinks for long. Returns how often a player was blocked. */
+/* After one message in each group of every messages, a player thinks for a long time. Returns how
+ * often a player was blocked. */
 static unsigned play(struct player *players, unsigned messages, unsigned every)
 {
 	unsigned blocked = 0;
