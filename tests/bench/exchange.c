@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * M1, M3 to M8: two loops answer each other for a fixed time, or a loop and a worker of its pool.
- * The first loop may work before each answer, so that the second one waits for longer.
+ * The first loop may work before each answer, so that the second one waits for longer. As much time
+ * passes before as is measured, because a loop that adapts spins about ten times in vain first.
  */
 #include <math.h>
 #include <string.h>
@@ -19,7 +20,8 @@ struct player {
 static struct {
 	const struct subject *subject;
 	enum circumstances circumstances;
-	int64_t work_ns, start_ns, end_ns, duration_ns;
+	int64_t work_ns, begin_ns, start_ns, end_ns, duration_ns;
+	int64_t used_ns; /* the process's processor time at the start, and then since */
 	int64_t worked_ns, work_used_ns; /* how long all the work took, and its processor time */
 	long rounds;
 	bool is_over;
@@ -36,19 +38,30 @@ static void work(void)
 	state.work_used_ns += thread_used_ns() - used_ns;
 }
 
+static void begin_to_measure(void)
+{
+	state.start_ns = now_ns();
+	state.used_ns = process_used_ns();
+	state.worked_ns = state.work_used_ns = 0;
+	state.rounds = 0;
+}
+
 /* Reads the clock in every eighth round, because it takes a part of a short round. */
 static void count_round(void)
 {
-	if (state.start_ns == 0)
-		state.start_ns = now_ns();
-	else
-		state.rounds++;
+	state.rounds++;
 	if (state.work_ns > 0)
 		work();
 	if (state.rounds % 8 != 0 && state.work_ns == 0)
 		return;
 	state.end_ns = now_ns();
-	state.is_over = state.rounds > 0 && state.end_ns - state.start_ns >= state.duration_ns;
+	if (state.start_ns == 0 && state.end_ns >= state.begin_ns + state.duration_ns)
+		begin_to_measure();
+	if (state.start_ns == 0 || state.rounds == 0)
+		return;
+	state.is_over = state.end_ns - state.start_ns >= state.duration_ns;
+	if (state.is_over)
+		state.used_ns = process_used_ns() - state.used_ns;
 }
 
 static void on_woken(struct ringwake_msg *msg)
@@ -108,7 +121,6 @@ static void exchange(const struct subject *subject, enum circumstances circumsta
 	state.work_ns = work_us * 1000;
 	/* A cgroup's limit is for 100 ms, so that one sample has several of them. */
 	state.duration_ns = amount(circumstances == LIMITED ? 500 : 200) * 1000000;
-	int64_t used_ns = -process_used_ns();
 	for (int i = 0; i < count; i++) {
 		struct player *player = &state.players[i];
 		player->host = &hosts[i];
@@ -119,13 +131,13 @@ static void exchange(const struct subject *subject, enum circumstances circumsta
 			.deliver = on_woken, .wake.context = player, .handles = 1};
 		start_host(&hosts[i], i);
 	}
+	state.begin_ns = now_ns();
 	send_to(&hosts[0], &state.players[0].errand.item);
 	end_hosts(hosts, count);
-	used_ns += process_used_ns();
 	check(state.is_over, "a wake is missing");
 	int64_t time_ns = state.end_ns - state.start_ns - state.worked_ns;
 	values[0] = (double)time_ns / (double)state.rounds / 1000;
-	values[1] = (double)(used_ns - state.work_used_ns) / (double)state.rounds / 1000;
+	values[1] = (double)(state.used_ns - state.work_used_ns) / (double)state.rounds / 1000;
 }
 
 static void run(const void *what, enum circumstances circumstances, long work_us, double *values)
