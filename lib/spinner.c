@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Adaptive spinning. docs/spinning.md gives the reasons and the measurements.
+ * Adaptive spinning. docs/spinning.md gives the reasons.
  *
  * A thread that spins for as long as blocking and a wake would cost, and then blocks, spends at
  * most twice what the better choice would have cost, whatever happens (ski rental). The window is
@@ -70,19 +70,35 @@ uint64_t ringwake_spinner_begin(struct spinner *spinner)
 		return spinner->spin_ns;
 	spinner->kind = kind_of_wait(spinner);
 	struct spinner_record *record = &spinner->records[spinner->kind];
-	if (record->left == 0)
-		return window(spinner->kind, record->skip);
-	record->left--;
-	return 0;
+	uint64_t window_ns = record->left == 0 ? window(spinner->kind, record->skip) : 0;
+	for (int i = 0; i < WAIT_KINDS; i++)
+		if (spinner->records[i].left > 0)
+			spinner->records[i].left--;
+	return window_ns;
+}
+
+static void note_success(struct spinner_record *record)
+{
+	record->skip /= 2;
+	record->left = 0;
+}
+
+static void note_failure(struct spinner_record *record)
+{
+	if (record->skip < SPINNER_MAX_SKIP)
+		record->skip = 2 * record->skip + 1;
+	record->left = record->skip;
 }
 
 void ringwake_spinner_end(struct spinner *spinner, bool succeeded)
 {
 	struct spinner_record *record = &spinner->records[spinner->kind];
+	/* The long window is worth its cost only if answers come within the short one again. */
+	if (succeeded && spinner->kind != WAIT_AFTER_ANSWER)
+		note_success(record);
+	else
+		note_failure(record);
+	if (succeeded && spinner->kind == WAIT_FOR_ANSWER)
+		note_success(&spinner->records[WAIT_AFTER_ANSWER]);
 	spinner->found_answer = succeeded && spinner->kind != WAIT_OTHER;
-	if (succeeded)
-		record->skip /= 2;
-	else if (record->skip < SPINNER_MAX_SKIP)
-		record->skip = 2 * record->skip + 1;
-	record->left = record->skip;
 }

@@ -19,7 +19,7 @@ enum wait_kind {
 };
 
 struct spinner_record {
-	uint32_t skip; /* the waits without a spin between two spins that fail */
+	uint32_t skip; /* the waits of any kind between two spins of this kind that fail */
 	uint32_t left; /* of these, before the next spin */
 };
 

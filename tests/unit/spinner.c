@@ -165,6 +165,38 @@ static void test_two_threads_begin_together(void **state)
 	assert_true(blocked <= 500);
 }
 
+/* Earlier answers were slow. That must not keep the threads from finding out. */
+static void test_two_threads_after_slow_answers(void **state)
+{
+	(void)state;
+	struct player players[2] = {{.spinner = adaptive()}, {.spinner = adaptive()}};
+	for (unsigned i = 0; i < 2; i++) {
+		for (unsigned waits = 0; waits < 5000; waits++) {
+			ringwake_sends_to_awake = ++players[i].sends_to_awake;
+			if (ringwake_spinner_begin(&players[i].spinner) > 0)
+				ringwake_spinner_end(&players[i].spinner, false);
+		}
+	}
+	assert_true(play(players, 20000, 20001) <= 4 * (SPINNER_MAX_SKIP + 1));
+}
+
+/* Waits that end just before the long window does, after each group of fast answers. */
+static void test_long_window_costs_at_most_twice(void **state)
+{
+	(void)state;
+	for (unsigned answers = 1; answers < 10; answers++) {
+		struct spinner spinner = adaptive();
+		struct costs costs = {0};
+		for (unsigned i = 0; i < 100000; i++) {
+			bool is_answer = i % (answers + 5) < answers;
+			ringwake_sends_to_awake += is_answer;
+			add_wait(&spinner, &costs,
+				is_answer ? SHORT_NS : SPINNER_LONG_WINDOW_NS - 1);
+		}
+		assert_true(costs.chosen <= 2 * costs.blocking);
+	}
+}
+
 static uint64_t window_of(uint64_t spin_ns)
 {
 	struct spinner spinner;
@@ -226,6 +258,8 @@ int main(void)
 		cmocka_unit_test(test_one_long_wait),
 		cmocka_unit_test(test_random_lengths),
 		cmocka_unit_test(test_two_threads_begin_together),
+		cmocka_unit_test(test_two_threads_after_slow_answers),
+		cmocka_unit_test(test_long_window_costs_at_most_twice),
 		cmocka_unit_test(test_fixed_and_off),
 		cmocka_unit_test(test_environment),
 	};
