@@ -3,10 +3,10 @@
  * USDT probes of the provider "ringwake", for tracers. Each is one no-op instruction. Without
  * sys/sdt.h there are none.
  *
- *   ring(target)            a sender is about to make the system call that wakes the loop
- *   ring_failed(target, error)
- *   wake(target)            on the loop's thread: a doorbell ended the wait; no callback has run
- * yet dispatch(target, count) callbacks of one dispatch have run
+ *   doorbell(target)        a sender is about to make the system call that wakes the loop
+ *   doorbell_failed(target, error)
+ *   wake(target)            a doorbell ended the loop's wait; no callback has run yet
+ *   dispatch(target, count) callbacks of one dispatch have run
  */
 #ifndef RINGWAKE_PROBES_H
 #define RINGWAKE_PROBES_H

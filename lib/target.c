@@ -57,8 +57,8 @@
  *      nothing is accepted.
  *   4. calls_expected counts each ARMED that the loop has set and has not found again. While ARMED
  *      is in the word, one of them has no call. Every other one is one call, which has left the
- * gate or is in progress. So if ARMED is clear, and the gate's count plus calls_expected is 0, no
- *      call is in progress.
+ *      gate or is in progress. So if ARMED is clear, and the gate's count plus calls_expected is
+ *      0, no call is in progress.
  *
  * Why no wake is lost: a send comes before the loop's try_arm in the order of changes, or after it.
  *
@@ -185,12 +185,12 @@ static int notify(struct ringwake *target)
 	if (!ringwake_is_this_process(target->process))
 		return -EOWNERDEAD;
 	atomic_fetch_add_explicit(&target->doorbell_calls, 1, memory_order_relaxed);
-	PROBE1(ring, target);
+	PROBE1(doorbell, target);
 	int result = notify_or_fall_back(target);
 	if (!ringwake_is_this_process(target->process))
 		return -EOWNERDEAD;
 	if (result < 0) {
-		PROBE2(ring_failed, target, result);
+		PROBE2(doorbell_failed, target, result);
 		atomic_fetch_add_explicit(&target->doorbell_failures, 1, memory_order_relaxed);
 	}
 	if (result == 0) {

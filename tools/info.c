@@ -188,7 +188,7 @@ static double seconds(void)
 
 static int test_path(enum ringwake_path path, const char *name)
 {
-	struct ringwake_params params = {.path = path};
+	struct ringwake_params params = {.path = path, .spin_ns = RINGWAKE_SPIN_OFF};
 	struct ringwake_stats stats;
 	pthread_t thread;
 	memset(sides, 0, sizeof sides);
