@@ -2,10 +2,11 @@
 /*
  * What the adapter does before and after the loop's wait. In each iteration of uv_run():
  *
- *   prepare  perhaps spin; arm; if messages have already arrived, have libuv report them after the
- * poll poll     the doorbell's descriptor ends the wait; run callbacks check    disarm; then arm
- * again, for a program that leaves uv_run() now and waits for libuv's epoll itself; if messages
- * have already arrived, an idle handle keeps the loop from blocking
+ * - prepare: perhaps spin; arm; if messages have already arrived, have libuv report them after the
+ *   poll
+ * - poll: the doorbell's descriptor ends the wait; run callbacks
+ * - check: disarm; then arm again, for a program that leaves uv_run() now and waits for libuv's
+ *   epoll itself; if messages have already arrived, an idle handle keeps the loop from blocking
  *
  * So callbacks run in the same phase as those of a uv_async_t. After the poll libuv runs callbacks
  * of writes, and those that they cause, in several rounds. A callback in another phase would come

@@ -7,7 +7,7 @@
  *   every accepted message is delivered once. A wake may be missing only after a send has reported
  *   that its doorbell failed. Then one more send, by a thread without a filter, must deliver all
  *   messages. The loop blocks without a timeout, so nothing else can deliver them. If that send
- * also fails, because the fault affects all threads, a signal to the loop must deliver them.
+ *   also fails, because the fault affects all threads, a signal to the loop must deliver them.
  *
  * Usage: faults [--path P] [--ring | --defer] [--poll] [--deny CALL=ERRNO]
  *               [--when before|after|senders] [--nofile] [--backlog]
