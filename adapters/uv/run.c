@@ -110,7 +110,10 @@ static bool wait_once(struct ringwake_uv *binding, int milliseconds, bool *woken
 	return true;
 }
 
-/* True if libuv would run only phases without callbacks. Then sets how long it would wait. */
+/*
+ * True if libuv would run only phases without callbacks. Then sets how long it would wait. libuv
+ * updates its time at the begin of an iteration, because callbacks may have taken long.
+ */
 static bool may_wait_again(struct ringwake_uv *binding, bool has_something, int *milliseconds)
 {
 	if (binding->epoll_is_ready || !binding->has_doorbell_on_ring ||
@@ -122,6 +125,8 @@ static bool may_wait_again(struct ringwake_uv *binding, bool has_something, int 
 		return false;
 	if (!ringwake_uv_flush_watchers(binding->loop))
 		return false;
+	if (has_something)
+		uv_update_time(binding->loop);
 	*milliseconds = uv_backend_timeout(binding->loop);
 	return *milliseconds != 0;
 }

@@ -6,6 +6,7 @@
 
 #include <poll.h>
 #include <sched.h>
+#include <sys/resource.h>
 
 static int run(struct fixture *f, uv_run_mode mode)
 {
@@ -325,6 +326,61 @@ static void test_embedded(void **state)
 	end(&f);
 }
 
+/* A callback takes longer than the time until the next timer is due. */
+struct long_callback {
+	struct fixture f;
+	struct counter counter;
+	uv_timer_t timer;
+	pthread_t thread;
+	long blocked; /* how often the loop's thread had blocked when the callback ended */
+};
+
+static long times_blocked(void)
+{
+	struct rusage usage;
+	assert_int_equal(getrusage(RUSAGE_THREAD, &usage), 0);
+	return usage.ru_nvcsw;
+}
+
+static void run_timer(uv_timer_t *timer)
+{
+	struct long_callback *test = timer->data;
+	assert_int_equal(times_blocked(), test->blocked);
+	uv_close((uv_handle_t *)timer, NULL);
+}
+
+/* The first message ends the wait of uv_run()'s first iteration, which may be in epoll. */
+static void take_long(ringwake_uv_async_t *async)
+{
+	struct long_callback *test = async->data;
+	count_call(async);
+	if (test->counter.calls == 1) {
+		test->thread = start(send_when_blocked, &test->counter);
+		return;
+	}
+	uv_timer_start(&test->timer, run_timer, 10, 0);
+	for (uint64_t end = uv_hrtime() + 20000000; uv_hrtime() < end;)
+		;
+	test->blocked = times_blocked();
+}
+
+static void test_timer_is_due_after_a_long_callback(void **state)
+{
+	(void)state;
+	struct long_callback test = {.counter.close_at = 2};
+	open_loop(&test.f);
+	assert_int_equal(ringwake_uv_async_init(test.f.binding, &test.counter.async, take_long), 0);
+	test.counter.async.data = &test;
+	uv_timer_init(&test.f.loop, &test.timer);
+	test.timer.data = &test;
+	pthread_t thread = start(send_when_blocked, &test.counter);
+	assert_int_equal(run(&test.f, UV_RUN_DEFAULT), 0);
+	join(thread);
+	join(test.thread);
+	assert_int_equal(test.counter.calls, 2);
+	close_loop(&test.f);
+}
+
 /* A flood of messages does not starve the timers and libuv's own descriptors. */
 struct flood {
 	struct reading reading;
@@ -505,6 +561,7 @@ int main(void)
 		ON_ALL(test_changes_threads),
 		ON_ALL(test_detach_while_running_is_refused),
 		ON_ALL(test_embedded),
+		ON_BOTH_PATHS(test_timer_is_due_after_a_long_callback),
 		ON_ALL(test_flood),
 		ON_ALL(test_once_returns_for_a_callback),
 		ON_ALL(test_wake_ends_once),
