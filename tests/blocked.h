@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Waits until a loop blocks, so that the next wake ends its wait. */
+/* Waits until a loop blocks, so that the next wake ends its wait; counts how often it blocks. */
 #ifndef TESTS_BLOCKED_H
 #define TESTS_BLOCKED_H
 
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* The state of the process's first thread: 'R' runs, 'S' is blocked. */
@@ -25,6 +26,15 @@ static inline void await_blocked_loop(void)
 {
 	while (state_of_first_thread() != 'S')
 		sched_yield();
+}
+
+/* How often the calling thread has blocked. */
+static inline long times_blocked(void)
+{
+	struct rusage usage;
+	if (getrusage(RUSAGE_THREAD, &usage) != 0)
+		abort();
+	return usage.ru_nvcsw;
 }
 
 #endif

@@ -57,12 +57,16 @@ static bool submit(struct ringwake_uv *binding)
 	return io_uring_sq_ready(&binding->ring) == 0 || ringwake_uv_is_forbidden(result);
 }
 
-/* While messages follow each other closely, the loop need not block for each. */
+/* While messages follow each other closely, the loop need not block for each. libuv computes its
+ * timeout after this function, so its time must be right after a spin. */
 static void spin(const struct ringwake_uv *binding)
 {
-	int timeout = uv_backend_timeout(binding->loop);
-	if (timeout != 0 && binding->due == NULL)
-		ringwake_spin(binding->target, timeout < 0 ? -1 : timeout * MILLISECOND);
+	int milliseconds = uv_backend_timeout(binding->loop);
+	if (milliseconds == 0 || binding->due)
+		return;
+	int64_t timeout = milliseconds < 0 ? -1 : milliseconds * MILLISECOND;
+	if (ringwake_spin(binding->target, timeout) != timeout)
+		uv_update_time(binding->loop);
 }
 
 static void wait_in_epoll(struct ringwake_uv *binding)

@@ -6,7 +6,6 @@
 
 #include <poll.h>
 #include <sched.h>
-#include <sys/resource.h>
 
 static int run(struct fixture *f, uv_run_mode mode)
 {
@@ -334,13 +333,6 @@ struct long_callback {
 	pthread_t thread;
 	long blocked; /* how often the loop's thread had blocked when the callback ended */
 };
-
-static long times_blocked(void)
-{
-	struct rusage usage;
-	assert_int_equal(getrusage(RUSAGE_THREAD, &usage), 0);
-	return usage.ru_nvcsw;
-}
 
 static void run_timer(uv_timer_t *timer)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* An attached loop under uv_run() spins before it blocks in epoll. */
+#include "../blocked.h"
 #include "fixture.h"
 
 #include <signal.h>
@@ -72,6 +73,35 @@ static void test_timer_ends_the_spin(void **state)
 	close_loop(&f);
 }
 
+/* A spin that lasts until the timer is due takes the place of the wait. */
+struct repeated {
+	uv_timer_t timer;
+	unsigned left;
+};
+
+static void start_again(uv_timer_t *timer)
+{
+	struct repeated *repeated = (struct repeated *)timer;
+	if (--repeated->left > 0)
+		uv_timer_start(timer, start_again, 3, 0);
+	else
+		uv_close((uv_handle_t *)timer, NULL);
+}
+
+static void test_spin_shortens_the_wait_for_a_timer(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct repeated repeated = {.left = 100};
+	open_spinning(&f);
+	uv_timer_init(&f.loop, &repeated.timer);
+	uv_timer_start(&repeated.timer, start_again, 3, 0);
+	long before = times_blocked();
+	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
+	assert_true(times_blocked() - before < 50);
+	close_loop(&f);
+}
+
 static void count_idle(uv_idle_t *idle)
 {
 	unsigned *count = idle->data;
@@ -99,6 +129,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		ON_BOTH_PATHS(test_messages_need_no_doorbell),
 		ON_BOTH_PATHS(test_timer_ends_the_spin),
+		ON_BOTH_PATHS(test_spin_shortens_the_wait_for_a_timer),
 		ON_BOTH_PATHS(test_idle_loop_does_not_spin),
 	};
 	return RUN_BOUNDED(tests, 60);
