@@ -36,19 +36,30 @@ static inline bool blocking_before_wait(struct blocking *blocking)
 	return blocking->was_found;
 }
 
-/* Instead of spinning, with the target armed. */
-static inline void blocking_measure(struct blocking *blocking)
+/* True if the wait must be measured, or the adapter must find out in another way. */
+static inline bool blocking_is_due(const struct blocking *blocking)
 {
-	blocking->began = blocking->left == 0 ? blocking_now() : 0;
+	return blocking->left == 0;
 }
 
-/* Immediately after the wait. */
+static inline void blocking_set(struct blocking *blocking, bool blocks)
+{
+	blocking->was_found = blocks;
+	blocking->left = blocks ? 100 : 16;
+}
+
+/* Immediately before a wait, instead of spinning, with the target armed. */
+static inline void blocking_measure(struct blocking *blocking)
+{
+	blocking->began = blocking_now();
+}
+
+/* Immediately after each wait. */
 static inline void blocking_after_wait(struct blocking *blocking)
 {
 	if (blocking->began == 0)
 		return;
-	blocking->was_found = blocking_now() - blocking->began >= BLOCKING_NS;
-	blocking->left = blocking->was_found ? 1000 : 16;
+	blocking_set(blocking, blocking_now() - blocking->began >= BLOCKING_NS);
 	blocking->began = 0;
 }
 

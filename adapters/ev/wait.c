@@ -37,7 +37,8 @@ static void arm(struct ringwake_ev *binding)
 		ringwake_spin(binding->target, -1);
 	if (ringwake_arm(binding->target)) {
 		binding->busy_waits = 0;
-		blocking_measure(&binding->blocking);
+		if (blocking_is_due(&binding->blocking))
+			blocking_measure(&binding->blocking);
 	} else if (ringwake_is_inherited(binding->target)) {
 		notice_fork(binding);
 	} else {

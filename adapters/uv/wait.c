@@ -19,6 +19,9 @@
 #include "binding.h"
 #include "libuv_private.h"
 
+#include <errno.h>
+#include <poll.h>
+
 unsigned ringwake_uv_deliver(struct ringwake_uv *binding)
 {
 	unsigned count = binding->has_ring ? ringwake_uv_complete(binding) : 0;
@@ -69,6 +72,27 @@ static void spin(const struct ringwake_uv *binding)
 		uv_update_time(binding->loop);
 }
 
+static bool has_events(const struct ringwake_uv *binding)
+{
+	int saved = errno;
+	struct pollfd epoll = {.fd = uv_backend_fd(binding->loop), .events = POLLIN};
+	bool has_some = poll(&epoll, 1, 0) != 0;
+	errno = saved;
+	return has_some;
+}
+
+/* The check phase, which ends the measurement, comes after the callbacks of descriptors. So a wait
+ * that may run some at once is not measured: it does not block. */
+static void find_out_whether_it_blocks(struct ringwake_uv *binding)
+{
+	if (!blocking_is_due(&binding->blocking))
+		return;
+	if (uv_backend_timeout(binding->loop) == 0 || has_events(binding))
+		blocking_set(&binding->blocking, false);
+	else
+		blocking_measure(&binding->blocking);
+}
+
 static void wait_in_epoll(struct ringwake_uv *binding)
 {
 	/* A forked child must not touch the parent's doorbell and epoll. */
@@ -79,7 +103,7 @@ static void wait_in_epoll(struct ringwake_uv *binding)
 	if (blocking_before_wait(&binding->blocking))
 		spin(binding);
 	if (arm(binding))
-		blocking_measure(&binding->blocking);
+		find_out_whether_it_blocks(binding);
 	else
 		deliver_after_poll(binding);
 	if (!submitted)

@@ -4,6 +4,7 @@
 #include "fixture.h"
 
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/time.h>
 
 enum { SENDS = 50 };
@@ -124,6 +125,36 @@ static void test_idle_loop_does_not_spin(void **state)
 	assert_int_equal(count, 5000);
 }
 
+/* The descriptor is always ready, and its callback takes longer than a switch of threads. */
+static void take_time(uv_poll_t *poll, int status, int events)
+{
+	unsigned *count = poll->data;
+	assert_int_equal(status, 0);
+	assert_int_equal(events, UV_READABLE);
+	++*count;
+	for (uint64_t end = uv_hrtime() + 20000; uv_hrtime() < end;)
+		;
+}
+
+static void test_polling_loop_does_not_spin(void **state)
+{
+	(void)state;
+	struct fixture f;
+	uv_poll_t poll;
+	unsigned count = 0;
+	int fd = eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC);
+	assert_true(fd >= 0);
+	open_spinning(&f);
+	uv_poll_init(&f.loop, &poll, fd);
+	poll.data = &count;
+	uv_poll_start(&poll, UV_READABLE, take_time);
+	while (count < 2000)
+		uv_run(&f.loop, UV_RUN_NOWAIT);
+	uv_close((uv_handle_t *)&poll, NULL);
+	close_loop(&f);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -131,6 +162,7 @@ int main(void)
 		ON_BOTH_PATHS(test_timer_ends_the_spin),
 		ON_BOTH_PATHS(test_spin_shortens_the_wait_for_a_timer),
 		ON_BOTH_PATHS(test_idle_loop_does_not_spin),
+		ON_BOTH_PATHS(test_polling_loop_does_not_spin),
 	};
 	return RUN_BOUNDED(tests, 60);
 }
