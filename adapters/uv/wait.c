@@ -28,11 +28,14 @@ unsigned ringwake_uv_deliver(struct ringwake_uv *binding)
 	return binding->detached ? count : count + ringwake_uv_dispatch(binding);
 }
 
-/* If it returns true, a send from now on uses the doorbell. If not, callbacks are due, and the loop
- * must not block. */
+/* If it returns true, a send from now on wakes the loop: by the doorbell, or through libuv in a
+ * forked child that has not called uv_loop_fork(). If not, callbacks are due, and the loop must not
+ * block. */
 static bool arm(struct ringwake_uv *binding)
 {
-	bool armed = binding->due == NULL && ringwake_arm(binding->target);
+	struct ringwake *target = binding->target;
+	bool armed =
+		binding->due == NULL && (ringwake_arm(target) || ringwake_is_inherited(target));
 	if (armed)
 		uv_idle_stop(&binding->keep_awake);
 	return armed;

@@ -126,6 +126,55 @@ static void test_fork_without_a_fork(void **state)
 	}
 }
 
+/* The child's loop blocks until its timer is due, also if the parent has a message. */
+static void count_iteration(uv_prepare_t *prepare)
+{
+	++*(unsigned *)prepare->data;
+}
+
+static void stop_loop(uv_timer_t *timer)
+{
+	uv_stop(timer->loop);
+}
+
+static void use_without_fork(struct fixture *f)
+{
+	uv_prepare_t prepare;
+	uv_timer_t timer;
+	unsigned iterations = 0;
+	uv_prepare_init(&f->loop, &prepare);
+	prepare.data = &iterations;
+	uv_prepare_start(&prepare, count_iteration);
+	uv_timer_init(&f->loop, &timer);
+	uv_timer_start(&timer, stop_loop, 100, 0);
+	CHILD_ASSERT(uv_run(&f->loop, UV_RUN_DEFAULT) != 0);
+	CHILD_ASSERT(iterations < 10);
+}
+
+static void test_child_without_uv_loop_fork_blocks(void **state)
+{
+	(void)state;
+	for (int has_message = 0; has_message < 2; has_message++) {
+		struct fixture f;
+		struct counter counter;
+		open_loop(&f);
+		open_counter(&f, &counter, 0);
+		assert_int_not_equal(uv_run(&f.loop, UV_RUN_NOWAIT), 0);
+		/* With public functions only, the child's loop goes on to see the parent's
+		 * doorbell. */
+		if (has_message && ringwake_uv_knows_libuv(f.binding))
+			send_counter(&counter);
+		pid_t child = fork();
+		if (child == 0) {
+			use_without_fork(&f);
+			_exit(0);
+		}
+		assert_child_succeeds(child);
+		close_counter(&counter);
+		close_loop(&f);
+	}
+}
+
 /* The child ends without a call for the loop. */
 static void test_child_that_ends_at_once(void **state)
 {
@@ -245,6 +294,7 @@ int main(void)
 		ON_BOTH_PATHS(test_child_has_a_loop_of_its_own),
 		ON_BOTH_PATHS(test_closing_goes_on_in_both),
 		ON_BOTH_PATHS(test_fork_without_a_fork),
+		ON_BOTH_PATHS(test_child_without_uv_loop_fork_blocks),
 		ON_BOTH_PATHS(test_child_that_ends_at_once),
 		ON_BOTH_PATHS(test_child_that_only_closes),
 		ON_BOTH_PATHS(test_failed_reopen),
