@@ -26,12 +26,14 @@ _Static_assert(BEGIN % LINE == 0 && sizeof(struct ringwake_uv_async_state) % LIN
 #endif
 
 /*
- * The application may have closed the handle by libuv's own uv_close(). Until the loop notices that
- * in its check phase, the handle is one of the loop's closing handles. So in most cases there is no
- * need to touch the handle's flags, which are in a cache line that nothing else uses.
+ * If the application has called libuv's own uv_close(), state->closing is 0. Until the loop notices
+ * that in its check phase, the handle is one of the loop's closing handles. So in most cases there
+ * is no need to touch the handle's flags, which are in a cache line that nothing else uses.
  */
 static bool is_closing(const struct ringwake_uv_async_state *state, const uv_async_t *handle)
 {
+	if (state->closing > 0)
+		return true;
 	if (!state->knows_libuv)
 		return uv_is_closing((const uv_handle_t *)handle);
 	return ringwake_uv_first_closing(handle->loop) && ringwake_uv_handle_is_closing(handle);

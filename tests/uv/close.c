@@ -206,6 +206,62 @@ static void test_while_senders_run(void **state)
 	}
 }
 
+/*
+ * A callback of the loop sends the handle, so the handle's callback is due in the next iteration.
+ * Then another callback sends the handle again, and closes it. libuv has closed the handle in that
+ * iteration, but the second message is behind more messages than a dispatch runs.
+ */
+enum { MANY = 300 };
+
+static struct due_handle {
+	struct fixture f;
+	struct counter counter;
+	struct ringwake_msg first, second, others[MANY];
+} due_handle;
+
+static void send_and_close(struct ringwake_msg *msg)
+{
+	(void)msg;
+	send_counter(&due_handle.counter);
+	close_counter(&due_handle.counter);
+}
+
+static void ignore(struct ringwake_msg *msg)
+{
+	(void)msg;
+}
+
+static void send_message(struct ringwake_msg *msg, ringwake_msg_fn fn)
+{
+	msg->fn = fn;
+	assert_int_equal(ringwake_send(ringwake_uv_target(due_handle.f.binding), msg), 0);
+}
+
+static void send_all(struct ringwake_msg *msg)
+{
+	(void)msg;
+	send_counter(&due_handle.counter);
+	send_message(&due_handle.second, send_and_close);
+	for (unsigned i = 0; i < MANY; i++)
+		send_message(&due_handle.others[i], ignore);
+}
+
+static void test_due_handle(void **state)
+{
+	(void)state;
+	for (int on_ring = 0; on_ring < 2; on_ring++) {
+		memset(&due_handle, 0, sizeof due_handle);
+		open_loop(&due_handle.f);
+		open_counter(&due_handle.f, &due_handle.counter, 0);
+		send_message(&due_handle.first, send_all);
+		if (on_ring)
+			ringwake_uv_run(due_handle.f.binding, UV_RUN_DEFAULT);
+		close_loop(&due_handle.f);
+		assert_true(due_handle.counter.closed);
+		assert_int_equal(due_handle.counter.calls, 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -218,6 +274,7 @@ int main(void)
 		ON_BOTH_PATHS(test_ordinary_handles),
 		ON_BOTH_PATHS(test_memory_is_free_in_the_callback),
 		ON_BOTH_PATHS(test_while_senders_run),
+		ON_BOTH_PATHS(test_due_handle),
 	};
 	return RUN_BOUNDED(tests, 60);
 }
