@@ -45,7 +45,7 @@ static inline bool blocking_is_due(const struct blocking *blocking)
 static inline void blocking_set(struct blocking *blocking, bool blocks)
 {
 	blocking->was_found = blocks;
-	blocking->left = blocks ? 100 : 16;
+	blocking->left = blocks ? 1000 : 16;
 }
 
 /* Immediately before a wait, instead of spinning, with the target armed. */
