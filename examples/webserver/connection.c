@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * To follow a request: connection_received(), serve(), answer(), start_work(), on_worker(),
- * on_loop(), serve(), answer(), send_output(). The step from on_worker() to on_loop() is
- * ringwake's.
+ * To follow a request: connection_received(), serve(), answer(), start_work(), compute(),
+ * computed(), serve(), answer(), send_output(). compute() runs on a worker, computed() on the loop;
+ * the step between them is ringwake's, in work_ringwake.c. The loop's file sends the output.
  *
  * A connection ends in three steps. First the server sends its last response. Then it shuts down
  * the sending side and discards what the client still sends, so that a reset does not lose the
@@ -97,7 +97,7 @@ static void send_output(struct connection *connection)
 	buffer_clear(output);
 }
 
-static void on_worker(struct work *work)
+static void compute(struct work *work)
 {
 	struct exchange *exchange = &CONNECTION_OF(work, work)->exchange;
 	exchange->compute(exchange);
@@ -105,7 +105,7 @@ static void on_worker(struct work *work)
 
 static void serve(struct connection *connection);
 
-static void on_loop(struct work *work)
+static void computed(struct work *work)
 {
 	struct connection *connection = CONNECTION_OF(work, work);
 	connection->working = false;
@@ -117,8 +117,8 @@ static void on_loop(struct work *work)
 static void start_work(struct connection *connection)
 {
 	struct site *site = connection->exchange.site;
-	connection->work.run = on_worker;
-	connection->work.done = on_loop;
+	connection->work.run = compute;
+	connection->work.done = computed;
 	if (site->pool->type->submit(site->pool, &connection->work) != 0) {
 		site_fail(&connection->exchange);
 		return;

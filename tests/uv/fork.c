@@ -160,7 +160,7 @@ static void test_child_without_uv_loop_fork_blocks(void **state)
 		open_loop(&f);
 		open_counter(&f, &counter, 0);
 		assert_int_not_equal(uv_run(&f.loop, UV_RUN_NOWAIT), 0);
-		/* With public functions only, the child's loop goes on to see the parent's
+		/* With public functions only, the child's loop still sees the parent's
 		 * doorbell. */
 		if (has_message && ringwake_uv_knows_libuv(f.binding))
 			send_counter(&counter);
