@@ -167,25 +167,25 @@ static int on_field_value(http_grammar *grammar, const char *bytes, size_t lengt
 	return 0;
 }
 
-/* A target may be a whole URL. The server ignores its host. */
+/* A target may be a whole URL. The server ignores its host. Sets the path in any case. */
 static bool split_target(struct http_reader *reader)
 {
 	char *path = reader->target;
+	bool valid = true;
 	path[reader->target_length] = '\0';
 	if (strncasecmp(path, "http://", 7) == 0) {
 		size_t host_length = strcspn(path + 7, "/?");
-		if (host_length == 0 || !host_is_valid(path + 7, host_length))
-			return false;
+		valid = host_length > 0 && host_is_valid(path + 7, host_length);
 		path += 7 + host_length;
 		if (*path != '/')
-			*--path = '/'; /* overwrites the last character of the host */
+			*--path = '/'; /* overwrites a character before it */
 	}
 	char *query = path + strcspn(path, "?");
 	if (*query)
 		*query++ = '\0';
 	reader->request.path = path;
 	reader->request.query = query;
-	return *path == '/' || *path == '*';
+	return valid && (*path == '/' || *path == '*');
 }
 
 static enum http_verb verb_of(const http_grammar *grammar)
