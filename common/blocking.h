@@ -3,6 +3,10 @@
  * Finds out whether a loop blocks in its waits. A loop that only polls must not spin, but the
  * loop's library does not tell the adapter whether it polls (idle watchers, UV_RUN_NOWAIT,
  * EVRUN_NOWAIT). So the adapter measures one wait in many.
+ *
+ * It measures a wait in which it did not spin, or in which the spin failed: two loops that answer
+ * each other while they spin would both fall asleep, and need many waits to find each other awake
+ * again. Only a loop whose spins have all succeeded for a long time must block once.
  */
 #ifndef COMMON_BLOCKING_H
 #define COMMON_BLOCKING_H
@@ -14,9 +18,14 @@
 /* A wait that does not block takes less time; a switch of threads takes more. */
 #define BLOCKING_NS 3000
 
+/* So many waits lie between two measurements, */
+#define BLOCKING_WAITS      1000
+#define BLOCKING_WAITS_POLL 16    /* of a loop that did not block, */
+#define BLOCKING_WAITS_MOST 32000 /* if all spins succeed */
+
 struct blocking {
 	int64_t began;  /* of the wait that is measured; 0: it is not measured */
-	unsigned left;  /* the waits before the next one that is measured */
+	int left;       /* the waits before the next measurement; less than 0: so many too late */
 	bool was_found; /* the wait that was measured last blocked */
 };
 
@@ -30,25 +39,23 @@ static inline int64_t blocking_now(void)
 /* Immediately before a wait. True if the loop may spin first. */
 static inline bool blocking_before_wait(struct blocking *blocking)
 {
-	if (blocking->left == 0)
-		return false;
 	blocking->left--;
-	return blocking->was_found;
+	return blocking->was_found && blocking->left > BLOCKING_WAITS - BLOCKING_WAITS_MOST;
 }
 
 /* True if the wait must be measured, or the adapter must find out in another way. */
 static inline bool blocking_is_due(const struct blocking *blocking)
 {
-	return blocking->left == 0;
+	return blocking->left <= 0;
 }
 
 static inline void blocking_set(struct blocking *blocking, bool blocks)
 {
 	blocking->was_found = blocks;
-	blocking->left = blocks ? 1000 : 16;
+	blocking->left = blocks ? BLOCKING_WAITS : BLOCKING_WAITS_POLL;
 }
 
-/* Immediately before a wait, instead of spinning, with the target armed. */
+/* Immediately before a wait, with the target armed. */
 static inline void blocking_measure(struct blocking *blocking)
 {
 	blocking->began = blocking_now();

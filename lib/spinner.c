@@ -83,11 +83,15 @@ static void note_success(struct spinner_record *record)
 	record->left = 0;
 }
 
-static void note_failure(struct spinner_record *record)
+/* One late answer must not make both threads block, so the first failure skips no wait. The long
+ * window is too expensive for that. */
+static void note_failure(struct spinner_record *record, bool is_long)
 {
+	record->left = is_long ? 2 * record->skip + 1 : record->skip;
+	if (record->left > SPINNER_MAX_SKIP)
+		record->left = SPINNER_MAX_SKIP;
 	if (record->skip < SPINNER_MAX_SKIP)
 		record->skip = 2 * record->skip + 1;
-	record->left = record->skip;
 }
 
 void ringwake_spinner_end(struct spinner *spinner, bool succeeded)
@@ -97,7 +101,7 @@ void ringwake_spinner_end(struct spinner *spinner, bool succeeded)
 	if (succeeded && spinner->kind != WAIT_AFTER_ANSWER)
 		note_success(record);
 	else
-		note_failure(record);
+		note_failure(record, spinner->kind == WAIT_AFTER_ANSWER);
 	if (succeeded && spinner->kind == WAIT_FOR_ANSWER)
 		note_success(&spinner->records[WAIT_AFTER_ANSWER]);
 	spinner->found_answer = succeeded && spinner->kind != WAIT_OTHER;

@@ -36,7 +36,9 @@ struct ringwake_ev {
 	struct ringwake_ev_doorbell *doorbell; /* ends the loop's wait */
 	ev_async waker;                        /* wakes the loop if the doorbell cannot */
 	struct blocking blocking;
-	unsigned busy_waits; /* successive waits before which messages had arrived */
+	bool expects_wait;   /* the loop has spun for a wait that has not begun */
+	unsigned busy_waits; /* before which messages had arrived, since prepare was stopped */
+	unsigned idle_waits; /* successive ones before which prepare found none */
 	ev_prepare prepare;  /* started while the loop is busy; keeps it from blocking */
 	ev_io keep_awake;    /* always readable; prepare starts it on io_uring */
 	ev_watcher feeder;   /* feeds the asyncs and the work whose messages have arrived */
@@ -104,7 +106,10 @@ void ringwake_ev_forget_wait_cbs(const struct ev_loop *loop); /* it may be destr
 int ringwake_ev_open_helpers(struct ringwake_ev *binding);
 void ringwake_ev_stop_helpers(struct ringwake_ev *binding);
 
-/* Keeps the loop from blocking in the wait that is about to begin. */
+/* wait.c. Loop thread, before a wait. Spins if that may shorten the wait. */
+void ringwake_ev_spin(struct ringwake_ev *binding);
+
+/* helpers.c. Keeps the loop from blocking in the wait that is about to begin. */
 void ringwake_ev_keep_awake(struct ringwake_ev *binding);
 
 /* Any thread, any signal handler. Ends the loop's wait without the doorbell. */

@@ -4,8 +4,8 @@
  *
  *   waker    an ev_async with which libev itself wakes the loop: in a forked child, if the kernel
  *            refuses the doorbell, and if messages have arrived before the wait
- *   prepare  in a busy loop, finds such messages before libev prepares the wait, which saves the
- *            waker's two system calls
+ *   prepare  in a busy loop, spins and finds such messages before libev prepares the wait, which
+ *            saves the waker's two system calls
  *   feeder   feeds the asyncs and the work of the messages that were delivered, in libev's order
  *
  * waker and feeder have the priority EV_MAXPRI, as the watchers of doorbell.c have.
@@ -13,9 +13,10 @@
 #include "binding.h"
 #include "libev.h"
 
-/* The loop counts as busy after this many successive waits that had to end at once. Not earlier: a
- * program that counts pending watchers sees the prepare watcher. */
+/* The loop counts as busy after this many waits that had to end at once, until so many successive
+ * ones need not. Not earlier: a program that counts pending watchers sees the prepare watcher. */
 #define BUSY_WAITS 16
+#define IDLE_WAITS 1000
 
 static void start_prepare(struct ringwake_ev *binding)
 {
@@ -62,14 +63,17 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int revents)
 	struct ringwake_ev *binding = watcher->data;
 	(void)loop;
 	(void)revents;
+	ringwake_ev_spin(binding);
 	if (ringwake_pending(binding->target)) {
+		binding->idle_waits = 0;
 		if (ringwake_ev_is_on_io_uring(binding))
 			ringwake_ev_start_keep_awake(binding);
 		else
 			ringwake_ev_wake_by_libev(binding);
-	} else if (!ringwake_ev_is_on_io_uring(binding)) {
+	} else if (!ringwake_ev_is_on_io_uring(binding) && ++binding->idle_waits == IDLE_WAITS) {
 		stop_prepare(binding);
 		binding->busy_waits = 0;
+		binding->idle_waits = 0;
 	}
 }
 

@@ -3,7 +3,7 @@
  * What the adapter does before and after the loop's wait. libev calls two functions in ev_run(),
  * one immediately before the loop may block and one immediately after:
  *
- *   before  perhaps spin; arm; if messages have already arrived, have the wait end at once
+ *   before  spin, if the prepare watcher does not; arm; if messages have arrived, end the wait
  *   after   disarm
  *
  * Between the first function and the wait only the application's own release callback runs, which
@@ -29,14 +29,26 @@ static void notice_fork(struct ringwake_ev *binding)
 
 /*
  * While messages follow each other closely, the loop need not block for each. It does not spin
- * where the application's callback may release a lock that senders need.
+ * where the application's callback may release a lock that senders need. A spin may be followed by
+ * no wait: on io_uring, a loop that polls does not always call before_wait.
  */
+void ringwake_ev_spin(struct ringwake_ev *binding)
+{
+	if (binding->expects_wait)
+		blocking_set(&binding->blocking, false);
+	binding->expects_wait = false;
+	if (!blocking_before_wait(&binding->blocking) || binding->wait_cbs.release)
+		return;
+	ringwake_spin(binding->target, -1);
+	binding->expects_wait = !ringwake_pending(binding->target);
+}
+
 static void arm(struct ringwake_ev *binding)
 {
-	if (blocking_before_wait(&binding->blocking) && binding->wait_cbs.release == NULL)
-		ringwake_spin(binding->target, -1);
+	if (!ev_is_active(&binding->prepare))
+		ringwake_ev_spin(binding);
+	binding->expects_wait = false;
 	if (ringwake_arm(binding->target)) {
-		binding->busy_waits = 0;
 		if (blocking_is_due(&binding->blocking))
 			blocking_measure(&binding->blocking);
 	} else if (ringwake_is_inherited(binding->target)) {

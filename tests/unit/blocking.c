@@ -54,8 +54,23 @@ static void test_change(void **state)
 	(void)state;
 	struct blocking blocking = {0};
 	run_waits(&blocking, 1, BLOCKING_NS);
-	assert_int_equal(run_waits(&blocking, 2000, 0), 1000);
+	assert_int_equal(run_waits(&blocking, 2000, 0), BLOCKING_WAITS);
 	assert_true(run_waits(&blocking, 100, BLOCKING_NS) >= 80);
+}
+
+/* While all spins succeed, no wait is measured, until one is forced to block. */
+static void test_spins_that_succeed(void **state)
+{
+	(void)state;
+	struct blocking blocking = {0};
+	run_waits(&blocking, 1, BLOCKING_NS);
+	int spins = 0;
+	while (blocking_before_wait(&blocking))
+		spins++;
+	assert_int_equal(spins, BLOCKING_WAITS_MOST - 1);
+	assert_true(blocking_is_due(&blocking));
+	blocking_set(&blocking, true);
+	assert_true(blocking_before_wait(&blocking));
 }
 
 /* A wait that could not block is not measured. */
@@ -88,6 +103,7 @@ int main(void)
 		cmocka_unit_test(test_loop_that_blocks),
 		cmocka_unit_test(test_loop_that_polls),
 		cmocka_unit_test(test_change),
+		cmocka_unit_test(test_spins_that_succeed),
 		cmocka_unit_test(test_no_measurement),
 		cmocka_unit_test(test_set),
 	};

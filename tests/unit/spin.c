@@ -89,14 +89,14 @@ static void test_target_that_does_not_spin(void **state)
 	ringwake_close(target);
 }
 
-/* Each spin that fails doubles the waits without a spin that follow, and one more. */
+/* The first spin that fails skips no wait, and each next one twice as many and one more. */
 static void test_adaptive(void **state)
 {
 	(void)state;
 	struct ringwake *target =
 		open_target_with(NULL, (struct ringwake_params){.spin_ns = RINGWAKE_SPIN_ADAPTIVE});
 	for (int waits = 1; waits < 50; waits++) {
-		bool spins = (waits & (waits + 1)) == 0; /* 1, 3, 7, 15, 31 */
+		bool spins = (waits & (waits - 1)) == 0; /* 1, 2, 4, 8, 16, 32 */
 		int64_t left = ringwake_spin(target, 1000000);
 		if ((left < 1000000) != spins)
 			fail_msg("wait %d: %lld ns are left", waits, (long long)left);

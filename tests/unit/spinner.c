@@ -78,13 +78,16 @@ static void test_waits_become_short(void **state)
 	assert_int_equal(run_script(&spinner, 1000, SHORT_NS).spins, 1000);
 }
 
-/* A single long wait among short ones costs one wait without a spin. */
+/* Among short waits, a single long one changes nothing; the second one in succession costs one wait
+ * without a spin. */
 static void test_one_long_wait(void **state)
 {
 	(void)state;
 	struct spinner spinner = adaptive();
 	run_script(&spinner, 1000, SHORT_NS);
 	run_script(&spinner, 1, LONG_NS);
+	assert_int_equal(run_script(&spinner, 1000, SHORT_NS).spins, 1000);
+	run_script(&spinner, 2, LONG_NS);
 	assert_int_equal(run_script(&spinner, 1000, SHORT_NS).spins, 999);
 }
 
@@ -163,6 +166,17 @@ static void test_two_threads_begin_together(void **state)
 	unsigned blocked = play(players, 20000, 201);
 	print_message("%u blocked\n", blocked);
 	assert_true(blocked <= 500);
+}
+
+/* One late answer: both threads spin again at once. */
+static void test_late_answer(void **state)
+{
+	(void)state;
+	struct player players[2] = {{.spinner = adaptive()}, {.spinner = adaptive()}};
+	play(players, 20000, 20001);
+	unsigned blocked = play(players, 20000, 999);
+	print_message("%u blocked\n", blocked);
+	assert_true(blocked <= 3 * 20);
 }
 
 /* Earlier answers were slow. That must not keep the threads from finding out. */
@@ -258,6 +272,7 @@ int main(void)
 		cmocka_unit_test(test_one_long_wait),
 		cmocka_unit_test(test_random_lengths),
 		cmocka_unit_test(test_two_threads_begin_together),
+		cmocka_unit_test(test_late_answer),
 		cmocka_unit_test(test_two_threads_after_slow_answers),
 		cmocka_unit_test(test_long_window_costs_at_most_twice),
 		cmocka_unit_test(test_fixed_and_off),
