@@ -56,7 +56,7 @@ static void free_if_over(struct connection *connection)
 {
 	if (!connection->closed || connection->working)
 		return;
-	connection->server->site.connections_open--;
+	counter_down(&connection->server->site.connections_open);
 	buffer_free(&connection->unsent);
 	free(connection);
 }
@@ -109,7 +109,7 @@ static void computed(struct work *work)
 {
 	struct connection *connection = CONNECTION_OF(work, work);
 	connection->working = false;
-	connection->server->site.digests_completed++;
+	counter_up(&connection->server->site.digests_completed);
 	serve(connection);
 	free_if_over(connection);
 }
@@ -119,12 +119,12 @@ static void start_work(struct connection *connection)
 	struct site *site = connection->exchange.site;
 	connection->work.run = compute;
 	connection->work.done = computed;
-	if (site->pool->type->submit(site->pool, &connection->work) != 0) {
+	if (site->link->type->submit(site->link, &connection->work) != 0) {
 		site_fail(&connection->exchange);
 		return;
 	}
 	connection->working = true;
-	site->digests_submitted++;
+	counter_up(&site->digests_submitted);
 }
 
 /* What a connection needs next. */
@@ -269,7 +269,8 @@ void connection_expired(struct deadline *deadline)
 	struct site *site = &connection->server->site;
 	bool has_begun = !http_reader_idle(&connection->reader) && !connection->lingering &&
 		!connection->sending;
-	site->connections_timed_out += has_begun || (!connection->lingering && !site->stopping);
+	if (has_begun || (!connection->lingering && !site->stopping))
+		counter_up(&site->connections_timed_out);
 	if (has_begun) {
 		connection->answered++;
 		site_refuse(&connection->exchange, 408);
@@ -292,7 +293,7 @@ void connection_open(struct server *server, int fd)
 	struct connection *connection =
 		reserve_fill() ? malloc(server->type->connection_size) : NULL;
 	if (!connection) {
-		server->site.connections_refused++;
+		counter_up(&server->site.connections_refused);
 		close(fd);
 		return;
 	}
@@ -302,8 +303,8 @@ void connection_open(struct server *server, int fd)
 	connection->fd = fd;
 	connection->exchange.site = &server->site;
 	connection->exchange.request = &connection->reader.request;
-	server->site.connections_accepted++;
-	server->site.connections_open++;
+	counter_up(&server->site.connections_accepted);
+	counter_up(&server->site.connections_open);
 	server_needs_tick(server);
 	if (server->type->adopt(connection) != 0)
 		close_now(connection);

@@ -16,7 +16,7 @@ static void respond(
 {
 	const struct http_request *request = exchange->request;
 	exchange->last = status != 200 || !request->keep_alive || exchange->stop;
-	exchange->site->requests[exchange->path][http_reason_index(status)]++;
+	counter_up(&exchange->site->requests[exchange->path][http_reason_index(status)]);
 	http_write(&exchange->site->output,
 		&(struct http_response){
 			.status = status,

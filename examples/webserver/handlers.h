@@ -4,24 +4,26 @@
 #define WEBSERVER_HANDLERS_H
 
 #include "buffer.h"
+#include "counter.h"
 #include "digest.h"
 #include "http.h"
 #include "work.h"
 
 #define SITE_PATHS 5 /* four and all others */
 
-/* The state behind the responses. The server counts its connections here. */
+/* The state behind the responses of one loop. The server counts its connections here. */
 struct site {
-	struct work_pool *pool;
+	struct site *first, *next; /* the sites of all loops, whose counters every loop reads */
+	struct work_link *link;
 	char loop[32]; /* name and version of the loop's library */
 	bool stopping; /* the first signal has arrived */
-	uint64_t connections_open;
-	uint64_t connections_accepted;
-	uint64_t connections_refused;
-	uint64_t connections_timed_out;
-	uint64_t digests_submitted;
-	uint64_t digests_completed;
-	uint64_t requests[SITE_PATHS][HTTP_STATUSES];
+	struct counter connections_open;
+	struct counter connections_accepted;
+	struct counter connections_refused;
+	struct counter connections_timed_out;
+	struct counter digests_submitted;
+	struct counter digests_completed;
+	struct counter requests[SITE_PATHS][HTTP_STATUSES];
 	struct buffer output; /* responses to be sent */
 	struct buffer page;   /* scratch */
 };

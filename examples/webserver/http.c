@@ -298,8 +298,8 @@ unsigned http_reason_index(int status)
 /* The Date field changes once a second. */
 static const char *date_field(void)
 {
-	static char field[48];
-	static time_t second = -1;
+	static _Thread_local char field[48];
+	static _Thread_local time_t second = -1;
 	time_t now = time(NULL);
 	if (now != second) {
 		struct tm parts;

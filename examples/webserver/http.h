@@ -83,7 +83,6 @@ struct http_response {
 	bool old;        /* the response to an HTTP/1.0 request */
 };
 
-/* Call it on the loop's thread, because the date is cached. */
 void http_write(struct buffer *output, const struct http_response *response);
 
 #endif

@@ -16,7 +16,20 @@ static int open_spare(void)
 	return open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-int listener_open(struct listener *listener, const struct sockaddr_storage *at)
+/* Linux checks the option when a later socket binds, so the first one may set it afterwards. */
+static bool bind_and_listen(int fd, const struct sockaddr *at, socklen_t size, enum sharing sharing)
+{
+	int yes = sharing != SHARING_NONE;
+	if (sharing == SHARING_NEXT)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof(yes));
+	if (bind(fd, at, size) != 0)
+		return false;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof(yes));
+	return listen(fd, BACKLOG) == 0;
+}
+
+int listener_open(
+	struct listener *listener, const struct sockaddr_storage *at, enum sharing sharing)
 {
 	socklen_t size = at->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
 						   : sizeof(struct sockaddr_in);
@@ -26,7 +39,7 @@ int listener_open(struct listener *listener, const struct sockaddr_storage *at)
 		return -errno;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes)); /* inherited, on Linux */
-	if (bind(fd, (const struct sockaddr *)at, size) != 0 || listen(fd, BACKLOG) != 0) {
+	if (!bind_and_listen(fd, (const struct sockaddr *)at, size, sharing)) {
 		int error = -errno;
 		close(fd);
 		return error;

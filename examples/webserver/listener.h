@@ -12,8 +12,16 @@ struct listener {
 	bool sealed, shut;
 };
 
+/* Several loops have a socket each, among which the kernel distributes the clients. */
+enum sharing {
+	SHARING_NONE,
+	SHARING_FIRST, /* fails if another program has the port */
+	SHARING_NEXT,
+};
+
 /* Returns 0 or a negative errno value. */
-int listener_open(struct listener *listener, const struct sockaddr_storage *at);
+int listener_open(
+	struct listener *listener, const struct sockaddr_storage *at, enum sharing sharing);
 void listener_close(struct listener *listener);
 
 /* Returns a client's socket, which does not block, or a negative errno value. */

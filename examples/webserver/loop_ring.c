@@ -31,7 +31,7 @@
 #define ENTER_NO_IOWAIT   (1U << 7)
 
 /* The low bits of a request's user data. The other bits are the connection's address, if any. */
-enum purpose { LISTENER = 1, SIGNALS, TICK, RECEIVE, SEND, PURPOSE_BITS = 7 };
+enum purpose { LISTENER = 1, STOP, TICK, RECEIVE, SEND, PURPOSE_BITS = 7 };
 
 struct loop {
 	struct io_uring ring;
@@ -109,7 +109,7 @@ static int watch(struct loop *loop, enum watched which, int fd)
 	struct io_uring_sqe *request = new_request(loop);
 	loop->watched[which] = fd;
 	io_uring_prep_poll_add(request, fd, POLLIN);
-	mark(request, which == WATCH_LISTENER ? LISTENER : SIGNALS, NULL);
+	mark(request, which == WATCH_LISTENER ? LISTENER : STOP, NULL);
 	return 0;
 }
 
@@ -155,8 +155,8 @@ static void on_completion(struct loop *loop, const struct io_uring_cqe *completi
 	case LISTENER:
 		on_readable(loop, WATCH_LISTENER);
 		break;
-	case SIGNALS:
-		on_readable(loop, WATCH_SIGNALS);
+	case STOP:
+		on_readable(loop, WATCH_STOP);
 		break;
 	case TICK:
 		if (server_tick(loop->server))

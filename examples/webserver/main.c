@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "digest.h"
+#include "group.h"
 #include "loop.h"
-#include "server.h"
 #include "work.h"
 
 #include <getopt.h>
@@ -26,6 +26,7 @@ static const char usage[] =
 	"is "
 	"the\n"
 	"                  loop's own way, for --loop uv (ringwake)\n"
+	"  --loops N       loops, each with a thread of its own; they share the workers (1)\n"
 	"  --workers N     threads that compute digests, 0 for one per processor (0)\n"
 	"  --path PATH     how ringwake wakes the loop: auto, msg_ring or eventfd (auto)\n"
 	"  --timeout N     seconds allowed for a request, for its response, and between requests "
@@ -119,6 +120,7 @@ static bool parse_options(int argc, char **argv, struct server_options *options)
 		{"bind", required_argument, NULL, 'b'},
 		{"loop", required_argument, NULL, 'l'},
 		{"wake", required_argument, NULL, 'W'},
+		{"loops", required_argument, NULL, 'n'},
 		{"workers", required_argument, NULL, 'w'},
 		{"path", required_argument, NULL, 'P'},
 		{"timeout", required_argument, NULL, 't'},
@@ -130,6 +132,7 @@ static bool parse_options(int argc, char **argv, struct server_options *options)
 	const char *wake = "ringwake";
 	unsigned port = 8080;
 	options->loop = loops[0];
+	options->loops = 1;
 	options->path = "auto";
 	options->timeout = 10;
 	for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;) {
@@ -147,6 +150,10 @@ static bool parse_options(int argc, char **argv, struct server_options *options)
 			break;
 		case 'W':
 			wake = optarg;
+			break;
+		case 'n':
+			good = parse_number(optarg, WORK_LOOPS_MAX, &options->loops) &&
+				options->loops;
 			break;
 		case 'w':
 			good = parse_number(optarg, 1024, &options->workers);
@@ -197,7 +204,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s: no SHA-256 in libcrypto\n", argv[0]);
 		return EXIT_FAILURE;
 	}
-	int error = server_run(&options, announce);
+	int error = group_run(&options, announce);
 	digest_close();
 	return error ? EXIT_FAILURE : EXIT_SUCCESS;
 }

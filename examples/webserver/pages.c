@@ -1,30 +1,42 @@
 /* SPDX-License-Identifier: MIT */
 #include "pages.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #define SITE_FIGURES 6
+
+/* The sum of all loops. */
+#define SUM(site, counters) sum_at((site)->first, offsetof(struct site, counters))
+
+static uint64_t sum_at(const struct site *first, size_t offset)
+{
+	uint64_t total = 0;
+	for (const struct site *site = first; site; site = site->next)
+		total += counter_get((const struct counter *)((const char *)site + offset));
+	return total;
+}
 
 /* Collects all figures, the pool's figures last. */
 static unsigned collect(struct site *site, struct figure figures[SITE_FIGURES + WORK_FIGURES_MAX])
 {
 	const struct figure own[SITE_FIGURES] = {
 		{"webserver_open_connections", "Connections that are open.",
-			site->connections_open},
+			SUM(site, connections_open)},
 		{"webserver_connections_total", "Connections accepted.",
-			site->connections_accepted},
+			SUM(site, connections_accepted)},
 		{"webserver_connections_refused_total",
 			"Clients refused because memory or descriptors ran out.",
-			site->connections_refused},
+			SUM(site, connections_refused)},
 		{"webserver_timeouts_total", "Connections closed because the client was slow.",
-			site->connections_timed_out},
+			SUM(site, connections_timed_out)},
 		{"webserver_digests_submitted_total", "Digests handed to the workers.",
-			site->digests_submitted},
+			SUM(site, digests_submitted)},
 		{"webserver_digests_completed_total", "Digests whose responses are ready.",
-			site->digests_completed},
+			SUM(site, digests_completed)},
 	};
 	memcpy(figures, own, sizeof(own));
-	return SITE_FIGURES + site->pool->type->figures(site->pool, figures + SITE_FIGURES);
+	return SITE_FIGURES + site->link->type->figures(site->link, figures + SITE_FIGURES);
 }
 
 static const char *figure_type(const char *name)
@@ -63,14 +75,15 @@ static void requests(struct site *site)
 	metric_head(page, name, "Requests answered.");
 	for (unsigned path = 0; path < SITE_PATHS; path++) {
 		for (unsigned i = 0; i < HTTP_STATUSES; i++) {
-			if (site->requests[path][i] == 0)
+			uint64_t number = SUM(site, requests[path][i]);
+			if (number == 0)
 				continue;
 			buffer_text(page, name);
 			label(page, "{path", site_path_name(path));
 			buffer_text(page, ",status=\"");
 			buffer_number(page, (uint64_t)http_reasons[i].status);
 			buffer_text(page, "\"} ");
-			buffer_number(page, site->requests[path][i]);
+			buffer_number(page, number);
 			buffer_text(page, "\n");
 		}
 	}
@@ -82,7 +95,7 @@ void page_metrics(struct site *site)
 	struct figure figures[SITE_FIGURES + WORK_FIGURES_MAX];
 	unsigned count = collect(site, figures);
 	metric_head(page, "webserver_info", "The server's libraries, and how its loop is woken.");
-	label(page, "webserver_info{path", site->pool->type->path(site->pool));
+	label(page, "webserver_info{path", site->link->type->path(site->link));
 	label(page, ",loop", site->loop);
 	label(page, ",parser", http_grammar_name());
 	buffer_text(page, "} 1\n");
@@ -149,7 +162,7 @@ void page_home(struct site *site)
 	buffer_append(page, home_before, sizeof(home_before) - 1);
 	buffer_text(page, site->loop);
 	buffer_text(page, " &middot; woken by ");
-	buffer_text(page, site->pool->type->path(site->pool));
+	buffer_text(page, site->link->type->path(site->link));
 	buffer_text(page, " &middot; ");
 	buffer_text(page, http_grammar_name());
 	buffer_append(page, home_middle, sizeof(home_middle) - 1);

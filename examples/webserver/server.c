@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The server of one loop. It watches two descriptors, the listening socket and a signalfd, and
- * ticks while there is something to limit.
+ * The server of one loop. It watches two descriptors, the listening socket and one that becomes
+ * readable when the server must stop, and ticks while there is something to limit.
  *
  * On the first SIGINT or SIGTERM it stops in this order, and nothing that has arrived is lost. It
  * lets no new client into the listening queue, and answers those that are in it. Each connection
@@ -16,41 +16,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #define ACCEPTS     64 /* in one iteration */
 #define DESCRIPTORS 16 /* that the loop, the target and a client need */
-
-static sigset_t signals_to_stop(void)
-{
-	sigset_t set;
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	return set;
-}
-
-/* Blocks the signals, so that they are read from a signalfd, even if the shell ignores them. */
-static int signals_open(struct server *server)
-{
-	sigset_t set = signals_to_stop();
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	server->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return server->signals < 0 ? -errno : 0;
-}
-
-/* Unblocks the signals: the next one ends the process. */
-static void signals_release(void)
-{
-	sigset_t set = signals_to_stop();
-	signal(SIGINT, SIG_DFL);
-	signal(SIGTERM, SIG_DFL);
-	sigprocmask(SIG_UNBLOCK, &set, NULL);
-}
 
 void server_needs_tick(struct server *server)
 {
@@ -89,7 +60,7 @@ static bool on_clients(struct server *server)
 	for (int i = 0; i < ACCEPTS && queue == QUEUE_STUCK && !server->site.stopping; i++) {
 		if (!listener_shed(&server->listener))
 			break;
-		server->site.connections_refused++;
+		counter_up(&server->site.connections_refused);
 	}
 	server->accepting = queue != QUEUE_STUCK && !server->listener.shut;
 	if (queue == QUEUE_STUCK)
@@ -97,10 +68,9 @@ static bool on_clients(struct server *server)
 	return server->accepting;
 }
 
-static bool on_signal(struct server *server)
+static bool on_stop(struct server *server)
 {
-	struct signalfd_siginfo info;
-	if (read(server->signals, &info, sizeof(info)) != sizeof(info))
+	if (!signals_arrived(server->signals, server->stop_fd))
 		return true;
 	server->site.stopping = true;
 	server->stop_at = server->stop_limits.now + server->limits.length;
@@ -109,13 +79,12 @@ static bool on_signal(struct server *server)
 		connection_hurry(deadline);
 	}
 	server_needs_tick(server);
-	signals_release();
 	return false;
 }
 
 bool server_readable(struct server *server, enum watched which)
 {
-	return which == WATCH_LISTENER ? on_clients(server) : on_signal(server);
+	return which == WATCH_LISTENER ? on_clients(server) : on_stop(server);
 }
 
 /* Once the queue is sealed and empty, it stays empty. */
@@ -143,7 +112,7 @@ bool server_tick(struct server *server)
 	else if (!server->accepting && !server->site.stopping)
 		accept_start(server);
 	bool listening = !server->listener.shut;
-	server->ticking = server->site.connections_open > 0 ||
+	server->ticking = counter_get(&server->site.connections_open) > 0 ||
 		(listening && (server->site.stopping || !server->accepting));
 	return server->ticking;
 }
@@ -151,12 +120,13 @@ bool server_tick(struct server *server)
 /* Wakes the workers after the last submission: a worker woken earlier may preempt the loop. */
 void server_end_iteration(struct server *server)
 {
-	server->site.pool->type->begin(server->site.pool);
+	server->site.link->type->begin(server->site.link);
 }
 
 bool server_is_over(const struct server *server)
 {
-	return server->listener.shut && !server->accepting && server->site.connections_open == 0;
+	return server->listener.shut && !server->accepting &&
+		counter_get(&server->site.connections_open) == 0;
 }
 
 /* Checked before libuv and libev find out, because they end the program without a word. */
@@ -172,68 +142,56 @@ static int descriptors_check(int fd)
 }
 
 /* Stops at the first step that fails and names it in *failed. */
-static int server_open(
+static int open_all(
 	struct server *server, const struct server_options *options, const char **failed)
 {
 	int error;
-	*failed = "signals"; /* before there are threads, which inherit the mask */
-	if ((error = signals_open(server)) != 0)
-		return error;
 	*failed = "cannot serve any client: raise the limit of file descriptors (ulimit -n)";
-	if ((error = descriptors_check(server->signals)) != 0)
+	if ((error = descriptors_check(server->stop_fd)) != 0)
 		return error;
 	*failed = "cannot open the loop";
 	if ((error = server->type->open(&server->loop, server)) != 0)
 		return error;
-	*failed = "cannot start the workers or open the target";
-	error = options->work->open(
-		&server->site.pool, server->type, server->loop, options->workers, options->path);
+	*failed = "cannot open the target";
+	error = options->work->join(
+		&server->site.link, server->pool, server->type, server->loop, options->path);
 	if (error)
 		return error;
 	*failed = "cannot listen";
-	if ((error = listener_open(&server->listener, &options->address)) != 0 ||
+	if ((error = listener_open(&server->listener, &server->address, server->sharing)) != 0 ||
 		(error = accept_start(server)) != 0)
 		return error;
 	*failed = "signals";
-	if ((error = server->type->watch(server->loop, WATCH_SIGNALS, server->signals)) != 0)
+	if ((error = server->type->watch(server->loop, WATCH_STOP, server->stop_fd)) != 0)
 		return error;
 	*failed = "cannot serve any client";
 	return reserve_fill() ? 0 : -ENOMEM;
 }
 
-static void server_close(struct server *server)
+int server_open(struct server *server, const struct server_options *options)
 {
-	if (server->site.pool)
-		server->site.pool->type->close(server->site.pool);
+	const char *failed;
+	server->type = options->loop;
+	server->listener = (struct listener){.fd = -1, .spare = -1};
+	server->limits.length = UINT64_C(1000) * options->timeout / TICK_MS;
+	server->stop_limits.length = STOP_MS / TICK_MS;
+	int error = open_all(server, options, &failed);
+	if (error)
+		fprintf(stderr, "%s: %s\n", failed, strerror(-error));
+	return error;
+}
+
+void server_run(struct server *server)
+{
+	server->type->run(server->loop);
+}
+
+void server_close(struct server *server)
+{
+	if (server->site.link)
+		server->site.link->type->leave(server->site.link);
 	if (server->loop)
 		server->type->close(server->loop);
 	listener_close(&server->listener);
-	if (server->signals >= 0)
-		close(server->signals);
 	site_free(&server->site);
-}
-
-int server_run(const struct server_options *options,
-	void (*ready)(const struct sockaddr_storage *address, const char *path))
-{
-	struct server server = {
-		.type = options->loop,
-		.listener = {.fd = -1, .spare = -1},
-		.signals = -1,
-		.limits.length = UINT64_C(1000) * options->timeout / TICK_MS,
-		.stop_limits.length = STOP_MS / TICK_MS,
-	};
-	const char *failed;
-	int error = server_open(&server, options, &failed);
-	if (error) {
-		fprintf(stderr, "%s: %s\n", failed, strerror(-error));
-	} else {
-		struct sockaddr_storage address;
-		socklen_t size = sizeof(address);
-		getsockname(server.listener.fd, (struct sockaddr *)&address, &size);
-		ready(&address, server.site.pool->type->path(server.site.pool));
-		server.type->run(server.loop);
-	}
-	server_close(&server);
-	return error;
 }

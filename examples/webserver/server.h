@@ -6,6 +6,7 @@
 #include "deadline.h"
 #include "handlers.h"
 #include "listener.h"
+#include "signals.h"
 
 #include <sys/socket.h>
 
@@ -16,6 +17,7 @@ struct server_options {
 	struct sockaddr_storage address;
 	const struct loop_type *loop;
 	const struct work_type *work;
+	unsigned loops;   /* each is served by a thread of its own */
 	unsigned workers; /* 0: one per processor */
 	const char *path;
 	unsigned timeout; /* seconds allowed for a request, its response, and between requests */
@@ -24,14 +26,19 @@ struct server_options {
 /* After the first signal, a client has this time to complete a request. README.md gives it, too. */
 #define STOP_MS 1000
 
-enum watched { WATCH_LISTENER, WATCH_SIGNALS, WATCHES };
+enum watched { WATCH_LISTENER, WATCH_STOP, WATCHES };
 
+/* The group sets the first members, and zeros the others, before server_open(). */
 struct server {
+	struct work_pool *pool;
+	struct signals *signals;
+	int stop_fd; /* of signals; readable when this server must stop */
+	struct sockaddr_storage address;
+	enum sharing sharing;
 	struct site site;
 	const struct loop_type *type;
 	struct loop *loop;
 	struct listener listener;
-	int signals;    /* a signalfd */
 	bool accepting; /* the listener is watched */
 	bool ticking;
 	struct deadlines limits;
@@ -40,12 +47,13 @@ struct server {
 };
 
 /*
- * Serves until SIGINT or SIGTERM, then answers all requests that have arrived; a second signal ends
- * the process. Calls ready once it accepts connections. Returns 0, or prints the error to stderr
- * and returns a negative errno value.
+ * These three functions are called by one thread. server_open() returns 0, or prints the error to
+ * stderr and returns a negative errno value; server_close() is required in both cases.
+ * server_run() serves until stop_fd is readable, then answers all requests that have arrived.
  */
-int server_run(const struct server_options *options,
-	void (*ready)(const struct sockaddr_storage *address, const char *path));
+int server_open(struct server *server, const struct server_options *options);
+void server_run(struct server *server);
+void server_close(struct server *server);
 
 /* For the loops. */
 bool server_readable(struct server *server, enum watched which);

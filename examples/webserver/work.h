@@ -13,8 +13,13 @@
 struct loop;
 struct loop_type;
 
-/* An implementation embeds it as the first member of its own structure. */
+/* The threads that all loops share. */
 struct work_pool {
+	const struct work_type *type;
+};
+
+/* One loop's access to them. An implementation embeds both as first members of its structures. */
+struct work_link {
 	const struct work_type *type;
 };
 
@@ -26,7 +31,7 @@ struct work_pool {
  */
 struct work {
 	void (*run)(struct work *work);             /* on a worker */
-	void (*done)(struct work *work);            /* then on the loop */
+	void (*done)(struct work *work);            /* then on the loop that submitted it */
 	_Alignas(max_align_t) char room[WORK_ROOM]; /* for the library's own request structure */
 };
 
@@ -37,6 +42,7 @@ struct figure {
 };
 
 #define WORK_FIGURES_MAX 8
+#define WORK_LOOPS_MAX   64
 
 struct work_type {
 	/*
@@ -46,23 +52,31 @@ struct work_type {
 	bool (*path_is_good)(const char *path);
 
 	/*
-	 * Call it before the loop runs. workers is the number of threads, or 0 for one per
-	 * processor; path is a valid value of --path. Returns 0 or a negative errno value.
+	 * workers is the number of threads, or 0 for one per processor. Returns 0 or a negative
+	 * errno value.
 	 */
-	int (*open)(struct work_pool **out, const struct loop_type *type, struct loop *loop,
-		unsigned workers, const char *path);
-	/* Call it after the loop has ended. */
+	int (*open)(struct work_pool **out, unsigned workers);
+	/* Call it after all loops have left. */
 	void (*close)(struct work_pool *pool);
 
+	/*
+	 * Call it on the loop's thread, before any loop runs, for one loop at a time. path is a
+	 * valid value of --path. Returns 0 or a negative errno value.
+	 */
+	int (*join)(struct work_link **out, struct work_pool *pool, const struct loop_type *type,
+		struct loop *loop, const char *path);
+	/* Call it after the loop has ended. */
+	void (*leave)(struct work_link *link);
+
 	/* Returns 0 or a negative errno value. */
-	int (*submit)(struct work_pool *pool, struct work *work);
+	int (*submit)(struct work_link *link, struct work *work);
 	/* Call it at the end of a loop iteration: it wakes the workers if they are needed. */
-	void (*begin)(struct work_pool *pool);
+	void (*begin)(struct work_link *link);
 
 	/* The name of the path by which workers wake the loop. */
-	const char *(*path)(const struct work_pool *pool);
-	/* Writes the pool's figures and returns their number. */
-	unsigned (*figures)(struct work_pool *pool, struct figure figures[WORK_FIGURES_MAX]);
+	const char *(*path)(const struct work_link *link);
+	/* Writes the figures of the pool and of all loops, and returns their number. */
+	unsigned (*figures)(struct work_link *link, struct figure figures[WORK_FIGURES_MAX]);
 };
 
 extern const struct work_type work_ringwake, work_uv;

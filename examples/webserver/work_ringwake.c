@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A ringwake pool, whose completions are sent to the target that the loop serves. */
+/* A ringwake pool, whose completions are sent to the target of the loop that submitted the work. */
 #include "loop.h"
 #include "work.h"
 
@@ -12,10 +12,17 @@
 
 struct pool {
 	struct work_pool base;
+	struct ringwake_pool *workers;
+	struct ringwake *targets[WORK_LOOPS_MAX]; /* references, for the figures of all loops */
+	unsigned count;
+};
+
+struct link {
+	struct work_link base;
+	struct pool *pool;
 	const struct loop_type *type;
 	struct loop *loop;
 	struct ringwake *target;
-	struct ringwake_pool *workers;
 	bool must_call; /* work is queued, and the workers may be blocked */
 };
 
@@ -63,72 +70,108 @@ static bool path_is_good(const char *path)
 	return good;
 }
 
-static int pool_open(struct work_pool **out, const struct loop_type *type, struct loop *loop,
-	unsigned workers, const char *path)
+static int pool_open(struct work_pool **out, unsigned workers)
 {
-	struct ringwake_params params = {0};
-	find_path(path, &params.path);
 	struct pool *pool = calloc(1, sizeof(*pool));
-	if (!pool)
-		return -ENOMEM;
-	*pool = (struct pool){.base.type = &work_ringwake, .type = type, .loop = loop};
-	int error = type->attach(loop, &params, &pool->target);
+	int error = pool ? ringwake_pool_open(&pool->workers, workers) : -ENOMEM;
 	if (error) {
 		free(pool);
 		return error;
 	}
-	error = ringwake_pool_open(&pool->workers, workers);
-	if (error) {
-		type->detach(loop);
-		free(pool);
-		return error;
-	}
+	pool->base.type = &work_ringwake;
 	*out = &pool->base;
 	return 0;
-}
-
-static void pool_begin(struct work_pool *base)
-{
-	struct pool *pool = (struct pool *)base;
-	if (pool->must_call)
-		ringwake_pool_kick(pool->workers);
-	pool->must_call = false;
 }
 
 static void pool_close(struct work_pool *base)
 {
 	struct pool *pool = (struct pool *)base;
-	pool_begin(base);
 	ringwake_pool_close(pool->workers, RINGWAKE_POOL_FINISH);
-	pool->type->detach(pool->loop);
+	while (pool->count > 0)
+		ringwake_unref(pool->targets[--pool->count]);
 	free(pool);
 }
 
-static const char *pool_path(const struct work_pool *pool)
-{
-	return paths[ringwake_get_path(((const struct pool *)pool)->target)];
-}
-
-static unsigned pool_figures(struct work_pool *base, struct figure figures[WORK_FIGURES_MAX])
+static int link_open(struct work_link **out, struct work_pool *base, const struct loop_type *type,
+	struct loop *loop, const char *path)
 {
 	struct pool *pool = (struct pool *)base;
-	struct ringwake_stats target;
+	struct ringwake_params params = {0};
+	find_path(path, &params.path);
+	struct link *link = calloc(1, sizeof(*link));
+	if (!link)
+		return -ENOMEM;
+	*link = (struct link){
+		.base.type = &work_ringwake, .pool = pool, .type = type, .loop = loop};
+	int error = type->attach(loop, &params, &link->target);
+	if (error) {
+		free(link);
+		return error;
+	}
+	pool->targets[pool->count++] = ringwake_ref(link->target);
+	*out = &link->base;
+	return 0;
+}
+
+static void link_begin(struct work_link *base)
+{
+	struct link *link = (struct link *)base;
+	if (link->must_call)
+		ringwake_pool_kick(link->pool->workers);
+	link->must_call = false;
+}
+
+static void link_close(struct work_link *base)
+{
+	struct link *link = (struct link *)base;
+	link_begin(base);
+	link->type->detach(link->loop);
+	free(link);
+}
+
+static const char *link_path(const struct work_link *link)
+{
+	return paths[ringwake_get_path(((const struct link *)link)->target)];
+}
+
+/* A target whose loop has ended keeps its figures. */
+static struct ringwake_stats sum_of_targets(const struct pool *pool)
+{
+	struct ringwake_stats sum = {0};
+	for (unsigned i = 0; i < pool->count; i++) {
+		struct ringwake_stats one;
+		ringwake_get_stats(pool->targets[i], &one, sizeof one);
+		sum.messages += one.messages;
+		sum.doorbells += one.doorbells;
+		sum.doorbells_saved += one.doorbells_saved;
+		sum.doorbell_failures += one.doorbell_failures;
+		sum.dispatches += one.dispatches;
+		if (sum.longest_batch < one.longest_batch)
+			sum.longest_batch = one.longest_batch;
+	}
+	return sum;
+}
+
+static unsigned pool_figures(struct work_link *link, struct figure figures[WORK_FIGURES_MAX])
+{
+	struct pool *pool = ((struct link *)link)->pool;
+	struct ringwake_stats target = sum_of_targets(pool);
 	struct ringwake_pool_stats workers;
-	ringwake_get_stats(pool->target, &target, sizeof target);
 	ringwake_pool_get_stats(pool->workers, &workers, sizeof workers);
 	const struct figure list[] = {
 		{"webserver_workers", "Worker threads.", workers.threads},
 		{"webserver_queued", "Digests that no worker has started.", workers.queued},
-		{"ringwake_messages_total", "Completions sent to the loop.", target.messages},
-		{"ringwake_doorbells_total", "Doorbells: system calls made to wake the loop.",
+		{"ringwake_messages_total", "Messages sent to the loops, most of them completions.",
+			target.messages},
+		{"ringwake_doorbells_total", "Doorbells: system calls made to wake a loop.",
 			target.doorbells},
-		{"ringwake_doorbells_saved_total", "Completions that needed no system call.",
+		{"ringwake_doorbells_saved_total", "Messages that needed no system call.",
 			target.doorbells_saved},
 		{"ringwake_doorbell_failures_total", "Doorbells that the kernel refused.",
 			target.doorbell_failures},
-		{"ringwake_dispatches_total", "Loop iterations that handled completions.",
+		{"ringwake_dispatches_total", "Loop iterations that handled messages.",
 			target.dispatches},
-		{"ringwake_longest_batch", "The most completions in one iteration.",
+		{"ringwake_longest_batch", "The most messages in one iteration.",
 			target.longest_batch},
 	};
 	_Static_assert(sizeof(list) / sizeof(list[0]) <= WORK_FIGURES_MAX, "room for all");
@@ -149,16 +192,16 @@ static void on_loop(struct ringwake_work *inner, int status)
 	work->done(work);
 }
 
-static int pool_submit(struct work_pool *base, struct work *work)
+static int link_submit(struct work_link *base, struct work *work)
 {
-	struct pool *pool = (struct pool *)base;
+	struct link *link = (struct link *)base;
 	int result = ringwake_pool_enqueue(
-		pool->workers, pool->target, inner_of(work), on_worker, on_loop);
+		link->pool->workers, link->target, inner_of(work), on_worker, on_loop);
 	if (result < 0)
 		return result;
-	pool->must_call |= result;
+	link->must_call |= result;
 	return 0;
 }
 
-const struct work_type work_ringwake = {
-	path_is_good, pool_open, pool_close, pool_submit, pool_begin, pool_path, pool_figures};
+const struct work_type work_ringwake = {path_is_good, pool_open, pool_close, link_open, link_close,
+	link_submit, link_begin, link_path, pool_figures};

@@ -11,8 +11,13 @@
 
 struct pool {
 	struct work_pool base;
-	uv_loop_t *loop;
 	unsigned workers;
+};
+
+struct link {
+	struct work_link base;
+	struct pool *pool;
+	uv_loop_t *loop;
 };
 
 _Static_assert(sizeof(uv_work_t) <= WORK_ROOM, "room for the library's own");
@@ -35,16 +40,12 @@ static bool path_is_good(const char *path)
 	return false;
 }
 
-static int pool_open(struct work_pool **out, const struct loop_type *type, struct loop *loop,
-	unsigned workers, const char *path)
+static int pool_open(struct work_pool **out, unsigned workers)
 {
-	(void)type;
-	(void)path; /* there is one path only */
 	struct pool *pool = calloc(1, sizeof(*pool));
 	if (!pool)
 		return -ENOMEM;
 	pool->base.type = &work_uv;
-	pool->loop = (uv_loop_t *)loop; /* its first member */
 	pool->workers = workers ? workers : uv_available_parallelism();
 	/* libuv starts its threads at the first request and reads their number from here. */
 	char text[16];
@@ -54,27 +55,47 @@ static int pool_open(struct work_pool **out, const struct loop_type *type, struc
 	return 0;
 }
 
-static void pool_begin(struct work_pool *pool)
-{
-	(void)pool; /* uv_queue_work() wakes the workers itself */
-}
-
 static void pool_close(struct work_pool *pool)
 {
 	free(pool);
 }
 
-static const char *pool_path(const struct work_pool *pool)
+static int link_open(struct work_link **out, struct work_pool *pool, const struct loop_type *type,
+	struct loop *loop, const char *path)
 {
-	(void)pool;
+	(void)type;
+	(void)path; /* there is one path only */
+	struct link *link = calloc(1, sizeof(*link));
+	if (!link)
+		return -ENOMEM;
+	link->base.type = &work_uv;
+	link->pool = (struct pool *)pool;
+	link->loop = (uv_loop_t *)loop; /* its first member */
+	*out = &link->base;
+	return 0;
+}
+
+static void link_close(struct work_link *link)
+{
+	free(link);
+}
+
+static void link_begin(struct work_link *link)
+{
+	(void)link; /* uv_queue_work() wakes the workers itself */
+}
+
+static const char *link_path(const struct work_link *link)
+{
+	(void)link;
 	return "uv_async";
 }
 
 /* libuv does not count its wake-ups. */
-static unsigned pool_figures(struct work_pool *pool, struct figure figures[WORK_FIGURES_MAX])
+static unsigned pool_figures(struct work_link *link, struct figure figures[WORK_FIGURES_MAX])
 {
 	figures[0] = (struct figure){
-		"webserver_workers", "Worker threads.", ((struct pool *)pool)->workers};
+		"webserver_workers", "Worker threads.", ((struct link *)link)->pool->workers};
 	return 1;
 }
 
@@ -91,10 +112,10 @@ static void on_loop(uv_work_t *inner, int status)
 	work->done(work);
 }
 
-static int pool_submit(struct work_pool *pool, struct work *work)
+static int link_submit(struct work_link *link, struct work *work)
 {
-	return uv_queue_work(((struct pool *)pool)->loop, inner_of(work), on_worker, on_loop);
+	return uv_queue_work(((struct link *)link)->loop, inner_of(work), on_worker, on_loop);
 }
 
-const struct work_type work_uv = {
-	path_is_good, pool_open, pool_close, pool_submit, pool_begin, pool_path, pool_figures};
+const struct work_type work_uv = {path_is_good, pool_open, pool_close, link_open, link_close,
+	link_submit, link_begin, link_path, pool_figures};

@@ -15,11 +15,6 @@ resident() {
 	awk '/^VmRSS:/ { print $2 }' "/proc/$server/status"
 }
 
-# The one open connection is the connection of this query.
-quiet() {
-	[ "$(metric webserver_open_connections)" = 1 ]
-}
-
 # After a thousand connections, a leak per connection is visible.
 churn() {
 	perl -MIO::Socket::INET -e '
