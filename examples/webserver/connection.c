@@ -10,6 +10,7 @@
  * connection is freed after the work.
  */
 #include "connection.h"
+#include "clock.h"
 #include "loop.h"
 #include "reserve.h"
 
@@ -47,6 +48,7 @@ static void close_now(struct connection *connection)
 	if (connection->closing)
 		return;
 	deadline_clear(&connection->deadline);
+	events_unsubscribe(&connection->subscriber);
 	connection->closing = true;
 	connection->closed = connection->server->type->let_go(connection);
 }
@@ -101,6 +103,7 @@ static void compute(struct work *work)
 {
 	struct exchange *exchange = &CONNECTION_OF(work, work)->exchange;
 	exchange->compute(exchange);
+	exchange->computed_at = clock_ns();
 }
 
 static void serve(struct connection *connection);
@@ -108,8 +111,10 @@ static void serve(struct connection *connection);
 static void computed(struct work *work)
 {
 	struct connection *connection = CONNECTION_OF(work, work);
+	struct site *site = connection->exchange.site;
 	connection->working = false;
-	counter_up(&connection->server->site.digests_completed);
+	histogram_add(&site->wakes, clock_ns() - connection->exchange.computed_at);
+	counter_up(&site->digests_completed);
 	serve(connection);
 	free_if_over(connection);
 }
@@ -132,6 +137,7 @@ enum need {
 	TO_SEND,    /* the output must be sent; then it goes on */
 	TO_RECEIVE, /* the rest of a request */
 	TO_WORK,    /* the completion of its work */
+	TO_LISTEN,  /* events, until the client or the server ends */
 	TO_CLOSE,
 };
 
@@ -146,6 +152,14 @@ static bool is_last(const struct connection *connection)
 		recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
 }
 
+static enum need after_last(const struct connection *connection)
+{
+	const struct exchange *exchange = &connection->exchange;
+	bool listens = exchange->endless && exchange->request->verb == HTTP_VERB_GET &&
+		!exchange->site->stopping;
+	return listens ? TO_LISTEN : TO_CLOSE;
+}
+
 /* Answers the requests that have arrived, until it cannot go on. */
 static enum need answer(struct connection *connection)
 {
@@ -157,7 +171,7 @@ static enum need answer(struct connection *connection)
 			site_finish(exchange);
 		}
 		if (exchange->last)
-			return TO_CLOSE;
+			return after_last(connection);
 		if (exchange->site->output.length >= OUTPUT_ENOUGH)
 			return TO_SEND;
 		int status = http_read(&connection->reader, connection->input + connection->begin,
@@ -182,12 +196,26 @@ static void linger(struct connection *connection)
 	if (connection->lingering)
 		return;
 	connection->lingering = true;
+	events_unsubscribe(&connection->subscriber);
 	if (connection->ended || shutdown(connection->fd, SHUT_WR) != 0) {
 		close_now(connection);
 		return;
 	}
 	limit_client(connection);
 	receive(connection);
+}
+
+/*
+ * It does not ask the loop for input: that the client has gone shows when the next events are
+ * sent. The kernel's buffer is small, too.
+ */
+static void listen_to_events(struct connection *connection)
+{
+	int size = EVENT_SIZE;
+	deadline_clear(&connection->deadline);
+	if (!connection->subscriber.events)
+		setsockopt(connection->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	events_subscribe(&connection->server->site.events, &connection->subscriber);
 }
 
 /* Does all that can be done without waiting. While the loop sends, it only asks for input. */
@@ -208,6 +236,8 @@ static void serve(struct connection *connection)
 		expect_request(connection);
 	else if (need == TO_WORK)
 		deadline_clear(&connection->deadline);
+	else if (need == TO_LISTEN)
+		listen_to_events(connection);
 	else if (need == TO_CLOSE)
 		linger(connection);
 }
@@ -254,6 +284,22 @@ void connection_sent(struct connection *connection, ssize_t result)
 			buffer_free(unsent);
 		serve(connection);
 	}
+	free_if_over(connection);
+}
+
+bool connection_push(struct connection *connection, const char *bytes, size_t length)
+{
+	if (connection->sending)
+		return false;
+	buffer_append(&connection->server->site.output, bytes, length);
+	send_output(connection);
+	free_if_over(connection);
+	return true;
+}
+
+void connection_stop(struct connection *connection)
+{
+	serve(connection);
 	free_if_over(connection);
 }
 

@@ -27,6 +27,7 @@ struct connection {
 	size_t sent;
 	struct deadline deadline;
 	struct exchange exchange;
+	struct subscriber subscriber; /* to events */
 	struct work work;
 	uint64_t answered;
 	uint64_t step;             /* the step of the client that the deadline limits */
@@ -43,6 +44,13 @@ void connection_expired(struct deadline *deadline);
 
 /* Call it once for each deadline when the server begins to stop. */
 void connection_hurry(struct deadline *deadline);
+
+/*
+ * For the clients that read events. connection_push() returns false if the client has not read the
+ * previous event. Both functions may free the connection.
+ */
+bool connection_push(struct connection *connection, const char *bytes, size_t length);
+void connection_stop(struct connection *connection);
 
 /*
  * For the loops. result is the number of bytes, 0 if the client sends no more, or a negative errno

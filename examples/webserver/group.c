@@ -7,6 +7,7 @@
  * The servers open one after another, each on its own thread. They run only if all could open.
  */
 #include "group.h"
+#include "ticker.h"
 #include "work.h"
 
 #include <errno.h>
@@ -30,6 +31,7 @@ struct group {
 	const struct server_options *options;
 	struct signals signals;
 	struct work_pool *pool;
+	struct ticker *ticker;
 	sem_t decided; /* whether to run */
 	bool run;
 	unsigned threads;
@@ -100,13 +102,29 @@ static int open_servers(struct group *group)
 	return error;
 }
 
+/* The ticker uses the channels, and the channels' memory is the servers'. */
 static void close_servers(struct group *group)
 {
+	if (group->ticker)
+		ticker_stop(group->ticker);
 	for (unsigned i = 1; i <= group->threads; i++) {
 		pthread_join(group->members[i].thread, NULL);
 		sem_destroy(&group->members[i].opened);
 	}
 	server_close(&group->members[0].server);
+	for (unsigned i = 0; i <= group->threads; i++)
+		events_close(&group->members[i].server.site.events);
+}
+
+static int open_ticker(struct group *group)
+{
+	struct site *first = &group->members[0].server.site;
+	if (!first->events.channel)
+		return 0;
+	int error = ticker_open(&group->ticker, group->options->event_interval, first);
+	if (error)
+		fprintf(stderr, "cannot start the thread of /events: %s\n", strerror(-error));
+	return error;
 }
 
 static int open_shared(struct group *group)
@@ -127,6 +145,8 @@ static int open_shared(struct group *group)
 static void close_shared(struct group *group)
 {
 	free(group->members);
+	if (group->ticker)
+		ticker_close(group->ticker);
 	if (group->pool)
 		group->pool->type->close(group->pool);
 	signals_close(&group->signals);
@@ -138,6 +158,8 @@ static int run_servers(struct group *group,
 	struct server *first = &group->members[0].server;
 	prepare(group);
 	int error = open_servers(group);
+	if (!error)
+		error = open_ticker(group);
 	group->run = error == 0;
 	if (group->run)
 		ready(&first->address, first->site.link->type->path(first->site.link));

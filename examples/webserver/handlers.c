@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+static const char type_events[] = "text/event-stream";
 static const char type_html[] = "text/html; charset=utf-8";
 static const char type_json[] = "application/json";
 static const char type_metrics[] = "text/plain; version=0.0.4; charset=utf-8";
@@ -26,6 +27,7 @@ static void respond(
 			.head_only = request->verb == HTTP_VERB_HEAD,
 			.keep_alive = !exchange->last,
 			.old = request->old,
+			.endless = exchange->endless,
 		});
 }
 
@@ -78,6 +80,17 @@ static void answer_metrics(struct exchange *exchange)
 	new_page(exchange);
 	page_metrics(exchange->site);
 	respond_page(exchange, type_metrics);
+}
+
+/* The head. The connection gets the events, which the ticker sends. */
+static void answer_events(struct exchange *exchange)
+{
+	if (!exchange->site->events.channel) {
+		refuse(exchange, 503, "/events needs --wake ringwake");
+		return;
+	}
+	exchange->endless = exchange->stop = true;
+	respond(exchange, 200, type_events, NULL, 0);
 }
 
 static void answer_healthz(struct exchange *exchange)
@@ -151,6 +164,7 @@ static const struct {
 	{"/digest", answer_digest},
 	{"/metrics", answer_metrics},
 	{"/healthz", answer_healthz},
+	{"/events", answer_events},
 	{"other", NULL},
 };
 

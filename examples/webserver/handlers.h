@@ -6,10 +6,12 @@
 #include "buffer.h"
 #include "counter.h"
 #include "digest.h"
+#include "events.h"
+#include "histogram.h"
 #include "http.h"
 #include "work.h"
 
-#define SITE_PATHS 5 /* four and all others */
+#define SITE_PATHS 6 /* five and all others */
 
 /* The state behind the responses of one loop. The server counts its connections here. */
 struct site {
@@ -24,6 +26,8 @@ struct site {
 	struct counter digests_submitted;
 	struct counter digests_completed;
 	struct counter requests[SITE_PATHS][HTTP_STATUSES];
+	struct histogram wakes; /* ns from the end of a digest until the loop knows */
+	struct events events;
 	struct buffer output; /* responses to be sent */
 	struct buffer page;   /* scratch */
 };
@@ -32,11 +36,13 @@ struct site {
 struct exchange {
 	struct site *site;
 	const struct http_request *request;
-	bool stop; /* the server stops, and no other request has arrived */
-	bool last; /* the connection is closed after this response */
+	bool stop;    /* the server stops, and no other request has arrived */
+	bool last;    /* the connection is closed after this response */
+	bool endless; /* the response is a head, and then events */
 	unsigned path;
 	void (*compute)(struct exchange *exchange);
 	void (*finish)(struct exchange *exchange);
+	uint64_t computed_at; /* ns; see clock.h */
 	uint64_t digest_bytes;
 	bool digest_good;
 	char digest[DIGEST_HEX_SIZE];

@@ -319,8 +319,10 @@ void http_write(struct buffer *output, const struct http_response *response)
 	buffer_text(output, date_field());
 	buffer_text(output, "\r\nContent-Type: ");
 	buffer_text(output, response->type);
-	buffer_text(output, "\r\nContent-Length: ");
-	buffer_number(output, response->length);
+	if (!response->endless) {
+		buffer_text(output, "\r\nContent-Length: ");
+		buffer_number(output, response->length);
+	}
 	buffer_text(output, "\r\nCache-Control: no-store");
 	if (response->status == 405)
 		buffer_text(output, "\r\nAllow: GET, HEAD");

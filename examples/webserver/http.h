@@ -81,6 +81,7 @@ struct http_response {
 	bool head_only;  /* the response to a HEAD request */
 	bool keep_alive; /* if false, the connection is closed after it */
 	bool old;        /* the response to an HTTP/1.0 request */
+	bool endless;    /* the body follows, and ends with the connection */
 };
 
 void http_write(struct buffer *output, const struct http_response *response);

@@ -15,7 +15,8 @@
 
 static const char usage[] =
 	"Usage: %s [OPTION]...\n"
-	"Serves /, /digest?bytes=N, /metrics and /healthz over HTTP until SIGINT or SIGTERM.\n"
+	"Serves /, /digest?bytes=N, /metrics, /healthz and /events over HTTP until SIGINT or "
+	"SIGTERM.\n"
 	"\n"
 	"  --port N        port to listen on, 0 for any free port (8080)\n"
 	"  --bind ADDRESS  IPv4 or IPv6 address to listen on (127.0.0.1)\n"
@@ -29,6 +30,7 @@ static const char usage[] =
 	"  --loops N       loops, each with a thread of its own; they share the workers (1)\n"
 	"  --workers N     threads that compute digests, 0 for one per processor (0)\n"
 	"  --path PATH     how ringwake wakes the loop: auto, msg_ring or eventfd (auto)\n"
+	"  --event-interval N  milliseconds between two events of /events (1000)\n"
 	"  --timeout N     seconds allowed for a request, for its response, and between requests "
 	"(10)\n"
 	"  --help          print this help and exit\n"
@@ -123,6 +125,7 @@ static bool parse_options(int argc, char **argv, struct server_options *options)
 		{"loops", required_argument, NULL, 'n'},
 		{"workers", required_argument, NULL, 'w'},
 		{"path", required_argument, NULL, 'P'},
+		{"event-interval", required_argument, NULL, 'e'},
 		{"timeout", required_argument, NULL, 't'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'v'},
@@ -134,6 +137,7 @@ static bool parse_options(int argc, char **argv, struct server_options *options)
 	options->loop = loops[0];
 	options->loops = 1;
 	options->path = "auto";
+	options->event_interval = 1000;
 	options->timeout = 10;
 	for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;) {
 		bool good = true;
@@ -160,6 +164,10 @@ static bool parse_options(int argc, char **argv, struct server_options *options)
 			break;
 		case 'P':
 			options->path = optarg;
+			break;
+		case 'e':
+			good = parse_number(optarg, 60000, &options->event_interval) &&
+				options->event_interval;
 			break;
 		case 't':
 			good = parse_number(optarg, 3600, &options->timeout) && options->timeout;

@@ -4,8 +4,6 @@
 #include <stddef.h>
 #include <string.h>
 
-#define SITE_FIGURES 6
-
 /* The sum of all loops. */
 #define SUM(site, counters) sum_at((site)->first, offsetof(struct site, counters))
 
@@ -17,10 +15,9 @@ static uint64_t sum_at(const struct site *first, size_t offset)
 	return total;
 }
 
-/* Collects all figures, the pool's figures last. */
-static unsigned collect(struct site *site, struct figure figures[SITE_FIGURES + WORK_FIGURES_MAX])
+unsigned site_figures(const struct site *site, struct figure figures[FIGURES_MAX])
 {
-	const struct figure own[SITE_FIGURES] = {
+	const struct figure own[] = {
 		{"webserver_open_connections", "Connections that are open.",
 			SUM(site, connections_open)},
 		{"webserver_connections_total", "Connections accepted.",
@@ -34,9 +31,26 @@ static unsigned collect(struct site *site, struct figure figures[SITE_FIGURES + 
 			SUM(site, digests_submitted)},
 		{"webserver_digests_completed_total", "Digests whose responses are ready.",
 			SUM(site, digests_completed)},
+		{"webserver_event_clients", "Clients that read /events.",
+			SUM(site, events.clients)},
+		{"webserver_events_total", "Events sent to clients.", SUM(site, events.sent)},
+		{"webserver_events_lost_total", "Events lost because a client or a loop was slow.",
+			SUM(site, events.lost) + SUM(site, events.missed)},
 	};
 	memcpy(figures, own, sizeof(own));
-	return SITE_FIGURES + site->link->type->figures(site->link, figures + SITE_FIGURES);
+	enum { count = sizeof(own) / sizeof(own[0]) };
+	_Static_assert(count + WORK_FIGURES_MAX <= FIGURES_MAX, "room for all");
+	return count + site->link->type->figures(site->link, figures + count);
+}
+
+uint64_t site_requests(const struct site *site)
+{
+	uint64_t total = 0;
+	for (unsigned path = 0; path < SITE_PATHS; path++) {
+		for (unsigned i = 0; i < HTTP_STATUSES; i++)
+			total += SUM(site, requests[path][i]);
+	}
+	return total;
 }
 
 static const char *figure_type(const char *name)
@@ -92,8 +106,8 @@ static void requests(struct site *site)
 void page_metrics(struct site *site)
 {
 	struct buffer *page = &site->page;
-	struct figure figures[SITE_FIGURES + WORK_FIGURES_MAX];
-	unsigned count = collect(site, figures);
+	struct figure figures[FIGURES_MAX];
+	unsigned count = site_figures(site, figures);
 	metric_head(page, "webserver_info", "The server's libraries, and how its loop is woken.");
 	label(page, "webserver_info{path", site->link->type->path(site->link));
 	label(page, ",loop", site->loop);
@@ -157,8 +171,8 @@ static const char home_after[] =
 void page_home(struct site *site)
 {
 	struct buffer *page = &site->page;
-	struct figure figures[SITE_FIGURES + WORK_FIGURES_MAX];
-	unsigned count = collect(site, figures);
+	struct figure figures[FIGURES_MAX];
+	unsigned count = site_figures(site, figures);
 	buffer_append(page, home_before, sizeof(home_before) - 1);
 	buffer_text(page, site->loop);
 	buffer_text(page, " &middot; woken by ");

@@ -78,6 +78,7 @@ static bool on_stop(struct server *server)
 		next = deadline->next;
 		connection_hurry(deadline);
 	}
+	events_stop(&server->site.events);
 	server_needs_tick(server);
 	return false;
 }
@@ -156,6 +157,10 @@ static int open_all(
 	error = options->work->join(
 		&server->site.link, server->pool, server->type, server->loop, options->path);
 	if (error)
+		return error;
+	*failed = "cannot open the channel of /events";
+	struct ringwake *target = options->work->target(server->site.link);
+	if (target && (error = events_open(&server->site.events, target)) != 0)
 		return error;
 	*failed = "cannot listen";
 	if ((error = listener_open(&server->listener, &server->address, server->sharing)) != 0 ||

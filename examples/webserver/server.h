@@ -20,6 +20,7 @@ struct server_options {
 	unsigned loops;   /* each is served by a thread of its own */
 	unsigned workers; /* 0: one per processor */
 	const char *path;
+	unsigned event_interval; /* ms */
 	unsigned timeout; /* seconds allowed for a request, its response, and between requests */
 };
 

@@ -12,6 +12,7 @@
 
 struct loop;
 struct loop_type;
+struct ringwake;
 
 /* The threads that all loops share. */
 struct work_pool {
@@ -73,6 +74,8 @@ struct work_type {
 	/* Call it at the end of a loop iteration: it wakes the workers if they are needed. */
 	void (*begin)(struct work_link *link);
 
+	/* The target that serves the loop, or NULL if there is none. */
+	struct ringwake *(*target)(const struct work_link *link);
 	/* The name of the path by which workers wake the loop. */
 	const char *(*path)(const struct work_link *link);
 	/* Writes the figures of the pool and of all loops, and returns their number. */

@@ -129,6 +129,11 @@ static void link_close(struct work_link *base)
 	free(link);
 }
 
+static struct ringwake *link_target(const struct work_link *link)
+{
+	return ((const struct link *)link)->target;
+}
+
 static const char *link_path(const struct work_link *link)
 {
 	return paths[ringwake_get_path(((const struct link *)link)->target)];
@@ -204,4 +209,4 @@ static int link_submit(struct work_link *base, struct work *work)
 }
 
 const struct work_type work_ringwake = {path_is_good, pool_open, pool_close, link_open, link_close,
-	link_submit, link_begin, link_path, pool_figures};
+	link_submit, link_begin, link_target, link_path, pool_figures};

@@ -85,6 +85,12 @@ static void link_begin(struct work_link *link)
 	(void)link; /* uv_queue_work() wakes the workers itself */
 }
 
+static struct ringwake *link_target(const struct work_link *link)
+{
+	(void)link;
+	return NULL;
+}
+
 static const char *link_path(const struct work_link *link)
 {
 	(void)link;
@@ -118,4 +124,4 @@ static int link_submit(struct work_link *link, struct work *work)
 }
 
 const struct work_type work_uv = {path_is_good, pool_open, pool_close, link_open, link_close,
-	link_submit, link_begin, link_path, pool_figures};
+	link_submit, link_begin, link_target, link_path, pool_figures};
