@@ -349,6 +349,10 @@ void connection_open(struct server *server, int fd)
 	connection->fd = fd;
 	connection->exchange.site = &server->site;
 	connection->exchange.request = &connection->reader.request;
+	if (server->site.log) {
+		socklen_t size = sizeof(connection->exchange.client);
+		getpeername(fd, &connection->exchange.client.any, &size);
+	}
 	counter_up(&server->site.connections_accepted);
 	counter_up(&server->site.connections_open);
 	server_needs_tick(server);

@@ -32,6 +32,7 @@ struct group {
 	struct signals signals;
 	struct work_pool *pool;
 	struct ticker *ticker;
+	struct access_log *log;
 	sem_t decided; /* whether to run */
 	bool run;
 	unsigned threads;
@@ -79,6 +80,7 @@ static void prepare(struct group *group)
 		member->group = group;
 		server->pool = group->pool;
 		server->signals = &group->signals;
+		server->site.log = group->log;
 		server->stop_fd = i == 0 ? group->signals.signalfd : group->signals.eventfd;
 		server->sharing = count == 1 ? SHARING_NONE : i == 0 ? SHARING_FIRST : SHARING_NEXT;
 		server->site.first = &group->members[0].server.site;
@@ -127,6 +129,15 @@ static int open_ticker(struct group *group)
 	return error;
 }
 
+static int open_log(struct group *group)
+{
+	const char *file = group->options->log;
+	int error = file ? access_log_open(&group->log, file) : 0;
+	if (error)
+		fprintf(stderr, "--log=%s: %s\n", file, strerror(-error));
+	return error;
+}
+
 static int open_shared(struct group *group)
 {
 	const char *failed = "signals"; /* before there are threads, which inherit the mask */
@@ -139,11 +150,14 @@ static int open_shared(struct group *group)
 		error = -ENOMEM;
 	if (error)
 		fprintf(stderr, "%s: %s\n", failed, strerror(-error));
-	return error;
+	return error ? error : open_log(group);
 }
 
 static void close_shared(struct group *group)
 {
+	const char *file = group->options->log;
+	if (group->log && !access_log_close(group->log))
+		fprintf(stderr, "--log=%s: too slow; the last lines are lost\n", file);
 	free(group->members);
 	if (group->ticker)
 		ticker_close(group->ticker);

@@ -2,7 +2,9 @@
 #include "handlers.h"
 #include "pages.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 static const char type_events[] = "text/event-stream";
 static const char type_html[] = "text/html; charset=utf-8";
@@ -12,12 +14,34 @@ static const char type_text[] = "text/plain; charset=utf-8";
 
 #define PATH_OTHER (SITE_PATHS - 1)
 
+/* A request that could not be read has no path. */
+static void log_response(const struct exchange *exchange, int status, size_t length)
+{
+	const struct http_request *request = exchange->request;
+	struct access_record record = {
+		.time = time(NULL),
+		.client = exchange->client,
+		.verb = request->verb,
+		.old = request->old,
+		.status = status,
+		.bytes = request->verb == HTTP_VERB_HEAD ? 0 : length,
+	};
+	if (request->path) {
+		int all = snprintf(record.target, sizeof(record.target), "%s%s%s", request->path,
+			*request->query ? "?" : "", request->query);
+		record.length = all < ACCESS_TARGET_MAX ? (unsigned)all : ACCESS_TARGET_MAX - 1;
+	}
+	access_log_add(exchange->site->log, &record);
+}
+
 static void respond(
 	struct exchange *exchange, int status, const char *type, const char *body, size_t length)
 {
 	const struct http_request *request = exchange->request;
 	exchange->last = status != 200 || !request->keep_alive || exchange->stop;
 	counter_up(&exchange->site->requests[exchange->path][http_reason_index(status)]);
+	if (exchange->site->log)
+		log_response(exchange, status, length);
 	http_write(&exchange->site->output,
 		&(struct http_response){
 			.status = status,

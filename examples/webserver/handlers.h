@@ -3,6 +3,7 @@
 #ifndef WEBSERVER_HANDLERS_H
 #define WEBSERVER_HANDLERS_H
 
+#include "access_log.h"
 #include "buffer.h"
 #include "counter.h"
 #include "digest.h"
@@ -28,17 +29,19 @@ struct site {
 	struct counter requests[SITE_PATHS][HTTP_STATUSES];
 	struct histogram wakes; /* ns from the end of a digest until the loop knows */
 	struct events events;
-	struct buffer output; /* responses to be sent */
-	struct buffer page;   /* scratch */
+	struct access_log *log; /* or NULL */
+	struct buffer output;   /* responses to be sent */
+	struct buffer page;     /* scratch */
 };
 
 /* One request and its response, which goes to the site's output. */
 struct exchange {
 	struct site *site;
 	const struct http_request *request;
-	bool stop;    /* the server stops, and no other request has arrived */
-	bool last;    /* the connection is closed after this response */
-	bool endless; /* the response is a head, and then events */
+	union address client; /* for the log */
+	bool stop;            /* the server stops, and no other request has arrived */
+	bool last;            /* the connection is closed after this response */
+	bool endless;         /* the response is a head, and then events */
 	unsigned path;
 	void (*compute)(struct exchange *exchange);
 	void (*finish)(struct exchange *exchange);

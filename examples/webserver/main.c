@@ -30,7 +30,11 @@ static const char usage[] =
 	"  --loops N       loops, each with a thread of its own; they share the workers (1)\n"
 	"  --workers N     threads that compute digests, 0 for one per processor (0)\n"
 	"  --path PATH     how ringwake wakes the loop: auto, msg_ring or eventfd (auto)\n"
-	"  --event-interval N  milliseconds between two events of /events (1000)\n"
+	"  --event-interval N\n"
+	"                  milliseconds between two events of /events (1000)\n"
+	"  --log FILE      append a line for each response to this file; if the disk is slow, "
+	"lines\n"
+	"                  are lost\n"
 	"  --timeout N     seconds allowed for a request, for its response, and between requests "
 	"(10)\n"
 	"  --help          print this help and exit\n"
@@ -126,6 +130,7 @@ static bool parse_options(int argc, char **argv, struct server_options *options)
 		{"workers", required_argument, NULL, 'w'},
 		{"path", required_argument, NULL, 'P'},
 		{"event-interval", required_argument, NULL, 'e'},
+		{"log", required_argument, NULL, 'o'},
 		{"timeout", required_argument, NULL, 't'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'v'},
@@ -169,6 +174,9 @@ static bool parse_options(int argc, char **argv, struct server_options *options)
 			good = parse_number(optarg, 60000, &options->event_interval) &&
 				options->event_interval;
 			break;
+		case 'o':
+			options->log = optarg;
+			break;
 		case 't':
 			good = parse_number(optarg, 3600, &options->timeout) && options->timeout;
 			break;
@@ -207,6 +215,8 @@ int main(int argc, char **argv)
 	}
 	if (!options.work->path_is_good(options.path))
 		return EXIT_FAILURE;
+	if (strcmp(options.path, "auto") != 0) /* also for the threads of /events and --log */
+		setenv("RINGWAKE_PATH", options.path, 1);
 	signal(SIGPIPE, SIG_IGN);
 	if (!digest_open()) {
 		fprintf(stderr, "%s: no SHA-256 in libcrypto\n", argv[0]);

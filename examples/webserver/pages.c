@@ -36,6 +36,9 @@ unsigned site_figures(const struct site *site, struct figure figures[FIGURES_MAX
 		{"webserver_events_total", "Events sent to clients.", SUM(site, events.sent)},
 		{"webserver_events_lost_total", "Events lost because a client or a loop was slow.",
 			SUM(site, events.lost) + SUM(site, events.missed)},
+		{"webserver_log_lines_lost_total",
+			"Lines of the access log lost because the disk was slow or full.",
+			site->log ? access_log_lost(site->log) : 0},
 	};
 	memcpy(figures, own, sizeof(own));
 	enum { count = sizeof(own) / sizeof(own[0]) };

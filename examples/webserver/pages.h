@@ -9,7 +9,7 @@
 const char *site_path_name(unsigned path);
 
 /* Collects all figures of all loops. Any thread may call it while the loops are open. */
-#define FIGURES_MAX (9 + WORK_FIGURES_MAX)
+#define FIGURES_MAX (10 + WORK_FIGURES_MAX)
 unsigned site_figures(const struct site *site, struct figure figures[FIGURES_MAX]);
 
 /* The number of all responses. Any thread may call it. */

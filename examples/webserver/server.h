@@ -21,6 +21,7 @@ struct server_options {
 	unsigned workers; /* 0: one per processor */
 	const char *path;
 	unsigned event_interval; /* ms */
+	const char *log;         /* a file, or NULL */
 	unsigned timeout; /* seconds allowed for a request, its response, and between requests */
 };
 

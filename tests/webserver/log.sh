@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=sh
+# Part of webserver.test: --log, also on a disk that is slow or full.
+
+log=$work/access.log
+
+no_such_log() {
+	timeout 20 "$program" --port 0 --log "$work/no/such" >/dev/null 2>"$work/usage" && status=0 || status=$?
+	grep "^--log=$work/no/such: " "$work/usage" && is "$status" 1
+}
+ok "a log that cannot be opened is an error" no_such_log
+
+# logged NUMBER REGEX: checks the number of such lines
+logged() {
+	grep -cE "^(127\\.0\\.0\\.1|-) - - \\[[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}(:[0-9]{2}){3} \\+0000\\] $2\$" "$log" \
+		>"$work/number" || :
+	cat "$log"
+	is "$(cat "$work/number")" "$1"
+}
+lines() {
+	[ "$(wc -l <"$log")" -ge "$1" ]
+}
+log_lines() {
+	get "$url/digest?bytes=3" && get -I "$url/healthz" && get "$url/none" || return 1
+	perl "$here/client.pl" "$port" 'GET /a"\b HTTP/1.0\r\n\r\n' >/dev/null
+	perl "$here/client.pl" "$port" 'nonsense\r\n\r\n' >/dev/null
+	perl "$here/client.pl" "$port" 'DELETE / HTTP/1.1\r\nHost: x\r\n\r\n' >/dev/null
+	perl "$here/client.pl" "$port" 'REPEAT 1 GET /' 'REPEAT 500 y' ' HTTP/1.1\r\nHost: x\r\n\r\n' >/dev/null
+	within 20 lines 7 || return 1
+	logged 1 '"GET /digest\?bytes=3 HTTP/1\.1" 200 [1-9][0-9]*' &&
+		logged 1 '"HEAD /healthz HTTP/1\.1" 200 0' &&
+		logged 1 '"GET /none HTTP/1\.1" 404 [0-9]+' &&
+		logged 1 '"GET /a\\x22\\x5cb HTTP/1\.0" 4[0-9]+ [0-9]+' &&
+		logged 1 '"-" 400 [0-9]+' &&
+		logged 1 '"OTHER / HTTP/1\.1" 405 [0-9]+' &&
+		logged 1 '"GET /y{254} HTTP/1\.1" 404 [0-9]+' &&
+		is "$(wc -l <"$log")" 7
+}
+
+# pipeline NUMBER: sends requests without reading, then reads all answers
+pipeline() {
+	perl -MIO::Socket::INET -e '
+		my ($port, $number) = @ARGV;
+		alarm 60;
+		my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $port) or die;
+		my $writer = fork;
+		if (!$writer) {
+			print $s "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" x ($number - 1),
+				"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+			$s->flush;
+			exit;
+		}
+		my $good = grep { m{^HTTP/1.1 200 } } <$s>;
+		waitpid($writer, 0);
+		exit($good != $number);' "$port" "$1"
+}
+
+flushes() {
+	pipeline 3000 || return 1
+	stop TERM || return 1
+	is "$(wc -l <"$log")" $((logged_before + 3000))
+}
+
+# A pipe that nobody reads is a slow disk: it takes 64 KiB.
+slow_disk() {
+	pipeline 20000 || return 1
+	lost=$(metric webserver_log_lines_lost_total)
+	echo "lost $lost"
+	[ "$lost" -gt 10000 ] && [ "$lost" -lt 20000 ]
+}
+# Once the disk is fast again, each request has a line or is counted as lost.
+reads() {
+	[ "$(wc -l <"$work/read")" "$1" "$2" ]
+}
+written_or_lost() {
+	timeout 60 cat <"$work/pipe" >"$work/read" &
+	reader=$!
+	within 20 reads -ge 4096 || return 1 # then the channel has room
+	lost=$(metric webserver_log_lines_lost_total)
+	within 20 reads -eq $((20002 - lost)) && status=0 || status=$?
+	kill "$reader"
+	wait "$reader" 2>/dev/null || :
+	echo "requests 20002, lost $lost, lines $(wc -l <"$work/read")"
+	return "$status"
+}
+ends_slow() {
+	pipeline 20000 || return 1
+	begin=$(date +%s)
+	stop TERM || return 1
+	grep 'too slow' "$work/stderr" && [ $(($(date +%s) - begin)) -lt 15 ]
+}
+
+full_disk() {
+	pipeline 100 || return 1
+	all_lost() {
+		[ "$(metric webserver_log_lines_lost_total)" -ge 100 ]
+	}
+	within 20 all_lost
+}
+
+start --log "$log" --loops 2
+ok "--log writes a line for each request" log_lines
+if [ "$options" = "--loop uv --path eventfd" ]; then
+	no_ring() {
+		curl -sS -N -m 1 "$url/events" >"$work/events" 2>&1 || :
+		find "/proc/$server/fd" -type l -exec readlink {} + >"$work/descriptors"
+		grep -c 'eventfd' "$work/descriptors" && ! grep 'io_uring' "$work/descriptors"
+	}
+	ok "with --path eventfd no thread has an io_uring" no_ring
+	logged_before=8
+else
+	logged_before=7
+fi
+ok "at SIGTERM no line is lost" flushes
+if mkfifo "$work/pipe" 2>/dev/null; then
+	exec 7<>"$work/pipe"
+	start --log "$work/pipe" 7<&-
+	ok "a slow disk loses lines, but no answers" slow_disk
+	ok "each line is written or counted as lost" written_or_lost
+	ok "a slow disk does not keep the server from ending" ends_slow
+	exec 7<&-
+fi
+start --log /dev/full
+ok "a full disk loses lines, but no answers" full_disk
+ok "and the server ends on SIGTERM" stop TERM
