@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "handlers.h"
 #include "pages.h"
+#include "query.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -122,28 +123,6 @@ static void answer_healthz(struct exchange *exchange)
 	respond(exchange, 200, type_text, "ok\n", 3);
 }
 
-/* Reads the number in bytes=N. Returns 200, 400 if there is none, or 413 if it is too large. */
-static int parse_bytes(const char *query, uint64_t *bytes)
-{
-	while (strncmp(query, "bytes=", 6) != 0) {
-		query += strcspn(query, "&");
-		if (*query++ == '\0')
-			return 400;
-	}
-	const char *digit = query + 6;
-	if (*digit < '0' || *digit > '9')
-		return 400;
-	uint64_t number = 0;
-	for (; *digit >= '0' && *digit <= '9'; digit++) {
-		if (number <= DIGEST_BYTES_MAX)
-			number = number * 10 + (uint64_t)(*digit - '0');
-	}
-	if (*digit != '\0' && *digit != '&')
-		return 400;
-	*bytes = number;
-	return number <= DIGEST_BYTES_MAX ? 200 : 413;
-}
-
 static void compute_digest(struct exchange *exchange)
 {
 	exchange->digest_good = digest_compute(exchange->digest_bytes, exchange->digest);
@@ -166,7 +145,8 @@ static void respond_digest(struct exchange *exchange)
 
 static void answer_digest(struct exchange *exchange)
 {
-	int status = parse_bytes(exchange->request->query, &exchange->digest_bytes);
+	int status = query_number(
+		exchange->request->query, "bytes=", DIGEST_BYTES_MAX, &exchange->digest_bytes);
 	if (status == 400) {
 		refuse(exchange, status, "ask for /digest?bytes=N");
 		return;

@@ -8,7 +8,8 @@
 
 #include "buffer.h"
 
-#if __has_include(<llhttp.h>)
+/* WITH_HTTP_PARSER selects http-parser where both are installed. */
+#if __has_include(<llhttp.h>) && !defined(WITH_HTTP_PARSER)
 #include <llhttp.h>
 typedef llhttp_t http_grammar;
 #else
