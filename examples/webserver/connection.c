@@ -59,6 +59,7 @@ static void free_if_over(struct connection *connection)
 	if (!connection->closed || connection->working)
 		return;
 	counter_down(&connection->server->site.connections_open);
+	site_abandon(&connection->exchange);
 	buffer_free(&connection->unsent);
 	free(connection);
 }
@@ -114,7 +115,8 @@ static void computed(struct work *work)
 	struct site *site = connection->exchange.site;
 	connection->working = false;
 	histogram_add(&site->wakes, clock_ns() - connection->exchange.computed_at);
-	counter_up(&site->digests_completed);
+	counter_up(&site->work_completed);
+	connection->exchange.compute = NULL;
 	serve(connection);
 	free_if_over(connection);
 }
@@ -129,7 +131,7 @@ static void start_work(struct connection *connection)
 		return;
 	}
 	connection->working = true;
-	counter_up(&site->digests_submitted);
+	counter_up(&site->work_submitted);
 }
 
 /* What a connection needs next. */
@@ -160,15 +162,30 @@ static enum need after_last(const struct connection *connection)
 	return listens ? TO_LISTEN : TO_CLOSE;
 }
 
+/* Long after the signal, a long response is cut off. */
+static bool must_cut(const struct connection *connection)
+{
+	const struct server *server = connection->server;
+	return connection->exchange.begun && server->site.stopping &&
+		server->stop_limits.now >= server->stop_at;
+}
+
 /* Answers the requests that have arrived, until it cannot go on. */
 static enum need answer(struct connection *connection)
 {
 	struct exchange *exchange = &connection->exchange;
 	while (!connection->working) {
 		size_t used;
+		if (must_cut(connection))
+			return TO_CLOSE;
+		if (exchange->compute) {
+			start_work(connection);
+			continue;
+		}
 		if (exchange->finish) {
 			exchange->stop = is_last(connection);
 			site_finish(exchange);
+			continue;
 		}
 		if (exchange->last)
 			return after_last(connection);
@@ -185,8 +202,6 @@ static enum need answer(struct connection *connection)
 			site_answer(exchange);
 		else
 			site_refuse(exchange, status);
-		if (exchange->finish)
-			start_work(connection);
 	}
 	return TO_WORK;
 }

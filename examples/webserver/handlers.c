@@ -13,10 +13,10 @@ static const char type_json[] = "application/json";
 static const char type_metrics[] = "text/plain; version=0.0.4; charset=utf-8";
 static const char type_text[] = "text/plain; charset=utf-8";
 
-#define PATH_OTHER (SITE_PATHS - 1)
+enum { PATH_FILES = SITE_PATHS - 2, PATH_OTHER };
 
 /* A request that could not be read has no path. */
-static void log_response(const struct exchange *exchange, int status, size_t length)
+static void log_response(const struct exchange *exchange, const struct http_response *response)
 {
 	const struct http_request *request = exchange->request;
 	struct access_record record = {
@@ -24,8 +24,8 @@ static void log_response(const struct exchange *exchange, int status, size_t len
 		.client = exchange->client,
 		.verb = request->verb,
 		.old = request->old,
-		.status = status,
-		.bytes = request->verb == HTTP_VERB_HEAD ? 0 : length,
+		.status = response->status,
+		.bytes = response->head_only ? 0 : response->length + response->more,
 	};
 	if (request->path) {
 		int all = snprintf(record.target, sizeof(record.target), "%s%s%s", request->path,
@@ -35,25 +35,31 @@ static void log_response(const struct exchange *exchange, int status, size_t len
 	access_log_add(exchange->site->log, &record);
 }
 
+/* Sets the members of the response that depend on the request. */
+static void write_response(struct exchange *exchange, struct http_response *response)
+{
+	const struct http_request *request = exchange->request;
+	exchange->last = response->status >= 400 || !request->keep_alive || exchange->stop;
+	counter_up(&exchange->site->requests[exchange->path][http_reason_index(response->status)]);
+	response->head_only = request->verb == HTTP_VERB_HEAD || response->status == 304;
+	response->keep_alive = !exchange->last;
+	response->old = request->old;
+	response->endless = exchange->endless;
+	if (exchange->site->log)
+		log_response(exchange, response);
+	http_write(&exchange->site->output, response);
+}
+
 static void respond(
 	struct exchange *exchange, int status, const char *type, const char *body, size_t length)
 {
-	const struct http_request *request = exchange->request;
-	exchange->last = status != 200 || !request->keep_alive || exchange->stop;
-	counter_up(&exchange->site->requests[exchange->path][http_reason_index(status)]);
-	if (exchange->site->log)
-		log_response(exchange, status, length);
-	http_write(&exchange->site->output,
-		&(struct http_response){
-			.status = status,
-			.type = type,
-			.body = body,
-			.length = length,
-			.head_only = request->verb == HTTP_VERB_HEAD,
-			.keep_alive = !exchange->last,
-			.old = request->old,
-			.endless = exchange->endless,
-		});
+	struct http_response response = {
+		.status = status,
+		.type = type,
+		.body = body,
+		.length = length,
+	};
+	write_response(exchange, &response);
 }
 
 /* Begins the body of a response. */
@@ -160,6 +166,102 @@ static void answer_digest(struct exchange *exchange)
 	exchange->finish = respond_digest;
 }
 
+static void open_file(struct exchange *exchange)
+{
+	file_open(exchange->file, exchange->site->root, exchange->request);
+}
+
+static void read_file(struct exchange *exchange)
+{
+	file_read(exchange->file);
+}
+
+static void send_piece(struct exchange *exchange);
+
+/* If the file cannot be read any more, the client sees that the connection is closed too early. */
+static void finish_piece(struct exchange *exchange)
+{
+	const struct file *file = exchange->file;
+	bool more = file->next < file->end && !file->failed;
+	exchange->last |= file->failed;
+	exchange->begun = more;
+	if (more) {
+		exchange->compute = read_file;
+		exchange->finish = send_piece;
+	} else {
+		site_abandon(exchange);
+	}
+}
+
+static void send_piece(struct exchange *exchange)
+{
+	const struct file *file = exchange->file;
+	buffer_append(&exchange->site->output, file->piece, file->length);
+	finish_piece(exchange);
+}
+
+static void content_range(struct buffer *page, const struct file *file)
+{
+	buffer_text(page, "\r\nContent-Range: bytes ");
+	if (file->status == 416) {
+		buffer_text(page, "*");
+	} else {
+		buffer_number(page, file->next - file->length);
+		buffer_text(page, "-");
+		buffer_number(page, file->end - 1);
+	}
+	buffer_text(page, "/");
+	buffer_number(page, file->size);
+}
+
+/* Begins with the header and the first piece. */
+static void respond_file(struct exchange *exchange)
+{
+	struct file *file = exchange->file;
+	if (file->status >= 400 && file->status != 416) {
+		refuse(exchange, file->status, NULL);
+		site_abandon(exchange);
+		return;
+	}
+	struct buffer *page = new_page(exchange);
+	buffer_text(page,
+		"\r\nCache-Control: no-cache\r\nX-Content-Type-Options: nosniff"
+		"\r\nAccept-Ranges: bytes\r\nETag: ");
+	buffer_text(page, file->tag);
+	if (file->status == 206 || file->status == 416)
+		content_range(page, file);
+	buffer_append(page, "", 1); /* ends the text */
+	if (page->failed) {
+		refuse(exchange, 503, NULL);
+		site_abandon(exchange);
+		return;
+	}
+	struct http_response response = {
+		.status = file->status,
+		.type = file->type,
+		.fields = page->bytes,
+		.body = file->piece,
+		.length = file->length,
+		.more = file->status == 416 ? 0 : file->end - file->next,
+	};
+	write_response(exchange, &response);
+	if (response.head_only || file->status == 416)
+		site_abandon(exchange);
+	else
+		finish_piece(exchange);
+}
+
+static void answer_file(struct exchange *exchange)
+{
+	exchange->file = file_new();
+	if (!exchange->file) {
+		refuse(exchange, 503, NULL);
+		return;
+	}
+	exchange->compute = open_file;
+	exchange->finish = respond_file;
+}
+
 static const struct {
 	const char *path;
 	void (*answer)(struct exchange *exchange);
@@ -169,6 +271,7 @@ static const struct {
 	{"/metrics", answer_metrics},
 	{"/healthz", answer_healthz},
 	{"/events", answer_events},
+	{"files", answer_file},
 	{"other", NULL},
 };
 
@@ -181,8 +284,10 @@ void site_answer(struct exchange *exchange)
 {
 	const struct http_request *request = exchange->request;
 	unsigned path = 0;
-	while (path < PATH_OTHER && strcmp(routes[path].path, request->path) != 0)
+	while (path < PATH_FILES && strcmp(routes[path].path, request->path) != 0)
 		path++;
+	if (path == PATH_FILES && exchange->site->root < 0)
+		path = PATH_OTHER;
 	exchange->path = path;
 	if (request->verb == HTTP_VERB_OTHER)
 		refuse(exchange, 405, NULL);
@@ -203,8 +308,19 @@ void site_finish(struct exchange *exchange)
 
 void site_fail(struct exchange *exchange)
 {
-	exchange->finish = NULL;
-	refuse(exchange, 503, NULL);
+	if (exchange->begun)
+		exchange->last = true;
+	else
+		refuse(exchange, 503, NULL);
+	site_abandon(exchange);
+}
+
+void site_abandon(struct exchange *exchange)
+{
+	file_free(exchange->file);
+	exchange->file = NULL;
+	exchange->begun = false;
+	exchange->compute = exchange->finish = NULL;
 }
 
 void site_free(struct site *site)

@@ -8,11 +8,12 @@
 #include "counter.h"
 #include "digest.h"
 #include "events.h"
+#include "file.h"
 #include "histogram.h"
 #include "http.h"
 #include "work.h"
 
-#define SITE_PATHS 6 /* five and all others */
+#define SITE_PATHS 7 /* five, files and all others */
 
 /* The state behind the responses of one loop. The server counts its connections here. */
 struct site {
@@ -20,14 +21,15 @@ struct site {
 	struct work_link *link;
 	char loop[32]; /* name and version of the loop's library */
 	bool stopping; /* the first signal has arrived */
+	int root;      /* the directory that has the files, or -1 */
 	struct counter connections_open;
 	struct counter connections_accepted;
 	struct counter connections_refused;
 	struct counter connections_timed_out;
-	struct counter digests_submitted;
-	struct counter digests_completed;
+	struct counter work_submitted;
+	struct counter work_completed;
 	struct counter requests[SITE_PATHS][HTTP_STATUSES];
-	struct histogram wakes; /* ns from the end of a digest until the loop knows */
+	struct histogram wakes; /* ns from the end of work until the loop knows */
 	struct events events;
 	struct access_log *log; /* or NULL */
 	struct buffer output;   /* responses to be sent */
@@ -42,6 +44,7 @@ struct exchange {
 	bool stop;            /* the server stops, and no other request has arrived */
 	bool last;            /* the connection is closed after this response */
 	bool endless;         /* the response is a head, and then events */
+	bool begun;           /* the response has begun, and its other parts will follow */
 	unsigned path;
 	void (*compute)(struct exchange *exchange);
 	void (*finish)(struct exchange *exchange);
@@ -49,11 +52,14 @@ struct exchange {
 	uint64_t digest_bytes;
 	bool digest_good;
 	char digest[DIGEST_HEX_SIZE];
+	struct file *file;
 };
 
 /*
- * Answers exchange->request. Or sets compute and finish: then call compute on a worker, and
- * afterwards site_finish(), or site_fail() if there is no worker.
+ * Answers exchange->request. Or sets compute and finish: then call compute on a worker, set it to
+ * NULL, and call site_finish(), or site_fail() if there is no worker. These functions may also set
+ * compute and finish, for the next part of the response. Call site_finish() only when the output of
+ * the part before it is sent: so a slow client holds up the work and costs little memory.
  */
 void site_answer(struct exchange *exchange);
 void site_finish(struct exchange *exchange);
@@ -61,6 +67,9 @@ void site_fail(struct exchange *exchange);
 
 /* Answers a request that could not be read; the status says why. */
 void site_refuse(struct exchange *exchange, int status);
+
+/* Frees what belongs to the response. Call it if the connection ends before the response. */
+void site_abandon(struct exchange *exchange);
 
 void site_free(struct site *site);
 

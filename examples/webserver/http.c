@@ -113,10 +113,7 @@ static int on_message_begin(http_grammar *grammar)
 {
 	struct http_reader *reader = reader_of(grammar);
 	reader->target_length = 0;
-	reader->name_length = 0;
-	reader->in_value = false;
-	reader->hosts = 0;
-	reader->host_length = 0;
+	memset(&reader->fields, 0, sizeof(reader->fields));
 	return 0;
 }
 
@@ -130,40 +127,20 @@ static int on_target(http_grammar *grammar, const char *bytes, size_t length)
 	return 0;
 }
 
-/* A field's name may arrive in pieces, and only what follows it shows that it has ended. */
-static void end_of_name(struct http_reader *reader)
-{
-	reader->in_host = reader->name_length == 4 && strncasecmp(reader->name, "host", 4) == 0;
-	reader->hosts += reader->in_host;
-	reader->name_length = 0;
-}
-
 static int on_field_name(http_grammar *grammar, const char *bytes, size_t length)
 {
 	struct http_reader *reader = reader_of(grammar);
 	/* http-parser accepts spaces in a field's name */
 	if (memchr(bytes, ' ', length))
 		return refuse(reader, 400);
-	reader->in_value = false;
-	for (size_t i = 0; i < length; i++, reader->name_length++) {
-		if (reader->name_length < sizeof(reader->name))
-			reader->name[reader->name_length] = bytes[i];
-	}
+	fields_name(&reader->fields, bytes, length);
 	return 0;
 }
 
 static int on_field_value(http_grammar *grammar, const char *bytes, size_t length)
 {
 	struct http_reader *reader = reader_of(grammar);
-	if (!reader->in_value)
-		end_of_name(reader);
-	reader->in_value = true;
-	if (!reader->in_host)
-		return 0;
-	if (length > sizeof(reader->host) - reader->host_length)
-		return refuse(reader, 400);
-	memcpy(reader->host + reader->host_length, bytes, length);
-	reader->host_length += length;
+	fields_value(&reader->fields, bytes, length);
 	return 0;
 }
 
@@ -202,12 +179,17 @@ static int on_head_complete(http_grammar *grammar)
 	if (grammar->method != HTTP_CONNECT)
 		grammar->upgrade = 0;
 	bool old = grammar->http_minor == 0;
-	if (grammar->http_major != 1 || grammar->http_minor > 1 || reader->hosts > 1 ||
-		(!old && reader->hosts == 0) || !host_is_valid(reader->host, reader->host_length))
+	const char *host = fields_get(&reader->fields, FIELD_HOST);
+	if (grammar->http_major != 1 || grammar->http_minor > 1 ||
+		(!old && reader->fields.value[FIELD_HOST].count == 0) ||
+		!host_is_valid(host, strlen(host)))
 		return refuse(reader, 400);
 	struct http_request *request = &reader->request;
 	request->verb = verb_of(grammar);
 	request->old = old;
+	request->if_none_match = fields_get(&reader->fields, FIELD_IF_NONE_MATCH);
+	request->if_range = fields_get(&reader->fields, FIELD_IF_RANGE);
+	request->range = fields_get(&reader->fields, FIELD_RANGE);
 	request->has_body = (grammar->flags & F_CHUNKED) ||
 		((grammar->flags & F_HAS_LENGTH) && grammar->content_length > 0);
 	request->keep_alive = grammar_keep_alive(grammar) && !request->has_body;
@@ -276,12 +258,15 @@ const char *http_grammar_name(void)
 
 const struct http_reason http_reasons[HTTP_STATUSES] = {
 	{200, "OK"},
+	{206, "Partial Content"},
+	{304, "Not Modified"},
 	{400, "Bad Request"},
 	{404, "Not Found"},
 	{405, "Method Not Allowed"},
 	{408, "Request Timeout"},
 	{413, "Content Too Large"},
 	{414, "URI Too Long"},
+	{416, "Range Not Satisfiable"},
 	{431, "Request Header Fields Too Large"},
 	{503, "Service Unavailable"},
 	{500, "Internal Server Error"},
@@ -317,13 +302,15 @@ void http_write(struct buffer *output, const struct http_response *response)
 	buffer_text(output, " ");
 	buffer_text(output, http_reasons[http_reason_index(response->status)].text);
 	buffer_text(output, date_field());
-	buffer_text(output, "\r\nContent-Type: ");
-	buffer_text(output, response->type);
-	if (!response->endless) {
-		buffer_text(output, "\r\nContent-Length: ");
-		buffer_number(output, response->length);
+	if (response->status != 304) {
+		buffer_text(output, "\r\nContent-Type: ");
+		buffer_text(output, response->type);
 	}
-	buffer_text(output, "\r\nCache-Control: no-store");
+	if (response->status != 304 && !response->endless) {
+		buffer_text(output, "\r\nContent-Length: ");
+		buffer_number(output, response->length + response->more);
+	}
+	buffer_text(output, response->fields ? response->fields : "\r\nCache-Control: no-store");
 	if (response->status == 405)
 		buffer_text(output, "\r\nAllow: GET, HEAD");
 	if (!response->keep_alive)

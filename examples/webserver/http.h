@@ -7,6 +7,7 @@
 #define WEBSERVER_HTTP_H
 
 #include "buffer.h"
+#include "fields.h"
 
 /* WITH_HTTP_PARSER selects http-parser where both are installed. */
 #if __has_include(<llhttp.h>) && !defined(WITH_HTTP_PARSER)
@@ -19,7 +20,6 @@ typedef http_parser http_grammar;
 
 #define HTTP_TARGET_MAX 8000  /* longer: 414 */
 #define HTTP_HEAD_MAX   16384 /* request line and header fields; longer: 431 */
-#define HTTP_HOST_MAX   261   /* a domain name, a colon and a port; longer: 400 */
 
 enum http_verb { HTTP_VERB_GET, HTTP_VERB_HEAD, HTTP_VERB_OTHER };
 
@@ -30,6 +30,7 @@ struct http_request {
 	bool has_body;     /* the body is not read */
 	const char *path;  /* "/" and so on, without the query */
 	const char *query; /* "" if there is none */
+	const char *if_none_match, *if_range, *range; /* the values of these fields, or "" */
 };
 
 /* Reads the requests of one connection in order. Only the member request is public. */
@@ -40,12 +41,7 @@ struct http_reader {
 	size_t target_length;
 	int refusal; /* the status of a refused request, or 0 */
 	bool complete;
-	bool in_value, in_host;
-	unsigned name_length; /* of the header field that is being read */
-	unsigned hosts;       /* how many Host fields the request has */
-	char name[4];
-	size_t host_length;
-	char host[HTTP_HOST_MAX];
+	struct fields fields;
 	char target[HTTP_TARGET_MAX + 1];
 };
 
@@ -66,7 +62,7 @@ bool http_reader_idle(const struct http_reader *reader);
 const char *http_grammar_name(void);
 
 /* All statuses that the server sends. The last one is also for any other number. */
-#define HTTP_STATUSES 10
+#define HTTP_STATUSES 13
 struct http_reason {
 	int status;
 	const char *text;
@@ -76,9 +72,11 @@ unsigned http_reason_index(int status);
 
 struct http_response {
 	int status;
-	const char *type; /* of the content */
+	const char *type;   /* of the content */
+	const char *fields; /* more fields, each after its line end; NULL: no cache may store it */
 	const char *body;
 	size_t length;
+	uint64_t more;   /* the number of bytes of the body that will follow this part */
 	bool head_only;  /* the response to a HEAD request */
 	bool keep_alive; /* if false, the connection is closed after it */
 	bool old;        /* the response to an HTTP/1.0 request */

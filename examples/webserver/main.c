@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "digest.h"
+#include "file.h"
 #include "group.h"
 #include "loop.h"
 #include "work.h"
@@ -35,6 +36,7 @@ static const char usage[] =
 	"  --log FILE      append a line for each response to this file; if the disk is slow, "
 	"lines\n"
 	"                  are lost\n"
+	"  --root DIR      directory whose files are served, too (none)\n"
 	"  --timeout N     seconds allowed for a request, for its response, and between requests "
 	"(10)\n"
 	"  --help          print this help and exit\n"
@@ -131,6 +133,7 @@ static bool parse_options(int argc, char **argv, struct server_options *options)
 		{"path", required_argument, NULL, 'P'},
 		{"event-interval", required_argument, NULL, 'e'},
 		{"log", required_argument, NULL, 'o'},
+		{"root", required_argument, NULL, 'r'},
 		{"timeout", required_argument, NULL, 't'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'v'},
@@ -143,6 +146,7 @@ static bool parse_options(int argc, char **argv, struct server_options *options)
 	options->loops = 1;
 	options->path = "auto";
 	options->event_interval = 1000;
+	options->root = -1;
 	options->timeout = 10;
 	for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;) {
 		bool good = true;
@@ -176,6 +180,10 @@ static bool parse_options(int argc, char **argv, struct server_options *options)
 			break;
 		case 'o':
 			options->log = optarg;
+			break;
+		case 'r':
+			if ((options->root = file_open_root(optarg)) < 0)
+				return false;
 			break;
 		case 't':
 			good = parse_number(optarg, 3600, &options->timeout) && options->timeout;

@@ -165,7 +165,7 @@ static unsigned pool_figures(struct work_link *link, struct figure figures[WORK_
 	ringwake_pool_get_stats(pool->workers, &workers, sizeof workers);
 	const struct figure list[] = {
 		{"webserver_workers", "Worker threads.", workers.threads},
-		{"webserver_queued", "Digests that no worker has started.", workers.queued},
+		{"webserver_queued", "Pieces of work that no worker has started.", workers.queued},
 		{"ringwake_messages_total", "Messages sent to the loops, most of them completions.",
 			target.messages},
 		{"ringwake_doorbells_total", "Doorbells: system calls made to wake a loop.",

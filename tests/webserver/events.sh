@@ -41,7 +41,7 @@ event_figures() {
 		}
 		# one request is that for /metrics
 		die "requests: $last->{requests}\n" unless $last->{requests} == $sum{webserver_requests_total};
-		for (qw(webserver_digests_completed_total webserver_workers webserver_connections_refused_total)) {
+		for (qw(webserver_work_completed_total webserver_workers webserver_connections_refused_total)) {
 			die "$_\n" unless defined $last->{$_} && $last->{$_} == $sum{$_};
 		}
 		die "clients\n" unless $last->{webserver_event_clients} == 1;' "$work/metrics" <"$work/events"

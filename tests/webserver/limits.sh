@@ -7,7 +7,7 @@ one_line() {
 }
 
 balanced() {
-	[ "$(metric webserver_digests_submitted_total)" = "$(metric webserver_digests_completed_total)" ]
+	[ "$(metric webserver_work_submitted_total)" = "$(metric webserver_work_completed_total)" ]
 }
 
 vanished() {
@@ -56,8 +56,8 @@ ok "SIGTERM ends it with exit status 0" stop TERM
 # One worker and many large digests: most are still queued when the signal arrives.
 start --workers 1
 in_flight() {
-	[ "$(metric webserver_digests_submitted_total)" = 32 ] &&
-		[ "$(metric webserver_digests_completed_total)" -lt 32 ]
+	[ "$(metric webserver_work_submitted_total)" = 32 ] &&
+		[ "$(metric webserver_work_completed_total)" -lt 32 ]
 }
 finishes() {
 	# one idle connection, which must not delay the shutdown

@@ -47,8 +47,8 @@ total() {
 accounted() {
 	get "$url/metrics" >"$work/metrics"
 	asked=$(total 'webserver_requests_total{path="/digest",status="200"}')
-	submitted=$(total webserver_digests_submitted_total)
-	completed=$(total webserver_digests_completed_total)
+	submitted=$(total webserver_work_submitted_total)
+	completed=$(total webserver_work_completed_total)
 	echo "digests: requested $asked, submitted $submitted, completed $completed"
 	[ "$asked" -gt 0 ] && [ "$asked" -eq "$submitted" ] && [ "$asked" -eq "$completed" ]
 }

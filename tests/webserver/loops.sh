@@ -34,7 +34,7 @@ adds_up() {
 	get "$url/metrics" >"$work/metrics"
 	cat "$work/metrics"
 	[ "$(awk '/^webserver_requests_total{path="\/digest",status="200"}/ { print $2 }' "$work/metrics")" = 2000 ] &&
-		balanced && within 20 quiet && is "$(metric webserver_digests_completed_total)" 2000
+		balanced && within 20 quiet && is "$(metric webserver_work_completed_total)" 2000
 }
 shared_port() {
 	timeout 20 "$program" --loops 2 --port "$port" >/dev/null 2>"$work/usage" && status=0 || status=$?

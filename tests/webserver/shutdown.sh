@@ -52,7 +52,7 @@ second_signal() {
 	is "$status" "$2"
 }
 get_submitted() {
-	[ "$(metric webserver_digests_submitted_total)" -gt 0 ]
+	[ "$(metric webserver_work_submitted_total)" -gt 0 ]
 }
 unblocks_signals() {
 	grep -q '^SigBlk:.0*$' "/proc/$server/status"
