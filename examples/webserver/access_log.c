@@ -94,6 +94,7 @@ static void add_request(struct buffer *text, const struct access_record *record)
 	static const char *const verbs[] = {
 		[HTTP_VERB_GET] = "GET ",
 		[HTTP_VERB_HEAD] = "HEAD ",
+		[HTTP_VERB_POST] = "POST ",
 		[HTTP_VERB_OTHER] = "OTHER ",
 	};
 	if (record->length == 0) {

@@ -162,6 +162,27 @@ static enum need after_last(const struct connection *connection)
 	return listens ? TO_LISTEN : TO_CLOSE;
 }
 
+/* Reads a piece of the body. Returns 200 if it is complete, 0 if more must arrive, or a refusal. */
+static int read_body(struct connection *connection)
+{
+	struct exchange *exchange = &connection->exchange;
+	while (exchange->body->length < BODY_PIECE && !exchange->body_ended) {
+		size_t used;
+		if (connection->begin == connection->end)
+			return 0;
+		int status =
+			http_read_body(&connection->reader, connection->input + connection->begin,
+				connection->end - connection->begin, &used, exchange->body);
+		connection->begin += used;
+		exchange->body_ended = status == 200;
+		if (status != 0 && status != 200)
+			return status;
+	}
+	exchange->body = NULL;
+	connection->answered++; /* the next piece has a time limit of its own */
+	return 200;
+}
+
 /* Long after the signal, a long response is cut off. */
 static bool must_cut(const struct connection *connection)
 {
@@ -182,6 +203,13 @@ static enum need answer(struct connection *connection)
 			start_work(connection);
 			continue;
 		}
+		int status = exchange->body ? read_body(connection) : 200;
+		if (status == 0)
+			return connection->ended ? TO_CLOSE : TO_RECEIVE;
+		if (status != 200) {
+			site_refuse(exchange, status);
+			continue;
+		}
 		if (exchange->finish) {
 			exchange->stop = is_last(connection);
 			site_finish(exchange);
@@ -191,7 +219,7 @@ static enum need answer(struct connection *connection)
 			return after_last(connection);
 		if (exchange->site->output.length >= OUTPUT_ENOUGH)
 			return TO_SEND;
-		int status = http_read(&connection->reader, connection->input + connection->begin,
+		status = http_read(&connection->reader, connection->input + connection->begin,
 			connection->end - connection->begin, &used);
 		connection->begin += used;
 		if (status == 0)
@@ -260,7 +288,7 @@ static void serve(struct connection *connection)
 char *connection_room(struct connection *connection, size_t *size)
 {
 	size_t unread = connection->end - connection->begin;
-	if (connection->lingering || connection->exchange.last)
+	if (connection->lingering || (connection->exchange.last && !connection->exchange.finish))
 		unread = 0; /* nothing more is read */
 	else if (connection->begin > 0)
 		memmove(connection->input, connection->input + connection->begin, unread);

@@ -5,10 +5,12 @@
 #include <strings.h>
 
 static const char *const names[FIELDS] = {
+	[FIELD_EXPECT] = "expect",
 	[FIELD_HOST] = "host",
 	[FIELD_IF_NONE_MATCH] = "if-none-match",
 	[FIELD_IF_RANGE] = "if-range",
 	[FIELD_RANGE] = "range",
+	[FIELD_TRANSFER_ENCODING] = "transfer-encoding",
 };
 
 void fields_name(struct fields *fields, const char *bytes, size_t length)

@@ -6,7 +6,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum field { FIELD_HOST, FIELD_IF_NONE_MATCH, FIELD_IF_RANGE, FIELD_RANGE, FIELDS };
+enum field {
+	FIELD_EXPECT,
+	FIELD_HOST,
+	FIELD_IF_NONE_MATCH,
+	FIELD_IF_RANGE,
+	FIELD_RANGE,
+	FIELD_TRANSFER_ENCODING,
+	FIELDS
+};
 
 #define FIELD_MAX 261 /* a domain name, a colon and a port */
 
@@ -15,7 +23,7 @@ struct fields {
 	bool in_value;
 	enum field current; /* FIELDS: one that the server does not read */
 	size_t name_length;
-	char name[16];
+	char name[20];
 	struct {
 		unsigned count;
 		bool too_long;

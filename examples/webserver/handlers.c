@@ -13,7 +13,7 @@ static const char type_json[] = "application/json";
 static const char type_metrics[] = "text/plain; version=0.0.4; charset=utf-8";
 static const char type_text[] = "text/plain; charset=utf-8";
 
-enum { PATH_FILES = SITE_PATHS - 2, PATH_OTHER };
+enum { PATH_GZIP = SITE_PATHS - 3, PATH_FILES, PATH_OTHER };
 
 /* A request that could not be read has no path. */
 static void log_response(const struct exchange *exchange, const struct http_response *response)
@@ -39,11 +39,16 @@ static void log_response(const struct exchange *exchange, const struct http_resp
 static void write_response(struct exchange *exchange, struct http_response *response)
 {
 	const struct http_request *request = exchange->request;
-	exchange->last = response->status >= 400 || !request->keep_alive || exchange->stop;
+	exchange->last = response->status >= 400 || !request->keep_alive || exchange->stop ||
+		(response->chunked && request->old);
 	counter_up(&exchange->site->requests[exchange->path][http_reason_index(response->status)]);
 	response->head_only = request->verb == HTTP_VERB_HEAD || response->status == 304;
 	response->keep_alive = !exchange->last;
 	response->old = request->old;
+	if (response->status == 405)
+		response->fields = exchange->path == PATH_GZIP
+			? "\r\nCache-Control: no-store\r\nAllow: POST"
+			: "\r\nCache-Control: no-store\r\nAllow: GET, HEAD";
 	response->endless = exchange->endless;
 	if (exchange->site->log)
 		log_response(exchange, response);
@@ -91,12 +96,6 @@ static void respond_page(struct exchange *exchange, const char *type)
 		refuse(exchange, 503, NULL);
 	else
 		respond(exchange, 200, type, page->bytes, page->length);
-}
-
-void site_refuse(struct exchange *exchange, int status)
-{
-	exchange->path = PATH_OTHER;
-	refuse(exchange, status, NULL);
 }
 
 static void answer_home(struct exchange *exchange)
@@ -262,6 +261,68 @@ static void answer_file(struct exchange *exchange)
 	exchange->finish = respond_file;
 }
 
+static void compress_piece(struct exchange *exchange)
+{
+	gzip_run(exchange->gzip);
+}
+
+static void send_compressed(struct exchange *exchange);
+
+static void start_compressing(struct exchange *exchange)
+{
+	exchange->gzip->in_ended = exchange->body_ended;
+	exchange->compute = compress_piece;
+	exchange->finish = send_compressed;
+}
+
+static void request_body(struct exchange *exchange)
+{
+	exchange->body = &exchange->gzip->in;
+	exchange->finish = start_compressing;
+}
+
+static void send_compressed(struct exchange *exchange)
+{
+	struct buffer *output = &exchange->site->output;
+	struct gzip *gzip = exchange->gzip;
+	bool old = exchange->request->old;
+	struct http_response response = {
+		.status = 200, .type = "application/gzip", .chunked = true};
+	if (gzip->failed) {
+		site_fail(exchange);
+		return;
+	}
+	if (!exchange->begun)
+		write_response(exchange, &response);
+	exchange->begun = true;
+	if (gzip->length > 0)
+		http_write_chunk(output, old, gzip->out, gzip->length);
+	if (gzip->done) {
+		http_write_chunk(output, old, "", 0);
+		site_abandon(exchange);
+	} else if (gzip->hungry) {
+		request_body(exchange);
+	} else {
+		start_compressing(exchange);
+	}
+}
+
+static void answer_gzip(struct exchange *exchange)
+{
+	exchange->gzip = gzip_new();
+	if (!exchange->gzip) {
+		refuse(exchange, 503, NULL);
+		return;
+	}
+	exchange->body_ended = !exchange->request->has_body;
+	if (exchange->request->expects && exchange->request->has_body)
+		buffer_text(&exchange->site->output, "HTTP/1.1 100 Continue\r\n\r\n");
+	if (exchange->body_ended)
+		start_compressing(exchange);
+	else
+		request_body(exchange);
+}
+
 static const struct {
 	const char *path;
 	void (*answer)(struct exchange *exchange);
@@ -271,6 +332,7 @@ static const struct {
 	{"/metrics", answer_metrics},
 	{"/healthz", answer_healthz},
 	{"/events", answer_events},
+	{"/gzip", answer_gzip},
 	{"files", answer_file},
 	{"other", NULL},
 };
@@ -289,11 +351,12 @@ void site_answer(struct exchange *exchange)
 	if (path == PATH_FILES && exchange->site->root < 0)
 		path = PATH_OTHER;
 	exchange->path = path;
-	if (request->verb == HTTP_VERB_OTHER)
+	bool posts = path == PATH_GZIP;
+	if (request->verb == HTTP_VERB_OTHER || posts != (request->verb == HTTP_VERB_POST))
 		refuse(exchange, 405, NULL);
 	else if (path == PATH_OTHER)
 		refuse(exchange, 404, NULL);
-	else if (request->has_body)
+	else if (request->has_body && !posts)
 		refuse(exchange, 413, NULL);
 	else
 		routes[path].answer(exchange);
@@ -306,19 +369,34 @@ void site_finish(struct exchange *exchange)
 	finish(exchange);
 }
 
-void site_fail(struct exchange *exchange)
+/* A response that has begun can only end too early. */
+static void end_with(struct exchange *exchange, int status)
 {
 	if (exchange->begun)
 		exchange->last = true;
 	else
-		refuse(exchange, 503, NULL);
+		refuse(exchange, status, NULL);
 	site_abandon(exchange);
+}
+
+void site_fail(struct exchange *exchange)
+{
+	end_with(exchange, 503);
+}
+
+void site_refuse(struct exchange *exchange, int status)
+{
+	exchange->path = PATH_OTHER;
+	end_with(exchange, status);
 }
 
 void site_abandon(struct exchange *exchange)
 {
 	file_free(exchange->file);
+	gzip_free(exchange->gzip);
 	exchange->file = NULL;
+	exchange->gzip = NULL;
+	exchange->body = NULL;
 	exchange->begun = false;
 	exchange->compute = exchange->finish = NULL;
 }

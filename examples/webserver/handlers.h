@@ -9,11 +9,12 @@
 #include "digest.h"
 #include "events.h"
 #include "file.h"
+#include "gzip.h"
 #include "histogram.h"
 #include "http.h"
 #include "work.h"
 
-#define SITE_PATHS 7 /* five, files and all others */
+#define SITE_PATHS 8 /* six, files and all others */
 
 /* The state behind the responses of one loop. The server counts its connections here. */
 struct site {
@@ -53,14 +54,20 @@ struct exchange {
 	bool digest_good;
 	char digest[DIGEST_HEX_SIZE];
 	struct file *file;
+	struct gzip *gzip;
+	struct buffer *body; /* a part of the request's body goes here */
+	bool body_ended;
 };
 
 /*
  * Answers exchange->request. Or sets compute and finish: then call compute on a worker, set it to
- * NULL, and call site_finish(), or site_fail() if there is no worker. These functions may also set
- * compute and finish, for the next part of the response. Call site_finish() only when the output of
- * the part before it is sent: so a slow client holds up the work and costs little memory.
+ * NULL, and call site_finish(), or site_fail() if there is no worker. Or sets body and finish: then
+ * append BODY_PIECE bytes of the request's body to *body, or its rest, set body to NULL, and call
+ * site_finish(). These functions may also set them, for the next part of the response. Call
+ * site_finish() only when the output of the part before it is sent: so a slow client holds up the
+ * work and costs little memory.
  */
+#define BODY_PIECE GZIP_PIECE
 void site_answer(struct exchange *exchange);
 void site_finish(struct exchange *exchange);
 void site_fail(struct exchange *exchange);

@@ -2,6 +2,7 @@
 #include "http.h"
 #include "host.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
@@ -133,14 +134,16 @@ static int on_field_name(http_grammar *grammar, const char *bytes, size_t length
 	/* http-parser accepts spaces in a field's name */
 	if (memchr(bytes, ' ', length))
 		return refuse(reader, 400);
-	fields_name(&reader->fields, bytes, length);
+	if (!reader->in_body) /* otherwise it comes after the body, and is not used */
+		fields_name(&reader->fields, bytes, length);
 	return 0;
 }
 
 static int on_field_value(http_grammar *grammar, const char *bytes, size_t length)
 {
 	struct http_reader *reader = reader_of(grammar);
-	fields_value(&reader->fields, bytes, length);
+	if (!reader->in_body)
+		fields_value(&reader->fields, bytes, length);
 	return 0;
 }
 
@@ -169,7 +172,17 @@ static enum http_verb verb_of(const http_grammar *grammar)
 {
 	return grammar->method == HTTP_GET     ? HTTP_VERB_GET
 		: grammar->method == HTTP_HEAD ? HTTP_VERB_HEAD
+		: grammar->method == HTTP_POST ? HTTP_VERB_POST
 					       : HTTP_VERB_OTHER;
+}
+
+/* A length that two servers could understand differently is refused. */
+static bool length_is_clear(struct http_reader *reader, bool old)
+{
+	if (reader->fields.value[FIELD_TRANSFER_ENCODING].count == 0)
+		return true;
+	return !old && !(reader->grammar.flags & F_HAS_LENGTH) &&
+		strcasecmp(fields_get(&reader->fields, FIELD_TRANSFER_ENCODING), "chunked") == 0;
 }
 
 static int on_head_complete(http_grammar *grammar)
@@ -182,7 +195,7 @@ static int on_head_complete(http_grammar *grammar)
 	const char *host = fields_get(&reader->fields, FIELD_HOST);
 	if (grammar->http_major != 1 || grammar->http_minor > 1 ||
 		(!old && reader->fields.value[FIELD_HOST].count == 0) ||
-		!host_is_valid(host, strlen(host)))
+		!host_is_valid(host, strlen(host)) || !length_is_clear(reader, old))
 		return refuse(reader, 400);
 	struct http_request *request = &reader->request;
 	request->verb = verb_of(grammar);
@@ -192,15 +205,25 @@ static int on_head_complete(http_grammar *grammar)
 	request->range = fields_get(&reader->fields, FIELD_RANGE);
 	request->has_body = (grammar->flags & F_CHUNKED) ||
 		((grammar->flags & F_HAS_LENGTH) && grammar->content_length > 0);
-	request->keep_alive = grammar_keep_alive(grammar) && !request->has_body;
+	request->expects =
+		!old && strcasecmp(fields_get(&reader->fields, FIELD_EXPECT), "100-continue") == 0;
+	request->keep_alive = grammar_keep_alive(grammar);
 	if (!split_target(reader) && request->verb != HTTP_VERB_OTHER)
 		return refuse(reader, 400);
 	reader->complete = true;
-	return request->has_body ? -1 : 0;
+	reader->in_body = request->has_body;
+	return request->has_body ? grammar_stop(grammar) : 0;
+}
+
+static int on_body(http_grammar *grammar, const char *bytes, size_t length)
+{
+	buffer_append(reader_of(grammar)->body, bytes, length);
+	return 0;
 }
 
 static int on_message_complete(http_grammar *grammar)
 {
+	reader_of(grammar)->in_body = false;
 	return grammar_stop(grammar);
 }
 
@@ -210,6 +233,7 @@ static const grammar_settings settings = {
 	.on_header_field = on_field_name,
 	.on_header_value = on_field_value,
 	.on_headers_complete = on_head_complete,
+	.on_body = on_body,
 	.on_message_complete = on_message_complete,
 };
 
@@ -237,8 +261,7 @@ int http_read(struct http_reader *reader, const char *bytes, size_t length, size
 		return reader->refusal;
 	if (reader->head_length > HTTP_HEAD_MAX)
 		return 431;
-	/* the callback makes parsing fail for a request with a body */
-	if (reader->complete && (!refusal || reader->request.has_body)) {
+	if (reader->complete && !refusal) {
 		reader->complete = false;
 		reader->head_length = 0;
 		return 200;
@@ -246,9 +269,21 @@ int http_read(struct http_reader *reader, const char *bytes, size_t length, size
 	return refusal;
 }
 
+int http_read_body(struct http_reader *reader, const char *bytes, size_t length, size_t *used,
+	struct buffer *body)
+{
+	int refusal = 0;
+	reader->body = body;
+	*used = length > 0 ? grammar_execute(&reader->grammar, &settings, bytes, length, &refusal)
+			   : 0;
+	if (reader->refusal)
+		return reader->refusal;
+	return refusal ? refusal : reader->in_body ? 0 : 200;
+}
+
 bool http_reader_idle(const struct http_reader *reader)
 {
-	return reader->head_length == 0;
+	return reader->head_length == 0 && !reader->in_body;
 }
 
 const char *http_grammar_name(void)
@@ -306,13 +341,13 @@ void http_write(struct buffer *output, const struct http_response *response)
 		buffer_text(output, "\r\nContent-Type: ");
 		buffer_text(output, response->type);
 	}
-	if (response->status != 304 && !response->endless) {
+	if (response->chunked && !response->old) {
+		buffer_text(output, "\r\nTransfer-Encoding: chunked");
+	} else if (response->status != 304 && !response->chunked && !response->endless) {
 		buffer_text(output, "\r\nContent-Length: ");
 		buffer_number(output, response->length + response->more);
 	}
 	buffer_text(output, response->fields ? response->fields : "\r\nCache-Control: no-store");
-	if (response->status == 405)
-		buffer_text(output, "\r\nAllow: GET, HEAD");
 	if (!response->keep_alive)
 		buffer_text(output, "\r\nConnection: close");
 	else if (response->old)
@@ -320,4 +355,15 @@ void http_write(struct buffer *output, const struct http_response *response)
 	buffer_text(output, "\r\n\r\n");
 	if (!response->head_only)
 		buffer_append(output, response->body, response->length);
+}
+
+void http_write_chunk(struct buffer *output, bool old, const char *bytes, size_t length)
+{
+	char size[24];
+	snprintf(size, sizeof(size), "%zx\r\n", length);
+	if (!old)
+		buffer_text(output, size);
+	buffer_append(output, bytes, length);
+	if (!old)
+		buffer_text(output, "\r\n");
 }

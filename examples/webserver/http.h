@@ -21,13 +21,14 @@ typedef http_parser http_grammar;
 #define HTTP_TARGET_MAX 8000  /* longer: 414 */
 #define HTTP_HEAD_MAX   16384 /* request line and header fields; longer: 431 */
 
-enum http_verb { HTTP_VERB_GET, HTTP_VERB_HEAD, HTTP_VERB_OTHER };
+enum http_verb { HTTP_VERB_GET, HTTP_VERB_HEAD, HTTP_VERB_POST, HTTP_VERB_OTHER };
 
 struct http_request {
 	enum http_verb verb;
 	bool keep_alive;
 	bool old;          /* HTTP/1.0: keeping the connection needs a header field */
-	bool has_body;     /* the body is not read */
+	bool has_body;     /* read it, or close the connection */
+	bool expects;      /* "100 Continue" before it sends the body */
 	const char *path;  /* "/" and so on, without the query */
 	const char *query; /* "" if there is none */
 	const char *if_none_match, *if_range, *range; /* the values of these fields, or "" */
@@ -41,6 +42,8 @@ struct http_reader {
 	size_t target_length;
 	int refusal; /* the status of a refused request, or 0 */
 	bool complete;
+	bool in_body;
+	struct buffer *body;
 	struct fields fields;
 	char target[HTTP_TARGET_MAX + 1];
 };
@@ -54,6 +57,13 @@ void http_reader_init(struct http_reader *reader);
  * else  the status with which to refuse the request. Nothing more can be read.
  */
 int http_read(struct http_reader *reader, const char *bytes, size_t length, size_t *used);
+
+/*
+ * Reads the body of a request that has one, and appends it to *body. Returns 0 if all bytes are
+ * used and the body is not complete; 200 if it is complete; or the status with which to refuse it.
+ */
+int http_read_body(struct http_reader *reader, const char *bytes, size_t length, size_t *used,
+	struct buffer *body);
 
 /* True between two requests. */
 bool http_reader_idle(const struct http_reader *reader);
@@ -76,6 +86,7 @@ struct http_response {
 	const char *fields; /* more fields, each after its line end; NULL: no cache may store it */
 	const char *body;
 	size_t length;
+	bool chunked;    /* the body follows, by http_write_chunk() */
 	uint64_t more;   /* the number of bytes of the body that will follow this part */
 	bool head_only;  /* the response to a HEAD request */
 	bool keep_alive; /* if false, the connection is closed after it */
@@ -84,5 +95,8 @@ struct http_response {
 };
 
 void http_write(struct buffer *output, const struct http_response *response);
+
+/* Writes a part of the body of a chunked response. The part of length 0 ends it. */
+void http_write_chunk(struct buffer *output, bool old, const char *bytes, size_t length);
 
 #endif

@@ -16,7 +16,8 @@
 
 static const char usage[] =
 	"Usage: %s [OPTION]...\n"
-	"Serves /, /digest?bytes=N, /metrics, /healthz and /events over HTTP until SIGINT or "
+	"Serves /, /digest?bytes=N, /gzip, /metrics, /healthz and /events over HTTP until SIGINT "
+	"or "
 	"SIGTERM.\n"
 	"\n"
 	"  --port N        port to listen on, 0 for any free port (8080)\n"

@@ -25,16 +25,18 @@ log_lines() {
 	perl "$here/client.pl" "$port" 'GET /a"\b HTTP/1.0\r\n\r\n' >/dev/null
 	perl "$here/client.pl" "$port" 'nonsense\r\n\r\n' >/dev/null
 	perl "$here/client.pl" "$port" 'DELETE / HTTP/1.1\r\nHost: x\r\n\r\n' >/dev/null
+	perl "$here/client.pl" "$port" 'POST / HTTP/1.1\r\nHost: x\r\n\r\n' >/dev/null
 	perl "$here/client.pl" "$port" 'REPEAT 1 GET /' 'REPEAT 500 y' ' HTTP/1.1\r\nHost: x\r\n\r\n' >/dev/null
-	within 20 lines 7 || return 1
+	within 20 lines 8 || return 1
 	logged 1 '"GET /digest\?bytes=3 HTTP/1\.1" 200 [1-9][0-9]*' &&
 		logged 1 '"HEAD /healthz HTTP/1\.1" 200 0' &&
 		logged 1 '"GET /none HTTP/1\.1" 404 [0-9]+' &&
 		logged 1 '"GET /a\\x22\\x5cb HTTP/1\.0" 4[0-9]+ [0-9]+' &&
 		logged 1 '"-" 400 [0-9]+' &&
+		logged 1 '"POST / HTTP/1\.1" 405 [0-9]+' &&
 		logged 1 '"OTHER / HTTP/1\.1" 405 [0-9]+' &&
 		logged 1 '"GET /y{254} HTTP/1\.1" 404 [0-9]+' &&
-		is "$(wc -l <"$log")" 7
+		is "$(wc -l <"$log")" 8
 }
 
 # pipeline NUMBER: sends requests without reading, then reads all answers
@@ -109,7 +111,7 @@ if [ "$options" = "--loop uv --path eventfd" ]; then
 	ok "with --path eventfd no thread has an io_uring" no_ring
 	logged_before=8
 else
-	logged_before=7
+	logged_before=8
 fi
 ok "at SIGTERM no line is lost" flushes
 if mkfifo "$work/pipe" 2>/dev/null; then

@@ -122,7 +122,8 @@ for host in a a.example: example:80 '[::1]' '[::ffff:1.2.3.4]:80' '[v1.a:b]' '12
 		"GET /healthz HTTP/1.1\\r\\nHost: $host\\r\\nConnection: close\\r\\n\\r\\n"
 done
 ok "400 for a URL with an invalid host" answers 400 "GET http://a%b/healthz HTTP/1.1\\r\\n$x\\r\\n"
-ok "405 for POST to it" answers 405 "POST http://a%b/ HTTP/1.1\\r\\n$x\\r\\n"
+ok "400 for POST to it" answers 400 "POST http://a%b/ HTTP/1.1\\r\\n$x\\r\\n"
+ok "405 for PUT to it" answers 405 "PUT http://a%b/ HTTP/1.1\\r\\n$x\\r\\n"
 ok "Host may arrive in pieces" answers 400 'GET /healthz HTTP/1.1\r\nHost: exam' 'ple b\r\n\r\n'
 ok "400 for a broken header field" answers 400 "GET / HTTP/1.1\\r\\n${x}a b: c\\r\\n\\r\\n"
 ok "400 for two lengths" answers 400 \
