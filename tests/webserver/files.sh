@@ -82,15 +82,15 @@ ok "HEAD has the header of a file and no body" head_of_file
 
 outside() {
 	# shellcheck disable=SC2016 # perl reads it
-	for path in ../secret /../secret directory/../../secret %2e%2e/secret ..%2fsecret outside absolute \
+	for target in ../secret /../secret directory/../../secret %2e%2e/secret ..%2fsecret outside absolute \
 		magic/passwd /etc/passwd //etc/passwd %2Fetc%2Fpasswd directory . .. directory/ fifo none small.txt/ \
 		small.txt/x "$(repeat 300 a)" "$(repeat 1500 a/)"; do
-		answers 404 "GET /$path HTTP/1.1\\r\\n$x\\r\\n" && ! grep -qE 'secret|root:' "$work/answer" || return 1
+		answers 404 "GET /$target HTTP/1.1\\r\\n$x\\r\\n" && ! grep -qE 'secret|root:' "$work/answer" || return 1
 	done
 }
 ok "404 for what is not a regular file below the root" outside
-for path in a%00 %zz %4 % %; do
-	ok "400 for /$path" answers 400 "GET /$path HTTP/1.1\\r\\n$x\\r\\n"
+for target in a%00 %zz %4 % %; do
+	ok "400 for /$target" answers 400 "GET /$target HTTP/1.1\\r\\n$x\\r\\n"
 done
 ok "405 for POST to a file" answers 405 "POST /small.txt HTTP/1.1\\r\\n$x\\r\\n"
 
