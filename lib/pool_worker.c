@@ -47,18 +47,20 @@ void ringwake_pool_unlock_and_wake(struct ringwake_pool *pool)
 		ringwake_sends_to_awake++;
 }
 
-/* True if the worker was woken before the time was over. Relaxed: block reads the word again. */
-static bool spin_for(const struct worker *worker, uint64_t time_ns)
+/* Returns how long it took, as of the last reading of the clock, until the worker was woken; -1 if
+ * it was not before the time was over. Relaxed: block reads the word again. */
+static int64_t spin_for(const struct worker *worker, uint64_t time_ns)
 {
-	int64_t end = ringwake_deadline(time_ns);
+	int64_t begin = ringwake_now_ns(), now = begin;
 	do {
 		for (int i = 0; i < SPINS_PER_CLOCK_READ; i++) {
 			if (atomic_load_explicit(&worker->word, memory_order_relaxed) == AWAKE)
-				return true;
+				return now - begin;
 			ringwake_relax();
 		}
-	} while (ringwake_now_ns() < end);
-	return false;
+		now = ringwake_now_ns();
+	} while ((uint64_t)(now - begin) < time_ns);
+	return -1;
 }
 
 static void spin(struct worker *worker)

@@ -4,7 +4,8 @@
  *
  * A thread that spins for as long as blocking and a wake would cost, and then blocks, spends at
  * most twice what the better choice would have cost, whatever happens (ski rental). The window is
- * that cost. Where spins fail, even this is too much. So each spin that fails doubles the number of
+ * that cost. Where spins fail, even this is too much; and where they succeed late, the processor
+ * is busy for little. A late one counts as a failure. So each spin that fails doubles the number of
  * waits that follow without a spin, and each that succeeds halves it: a thread whose waits are long
  * spins in one wait of 1,024, and a thread whose waits are short spins in all of them.
  *
@@ -94,15 +95,16 @@ static void note_failure(struct spinner_record *record, bool is_long)
 		record->skip = 2 * record->skip + 1;
 }
 
-void ringwake_spinner_end(struct spinner *spinner, bool succeeded)
+void ringwake_spinner_end(struct spinner *spinner, int64_t took_ns)
 {
+	bool found = took_ns >= 0, was_fast = found && took_ns < SPINNER_FAST_NS;
 	struct spinner_record *record = &spinner->records[spinner->kind];
-	/* The long window is worth its cost only if answers come within the short one again. */
-	if (succeeded && spinner->kind != WAIT_AFTER_ANSWER)
+	/* The long window is worth its cost only if answers come fast again. */
+	if (was_fast && spinner->kind != WAIT_AFTER_ANSWER)
 		note_success(record);
 	else
 		note_failure(record, spinner->kind == WAIT_AFTER_ANSWER);
-	if (succeeded && spinner->kind == WAIT_FOR_ANSWER)
+	if (was_fast && spinner->kind == WAIT_FOR_ANSWER)
 		note_success(&spinner->records[WAIT_AFTER_ANSWER]);
-	spinner->found_answer = succeeded && spinner->kind != WAIT_OTHER;
+	spinner->found_answer = found && spinner->kind != WAIT_OTHER;
 }

@@ -8,6 +8,7 @@
 
 #define SPINNER_WINDOW_NS      20000
 #define SPINNER_LONG_WINDOW_NS 100000
+#define SPINNER_FAST_NS        5000 /* a spin that takes longer counts as a failure */
 #define SPINNER_MAX_SKIP       1023
 
 /* What the thread did before a wait. Each kind of wait has its own record. */
@@ -43,7 +44,7 @@ int ringwake_spinner_set(struct spinner *spinner, uint64_t spin_ns);
 /* For how many nanoseconds the thread spins now; 0: it blocks at once. */
 uint64_t ringwake_spinner_begin(struct spinner *spinner);
 
-/* After a spin: whether what the thread waits for came in that time. */
-void ringwake_spinner_end(struct spinner *spinner, bool succeeded);
+/* After a spin that took this time; negative: what the thread waits for did not come. */
+void ringwake_spinner_end(struct spinner *spinner, int64_t took_ns);
 
 #endif

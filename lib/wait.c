@@ -12,19 +12,21 @@ static bool has_nothing_to_do(const struct ringwake *target)
 		ringwake_doorbell_completions(&target->doorbell) == 0;
 }
 
-/* True if something arrived before the time was over. */
-static bool spin_for(struct ringwake *target, uint64_t time_ns)
+/* Returns how long it took, as of the last reading of the clock, until something arrived; -1 if
+ * nothing did before the time was over. */
+static int64_t spin_for(struct ringwake *target, uint64_t time_ns)
 {
-	int64_t end = ringwake_deadline(time_ns);
+	int64_t begin = ringwake_now_ns(), now = begin;
 	do {
 		for (int i = 0; i < SPINS_PER_CLOCK_READ; i++) {
 			if (!has_nothing_to_do(target))
-				return true;
+				return now - begin;
 			ringwake_relax();
 		}
 		ringwake_doorbell_run_task_work(&target->doorbell);
-	} while (ringwake_now_ns() < end);
-	return false;
+		now = ringwake_now_ns();
+	} while ((uint64_t)(now - begin) < time_ns);
+	return -1;
 }
 
 int64_t ringwake_spin(struct ringwake *target, int64_t timeout_ns)
@@ -41,9 +43,9 @@ int64_t ringwake_spin(struct ringwake *target, int64_t timeout_ns)
 	if (ringwake_doorbell_submit(&target->doorbell) < 0)
 		return timeout_ns; /* ringwake_doorbell_block() submits again, and reports the error
 				    */
-	bool succeeded = spin_for(target, limit);
-	ringwake_spinner_end(&target->spinner, succeeded);
-	return succeeded || timeout_ns < 0 ? timeout_ns : timeout_ns - (int64_t)limit;
+	int64_t took_ns = spin_for(target, limit);
+	ringwake_spinner_end(&target->spinner, took_ns);
+	return took_ns >= 0 || timeout_ns < 0 ? timeout_ns : timeout_ns - (int64_t)limit;
 }
 
 int ringwake_wait(struct ringwake *target, int64_t timeout_ns)

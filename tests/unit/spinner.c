@@ -31,7 +31,7 @@ static void add_wait(struct spinner *spinner, struct costs *costs, uint64_t leng
 	if (window == 0)
 		return;
 	costs->spins++;
-	ringwake_spinner_end(spinner, length < window);
+	ringwake_spinner_end(spinner, length < window ? (int64_t)length : -1);
 }
 
 static struct costs run_script(struct spinner *spinner, unsigned waits, uint64_t length)
@@ -56,6 +56,15 @@ static void test_short_waits_spin(void **state)
 	struct costs costs = run_script(&spinner, 10000, SHORT_NS);
 	assert_int_equal(costs.spins, 10000);
 	assert_int_equal(costs.chosen, costs.spinning);
+}
+
+/* Spins that succeed late keep the processor busy for little. */
+static void test_late_messages_block(void **state)
+{
+	(void)state;
+	struct spinner spinner = adaptive();
+	run_script(&spinner, 2 * (SPINNER_MAX_SKIP + 1), SPINNER_FAST_NS);
+	assert_int_equal(run_script(&spinner, 1024, SPINNER_FAST_NS).spins, 1);
 }
 
 static void test_long_waits_block(void **state)
@@ -106,7 +115,7 @@ static void test_random_lengths(void **state)
 		assert_true(costs.chosen <= 2 * costs.blocking);
 		if (most >= 3 * SPINNER_WINDOW_NS)
 			assert_true(costs.chosen * 10 <= costs.blocking * 11);
-		if (most <= SPINNER_WINDOW_NS)
+		if (most <= SPINNER_FAST_NS)
 			assert_int_equal(costs.chosen, costs.spinning);
 	}
 }
@@ -133,7 +142,7 @@ static uint64_t hand_over(struct player *sender, struct player *player, uint64_t
 	if (spins)
 		sender->sends_to_awake++;
 	if (player->window > 0)
-		ringwake_spinner_end(&player->spinner, spins);
+		ringwake_spinner_end(&player->spinner, spins ? (int64_t)(now - player->begin) : -1);
 	return spins ? now : now + 50000; /* longer than the window */
 }
 
@@ -188,7 +197,7 @@ static void test_two_threads_after_slow_answers(void **state)
 		for (unsigned waits = 0; waits < 5000; waits++) {
 			ringwake_sends_to_awake = ++players[i].sends_to_awake;
 			if (ringwake_spinner_begin(&players[i].spinner) > 0)
-				ringwake_spinner_end(&players[i].spinner, false);
+				ringwake_spinner_end(&players[i].spinner, -1);
 		}
 	}
 	assert_true(play(players, 20000, 20001) <= 4 * (SPINNER_MAX_SKIP + 1));
@@ -217,7 +226,7 @@ static uint64_t window_of(uint64_t spin_ns)
 	assert_int_equal(ringwake_spinner_set(&spinner, spin_ns), 0);
 	uint64_t window = ringwake_spinner_begin(&spinner);
 	if (window > 0)
-		ringwake_spinner_end(&spinner, false);
+		ringwake_spinner_end(&spinner, -1);
 	return window;
 }
 
@@ -230,7 +239,7 @@ static void test_fixed_and_off(void **state)
 	assert_int_equal(ringwake_spinner_set(&spinner, 5000), 0);
 	for (int i = 0; i < 100; i++) {
 		assert_int_equal(ringwake_spinner_begin(&spinner), 5000);
-		ringwake_spinner_end(&spinner, false);
+		ringwake_spinner_end(&spinner, -1);
 	}
 }
 
@@ -267,6 +276,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_short_waits_spin),
+		cmocka_unit_test(test_late_messages_block),
 		cmocka_unit_test(test_long_waits_block),
 		cmocka_unit_test(test_waits_become_short),
 		cmocka_unit_test(test_one_long_wait),
