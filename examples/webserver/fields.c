@@ -9,6 +9,7 @@ static const char *const names[FIELDS] = {
 	[FIELD_HOST] = "host",
 	[FIELD_IF_NONE_MATCH] = "if-none-match",
 	[FIELD_IF_RANGE] = "if-range",
+	[FIELD_ORIGIN] = "origin",
 	[FIELD_RANGE] = "range",
 	[FIELD_TRANSFER_ENCODING] = "transfer-encoding",
 };

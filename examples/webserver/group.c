@@ -82,6 +82,7 @@ static void prepare(struct group *group)
 		server->signals = &group->signals;
 		server->site.log = group->log;
 		server->site.root = group->options->root;
+		server->site.peer = group->options->peer;
 		server->stop_fd = i == 0 ? group->signals.signalfd : group->signals.eventfd;
 		server->sharing = count == 1 ? SHARING_NONE : i == 0 ? SHARING_FIRST : SHARING_NEXT;
 		server->site.first = &group->members[0].server.site;

@@ -1,19 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 #include "handlers.h"
+#include "assets.h"
 #include "pages.h"
 #include "query.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
+static const char type_css[] = "text/css; charset=utf-8";
 static const char type_events[] = "text/event-stream";
 static const char type_html[] = "text/html; charset=utf-8";
+static const char type_js[] = "text/javascript; charset=utf-8";
 static const char type_json[] = "application/json";
 static const char type_metrics[] = "text/plain; version=0.0.4; charset=utf-8";
 static const char type_text[] = "text/plain; charset=utf-8";
 
-enum { PATH_GZIP = SITE_PATHS - 3, PATH_FILES, PATH_OTHER };
+enum { PATH_LOAD = SITE_PATHS - 4, PATH_GZIP, PATH_FILES, PATH_OTHER };
+
+static bool is_posted(unsigned path)
+{
+	return path == PATH_LOAD || path == PATH_GZIP;
+}
 
 /* A request that could not be read has no path. */
 static void log_response(const struct exchange *exchange, const struct http_response *response)
@@ -46,7 +55,7 @@ static void write_response(struct exchange *exchange, struct http_response *resp
 	response->keep_alive = !exchange->last;
 	response->old = request->old;
 	if (response->status == 405)
-		response->fields = exchange->path == PATH_GZIP
+		response->fields = is_posted(exchange->path)
 			? "\r\nCache-Control: no-store\r\nAllow: POST"
 			: "\r\nCache-Control: no-store\r\nAllow: GET, HEAD";
 	response->endless = exchange->endless;
@@ -55,24 +64,31 @@ static void write_response(struct exchange *exchange, struct http_response *resp
 	http_write(&exchange->site->output, response);
 }
 
-static void respond(
-	struct exchange *exchange, int status, const char *type, const char *body, size_t length)
-{
-	struct http_response response = {
-		.status = status,
-		.type = type,
-		.body = body,
-		.length = length,
-	};
-	write_response(exchange, &response);
-}
-
 /* Begins the body of a response. */
 static struct buffer *new_page(struct exchange *exchange)
 {
 	struct buffer *page = &exchange->site->page;
 	buffer_clear(page);
 	return page;
+}
+
+static void respond_with(struct exchange *exchange, int status, const char *type,
+	const char *fields, const char *body, size_t length)
+{
+	struct http_response response = {
+		.status = status,
+		.type = type,
+		.fields = fields,
+		.body = body,
+		.length = length,
+	};
+	write_response(exchange, &response);
+}
+
+static void respond(
+	struct exchange *exchange, int status, const char *type, const char *body, size_t length)
+{
+	respond_with(exchange, status, type, NULL, body, length);
 }
 
 static void refuse(struct exchange *exchange, int status, const char *why)
@@ -98,18 +114,64 @@ static void respond_page(struct exchange *exchange, const char *type)
 		respond(exchange, 200, type, page->bytes, page->length);
 }
 
+/* The page may load files and figures of this server only, and figures of the peer. */
 static void answer_home(struct exchange *exchange)
 {
-	new_page(exchange);
-	page_home(exchange->site);
-	respond_page(exchange, type_html);
+	struct buffer *fields = new_page(exchange);
+	struct asset html = asset_html();
+	buffer_text(fields,
+		"\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff"
+		"\r\nReferrer-Policy: no-referrer"
+		"\r\nContent-Security-Policy: default-src 'none'; script-src 'self'; "
+		"style-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
+		"frame-ancestors 'none'; connect-src 'self' ");
+	buffer_text(fields, exchange->site->peer);
+	buffer_append(fields, "", 1); /* ends the text */
+	if (fields->failed)
+		refuse(exchange, 503, NULL);
+	else
+		respond_with(exchange, 200, type_html, fields->bytes, html.bytes, html.length);
+}
+
+static void respond_asset(struct exchange *exchange, const char *type, struct asset asset)
+{
+	respond_with(exchange, 200, type,
+		"\r\nCache-Control: no-cache\r\nX-Content-Type-Options: nosniff", asset.bytes,
+		asset.length);
+}
+
+static void answer_css(struct exchange *exchange)
+{
+	respond_asset(exchange, type_css, asset_css());
+}
+
+static void answer_js(struct exchange *exchange)
+{
+	respond_asset(exchange, type_js, asset_js());
+}
+
+/* The peer's page may read the figures. The fields are valid until the next call. */
+static const char *figure_fields(const struct exchange *exchange)
+{
+	static _Thread_local char fields[256];
+	const char *peer = exchange->site->peer;
+	if (!*peer)
+		return NULL;
+	snprintf(fields, sizeof(fields),
+		"\r\nCache-Control: no-store\r\nVary: Origin\r\nAccess-Control-Allow-Origin: %s",
+		peer);
+	return fields;
 }
 
 static void answer_metrics(struct exchange *exchange)
 {
-	new_page(exchange);
+	struct buffer *page = new_page(exchange);
 	page_metrics(exchange->site);
-	respond_page(exchange, type_metrics);
+	if (page->failed)
+		refuse(exchange, 503, NULL);
+	else
+		respond_with(exchange, 200, type_metrics, figure_fields(exchange), page->bytes,
+			page->length);
 }
 
 /* The head. The connection gets the events, which the ticker sends. */
@@ -120,7 +182,34 @@ static void answer_events(struct exchange *exchange)
 		return;
 	}
 	exchange->endless = exchange->stop = true;
-	respond(exchange, 200, type_events, NULL, 0);
+	respond_with(exchange, 200, type_events, figure_fields(exchange), NULL, 0);
+}
+
+/* A browser names the page that sends a POST request. Pages of other
+ * servers must not start work. */
+static bool is_allowed(const struct exchange *exchange)
+{
+	static const char scheme[] = "http://";
+	const struct http_request *request = exchange->request;
+	const char *origin = request->origin;
+	return !*origin || strcmp(origin, exchange->site->peer) == 0 ||
+		(strncmp(origin, scheme, strlen(scheme)) == 0 &&
+			strcmp(origin + strlen(scheme), request->host) == 0);
+}
+
+static void answer_load(struct exchange *exchange)
+{
+	if (!is_allowed(exchange)) {
+		refuse(exchange, 403, "only this server's page may start the load");
+		return;
+	}
+	int error = load_start(exchange->site);
+	if (error == -EBUSY)
+		refuse(exchange, 409, "the load is running");
+	else if (error)
+		refuse(exchange, 503, NULL);
+	else
+		respond(exchange, 200, type_text, "started\n", 8);
 }
 
 static void answer_healthz(struct exchange *exchange)
@@ -332,6 +421,9 @@ static const struct {
 	{"/metrics", answer_metrics},
 	{"/healthz", answer_healthz},
 	{"/events", answer_events},
+	{"/page.css", answer_css},
+	{"/page.js", answer_js},
+	{"/load", answer_load},
 	{"/gzip", answer_gzip},
 	{"files", answer_file},
 	{"other", NULL},
@@ -351,12 +443,12 @@ void site_answer(struct exchange *exchange)
 	if (path == PATH_FILES && exchange->site->root < 0)
 		path = PATH_OTHER;
 	exchange->path = path;
-	bool posts = path == PATH_GZIP;
+	bool posts = is_posted(path);
 	if (request->verb == HTTP_VERB_OTHER || posts != (request->verb == HTTP_VERB_POST))
 		refuse(exchange, 405, NULL);
 	else if (path == PATH_OTHER)
 		refuse(exchange, 404, NULL);
-	else if (request->has_body && !posts)
+	else if (request->has_body && path != PATH_GZIP)
 		refuse(exchange, 413, NULL);
 	else
 		routes[path].answer(exchange);

@@ -200,6 +200,8 @@ static int on_head_complete(http_grammar *grammar)
 	struct http_request *request = &reader->request;
 	request->verb = verb_of(grammar);
 	request->old = old;
+	request->host = host;
+	request->origin = fields_get(&reader->fields, FIELD_ORIGIN);
 	request->if_none_match = fields_get(&reader->fields, FIELD_IF_NONE_MATCH);
 	request->if_range = fields_get(&reader->fields, FIELD_IF_RANGE);
 	request->range = fields_get(&reader->fields, FIELD_RANGE);
@@ -296,9 +298,11 @@ const struct http_reason http_reasons[HTTP_STATUSES] = {
 	{206, "Partial Content"},
 	{304, "Not Modified"},
 	{400, "Bad Request"},
+	{403, "Forbidden"},
 	{404, "Not Found"},
 	{405, "Method Not Allowed"},
 	{408, "Request Timeout"},
+	{409, "Conflict"},
 	{413, "Content Too Large"},
 	{414, "URI Too Long"},
 	{416, "Range Not Satisfiable"},

@@ -31,7 +31,8 @@ struct http_request {
 	bool expects;      /* "100 Continue" before it sends the body */
 	const char *path;  /* "/" and so on, without the query */
 	const char *query; /* "" if there is none */
-	const char *if_none_match, *if_range, *range; /* the values of these fields, or "" */
+	/* The values of these fields, or "". */
+	const char *host, *if_none_match, *if_range, *origin, *range;
 };
 
 /* Reads the requests of one connection in order. Only the member request is public. */
@@ -72,7 +73,7 @@ bool http_reader_idle(const struct http_reader *reader);
 const char *http_grammar_name(void);
 
 /* All statuses that the server sends. The last one is also for any other number. */
-#define HTTP_STATUSES 13
+#define HTTP_STATUSES 15
 struct http_reason {
 	int status;
 	const char *text;

@@ -37,6 +37,8 @@ static const char usage[] =
 	"  --log FILE      append a line for each response to this file; if the disk is slow, "
 	"lines\n"
 	"                  are lost\n"
+	"  --peer ORIGIN   a second server, as http://HOST:PORT, whose figures the page shows as "
+	"well\n"
 	"  --root DIR      directory whose files are served, too (none)\n"
 	"  --timeout N     seconds allowed for a request, for its response, and between requests "
 	"(10)\n"
@@ -96,6 +98,17 @@ static bool find_wake(const char *name, struct server_options *options)
 	return false;
 }
 
+/* It becomes a part of header fields. */
+static bool is_origin(const char *text)
+{
+	static const char scheme[] = "http://";
+	static const char host[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]";
+	size_t length = strlen(text);
+	return strncmp(text, scheme, strlen(scheme)) == 0 && length > strlen(scheme) &&
+		length < 100 && strspn(text + strlen(scheme), host) == length - strlen(scheme);
+}
+
 static bool parse_address(const char *text, unsigned port, struct sockaddr_storage *address)
 {
 	static const struct addrinfo numeric = {
@@ -134,6 +147,7 @@ static bool parse_options(int argc, char **argv, struct server_options *options)
 		{"path", required_argument, NULL, 'P'},
 		{"event-interval", required_argument, NULL, 'e'},
 		{"log", required_argument, NULL, 'o'},
+		{"peer", required_argument, NULL, 'O'},
 		{"root", required_argument, NULL, 'r'},
 		{"timeout", required_argument, NULL, 't'},
 		{"help", no_argument, NULL, 'h'},
@@ -146,6 +160,7 @@ static bool parse_options(int argc, char **argv, struct server_options *options)
 	options->loop = loops[0];
 	options->loops = 1;
 	options->path = "auto";
+	options->peer = "";
 	options->event_interval = 1000;
 	options->root = -1;
 	options->timeout = 10;
@@ -181,6 +196,10 @@ static bool parse_options(int argc, char **argv, struct server_options *options)
 			break;
 		case 'o':
 			options->log = optarg;
+			break;
+		case 'O':
+			good = is_origin(optarg);
+			options->peer = optarg;
 			break;
 		case 'r':
 			if ((options->root = file_open_root(optarg)) < 0)

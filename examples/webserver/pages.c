@@ -115,6 +115,8 @@ void page_metrics(struct site *site)
 	label(page, "webserver_info{path", site->link->type->path(site->link));
 	label(page, ",loop", site->loop);
 	label(page, ",parser", http_grammar_name());
+	if (*site->peer)
+		label(page, ",peer", site->peer);
 	buffer_text(page, "} 1\n");
 	requests(site);
 	for (unsigned i = 0; i < count; i++) {
@@ -124,73 +126,4 @@ void page_metrics(struct site *site)
 		buffer_number(page, figures[i].value);
 		buffer_text(page, "\n");
 	}
-}
-
-static const char home_before[] =
-	"<!DOCTYPE html>\n"
-	"<html lang=\"en\">\n"
-	"<meta charset=\"utf-8\">\n"
-	"<meta name=\"viewport\" content=\"width=device-width\">\n"
-	"<title>ringwake web server</title>\n"
-	"<link rel=\"icon\" href=\"data:,\">\n"
-	"<style>\n"
-	":root { color-scheme: light dark; }\n"
-	"body { font: 16px/1.5 system-ui, sans-serif; max-width: 40em; margin: 3em auto;"
-	" padding: 0 1em; }\n"
-	"h1 { font-weight: 600; margin-bottom: 0; }\n"
-	"table { border-collapse: collapse; width: 100%; margin: 2em 0; }\n"
-	"th { font-weight: normal; text-align: left; }\n"
-	"td { text-align: right; font-variant-numeric: tabular-nums; font-weight: 600; }\n"
-	"th, td { padding: .35em 0; border-bottom: 1px solid #8884; }\n"
-	"small { color: #888; }\n"
-	"</style>\n"
-	"<h1>ringwake web server</h1>\n"
-	"<small>";
-
-static const char home_middle[] =
-	"</small>\n"
-	"<p>An example of ringwake: one event loop answers HTTP requests, and worker threads "
-	"compute\n"
-	"digests and send each completion to the loop. While the loop is awake, a completion "
-	"costs\n"
-	"one atomic operation. Only a loop that is blocked needs a system call to wake it.</p>\n"
-	"<p>Try <a href=\"/digest?bytes=1048576\">/digest?bytes=1048576</a>,\n"
-	"<a href=\"/metrics\">/metrics</a> or <a href=\"/healthz\">/healthz</a>.</p>\n"
-	"<table>\n";
-
-static const char home_after[] =
-	"</table>\n"
-	"<script>\n"
-	"const cells = document.querySelectorAll('td[id]');\n"
-	"async function refresh() {\n"
-	"  const text = await (await fetch('/metrics')).text();\n"
-	"  const figures = new Map(text.split('\\n').map(line => line.split(' ')));\n"
-	"  for (const cell of cells) cell.textContent = figures.get(cell.id);\n"
-	"}\n"
-	"setInterval(() => refresh().catch(() => {}), 1000);\n"
-	"</script>\n"
-	"</html>\n";
-
-void page_home(struct site *site)
-{
-	struct buffer *page = &site->page;
-	struct figure figures[FIGURES_MAX];
-	unsigned count = site_figures(site, figures);
-	buffer_append(page, home_before, sizeof(home_before) - 1);
-	buffer_text(page, site->loop);
-	buffer_text(page, " &middot; woken by ");
-	buffer_text(page, site->link->type->path(site->link));
-	buffer_text(page, " &middot; ");
-	buffer_text(page, http_grammar_name());
-	buffer_append(page, home_middle, sizeof(home_middle) - 1);
-	for (unsigned i = 0; i < count; i++) {
-		buffer_text(page, "<tr><th>");
-		buffer_text(page, figures[i].help);
-		buffer_text(page, "<td id=\"");
-		buffer_text(page, figures[i].name);
-		buffer_text(page, "\">");
-		buffer_number(page, figures[i].value);
-		buffer_text(page, "\n");
-	}
-	buffer_append(page, home_after, sizeof(home_after) - 1);
 }

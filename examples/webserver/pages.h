@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Writes the two pages that show figures into site->page. */
+/* The figures, and the page /metrics, which is written into site->page. */
 #ifndef WEBSERVER_PAGES_H
 #define WEBSERVER_PAGES_H
 
@@ -15,7 +15,6 @@ unsigned site_figures(const struct site *site, struct figure figures[FIGURES_MAX
 /* The number of all responses. Any thread may call it. */
 uint64_t site_requests(const struct site *site);
 
-void page_home(struct site *site);
 void page_metrics(struct site *site);
 
 #endif

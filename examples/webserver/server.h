@@ -22,6 +22,7 @@ struct server_options {
 	const char *path;
 	unsigned event_interval; /* ms */
 	const char *log;         /* a file, or NULL */
+	const char *peer;        /* see struct site */
 	int root;                /* see file_open_root(); or -1 */
 	unsigned timeout; /* seconds allowed for a request, its response, and between requests */
 };

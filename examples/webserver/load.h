@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A bounded load, which the button of the page starts: the server gives digests to its own workers.
+ * It ends by itself after LOAD_MS, or when the server stops.
+ */
+#ifndef WEBSERVER_LOAD_H
+#define WEBSERVER_LOAD_H
+
+#define LOAD_MS 5000
+
+struct load;
+struct site;
+
+/* On the site's loop. Returns 0, -EBUSY if one runs, or -ENOMEM. */
+int load_start(struct site *site);
+
+#endif
