@@ -386,21 +386,6 @@ int ringwake_channel_try_send(struct ringwake_channel *channel, const void *item
 	return accepted(wake_if_needed(channel));
 }
 
-/* False if end_ns is over. Returns after pause_ns at the latest. */
-static bool block(struct ringwake_channel *channel, uint32_t room, int64_t end_ns, int64_t pause_ns)
-{
-	if (end_ns != INT64_MAX) {
-		int64_t left_ns = end_ns - ringwake_now_ns();
-		if (left_ns <= 0)
-			return false;
-		if (left_ns < pause_ns)
-			pause_ns = left_ns;
-	}
-	struct timespec pause = ringwake_timespec(pause_ns);
-	ringwake_system.futex_wait(&channel->room, room, &pause);
-	return true;
-}
-
 int ringwake_channel_send(struct ringwake_channel *channel, const void *item, int64_t timeout_ns)
 {
 	int result = ringwake_channel_try_send(channel, item);
@@ -419,7 +404,7 @@ int ringwake_channel_send(struct ringwake_channel *channel, const void *item, in
 		result = ringwake_channel_try_send(channel, item);
 		if (result != -EAGAIN)
 			return result;
-		if (!block(channel, room | WAITING, end_ns, pause_ns))
+		if (!ringwake_block_for_a_while(&channel->room, room | WAITING, end_ns, pause_ns))
 			return -ETIME;
 		pause_ns = ringwake_next_pause(pause_ns);
 	}

@@ -73,11 +73,9 @@ static void count_dispatch(struct ringwake *target, unsigned ran)
 		atomic_store_explicit(&target->longest_batch, ran, memory_order_relaxed);
 }
 
-int ringwake_dispatch(struct ringwake *target, unsigned max)
+int ringwake_target_dispatch(struct ringwake *target, unsigned max)
 {
 	unsigned ran = 0;
-	if (target->closed && target->depth == 0)
-		return 0;
 	DEBUG_ENTER(target, "ringwake_dispatch()");
 	if (max == 0)
 		max = target->batch;
@@ -103,4 +101,12 @@ int ringwake_dispatch(struct ringwake *target, unsigned max)
 	if (--target->depth == 0 && target->closed)
 		ringwake_unref(target); /* a callback closed it */
 	return (int)ran;
+}
+
+int ringwake_dispatch(struct ringwake *target, unsigned max)
+{
+	if (target->closed && target->depth == 0)
+		return 0;
+	ringwake_target_note_thread(target);
+	return ringwake_target_dispatch(target, max);
 }

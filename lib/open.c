@@ -40,6 +40,8 @@ int ringwake_open(
 	target->batch = params->batch ? params->batch : DEFAULT_BATCH;
 	target->fallback = params->fallback;
 	target->fallback_data = params->fallback_data;
+	target->context = params->context;
+	target->opener = RINGWAKE_THIS_THREAD();
 	atomic_init(&target->references, 1);
 	*out = target;
 	return 0;

@@ -39,6 +39,11 @@ bool ringwake_was_refused(int error)
 	return error == -EINVAL || error == -ECANCELED || error == -EOWNERDEAD;
 }
 
+void *ringwake_get_context(const struct ringwake *target)
+{
+	return target->context;
+}
+
 enum ringwake_path ringwake_get_path(const struct ringwake *target)
 {
 	return ringwake_doorbell_path(&target->doorbell);

@@ -5,7 +5,23 @@
 #include <stdlib.h>
 
 #include "spin.h"
+#include "system.h"
 #include "target.h"
+
+bool ringwake_block_for_a_while(
+	const _Atomic uint32_t *word, uint32_t value, int64_t end_ns, int64_t pause_ns)
+{
+	if (end_ns != INT64_MAX) {
+		int64_t left_ns = end_ns - ringwake_now_ns();
+		if (left_ns <= 0)
+			return false;
+		if (left_ns < pause_ns)
+			pause_ns = left_ns;
+	}
+	struct timespec pause = ringwake_timespec(pause_ns);
+	ringwake_system.futex_wait(word, value, &pause);
+	return true;
+}
 
 void ringwake_retry_soon(struct retries *retries)
 {

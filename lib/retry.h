@@ -26,6 +26,13 @@ static inline struct timespec ringwake_timespec(int64_t ns)
 	return (struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
 }
 
+/*
+ * Blocks while the word has the value, for pause_ns at the most, so that the caller can look at the
+ * doorbell. False if end_ns is over; INT64_MAX: it never is.
+ */
+bool ringwake_block_for_a_while(
+	const _Atomic uint32_t *word, uint32_t value, int64_t end_ns, int64_t pause_ns);
+
 /* The targets whose doorbell is to be retried. All zero: none. The caller's lock guards it. */
 struct retries {
 	struct ringwake **targets; /* with a reference to each */

@@ -354,6 +354,7 @@ void ringwake_disarm(struct ringwake *target)
 	if (!ringwake_is_this_process(target->process))
 		return;
 	DEBUG_TAKE_OVER(target, "ringwake_disarm()");
+	ringwake_target_note_thread(target);
 	disarm(target);
 	DEBUG_LEAVE(target);
 }

@@ -8,6 +8,7 @@
 #include "debug.h"
 #include "doorbell.h"
 #include "spinner.h"
+#include "thread.h"
 
 /* One line of memory for each group of members that the same threads write. */
 #define CACHE_LINE 64
@@ -26,6 +27,8 @@ struct ringwake {
 	unsigned batch;
 	int (*fallback)(void *fallback_data);
 	void *fallback_data;
+	void *context;
+	uintptr_t opener; /* the thread that opened the target */
 	struct doorbell doorbell;
 
 	/* Written by the few senders that use the doorbell. */
@@ -48,6 +51,7 @@ struct ringwake {
 	bool closed;
 
 	/* Written by the loop thread, read by any. */
+	_Atomic uintptr_t thread; /* this thread; 0: no thread has run the loop yet */
 	_Atomic uint64_t messages;
 	_Atomic uint64_t dispatches;
 	_Atomic uint64_t longest_batch;
@@ -90,6 +94,18 @@ void ringwake_event_end_closings(struct ringwake *target);
 
 /* dispatch.c: takes and reverses all messages, however many, so that they are ready. */
 void ringwake_target_gather(struct ringwake *target);
+
+/* ringwake_dispatch() for a thread that is noted as the loop's. */
+int ringwake_target_dispatch(struct ringwake *target, unsigned max);
+
+/* Loop thread. Notes which thread it is, so that ringwake_call() does not wait for itself. */
+static inline void ringwake_target_note_thread(struct ringwake *target)
+{
+	uintptr_t self = RINGWAKE_THIS_THREAD();
+	/* Relaxed: a thread compares it only with itself. */
+	if (atomic_load_explicit(&target->thread, memory_order_relaxed) != self)
+		atomic_store_explicit(&target->thread, self, memory_order_relaxed);
+}
 
 /* True if the loop has taken all that was sent. */
 static inline bool ringwake_target_inbox_is_empty(const struct ringwake *target)

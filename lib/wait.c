@@ -73,6 +73,6 @@ int ringwake_wait(struct ringwake *target, int64_t timeout_ns)
 		return -ETIME;
 	if ((result == -EINTR || result == -ETIME) && !ringwake_target_has_nothing_to_run(target))
 		result = 0; /* something was sent before the wait ended */
-	int ran = ringwake_dispatch(target, 0);
+	int ran = ringwake_target_dispatch(target, 0);
 	return ran > 0 ? ran : result;
 }

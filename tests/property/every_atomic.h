@@ -1,16 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Include it before the library's sources: it makes each atomic operation a switch point. Only one
- * thread of the schedule runs at a time, so plain statements replace the atomic operations.
+ * thread of the schedule runs at a time, so plain statements replace the atomic operations. The
+ * library's allocations come from memory.c.
  */
 #ifndef EVERY_ATOMIC_H
 #define EVERY_ATOMIC_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdlib.h>
 
 #include "clocks.h"
+#include "memory.h"
+#include "schedule.h"
 #include "world.h"
+
+/* All threads of a schedule are one thread of the system. */
+#define RINGWAKE_THIS_THREAD() ((uintptr_t)this_thread() + 1)
+
+#define calloc(count, size) memory_get(count, size)
+#define free(pointer)       memory_put(pointer)
 
 #undef atomic_load_explicit
 #undef atomic_store_explicit

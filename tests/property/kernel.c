@@ -41,7 +41,7 @@ static struct {
 	uint64_t watch_user_data;
 	unsigned flags; /* the submission queue's flags, read by the application */
 
-	const _Atomic uint32_t *futex; /* the word on which a thread is blocked */
+	const _Atomic uint32_t *futexes[MAX_THREADS]; /* the word on which each thread is blocked */
 
 	unsigned doorbell_marks[MAX_THREADS]; /* the mark of each thread's last doorbell */
 } kernel;
@@ -432,35 +432,41 @@ static int poll_one(struct pollfd *entry, const struct timespec *timeout)
 	return is_readable(&entry->fd);
 }
 
-static bool is_unparked(const void *argument)
+static bool is_unparked(const void *futex)
 {
-	(void)argument;
-	return kernel.futex == NULL;
+	return *(const _Atomic uint32_t *const *)futex == NULL;
 }
 
 static int futex_wait(
 	const _Atomic uint32_t *word, uint32_t expected, const struct timespec *timeout)
 {
-	(void)timeout;
 	switch_point();
-	kernel.parks++;
+	kernel.parks += this_thread() == LOOP;
 	if (*word != expected)
 		return -EAGAIN;
-	trace("blocks in futex_wait");
-	kernel.futex = word;
-	wait_until(is_unparked, NULL);
+	const _Atomic uint32_t **futex = &kernel.futexes[this_thread()];
+	trace("blocks in futex_wait%s", timeout ? ", with a timeout" : "");
+	*futex = word;
+	if (timeout)
+		wait_until_timeout(is_unparked, futex);
+	else
+		wait_until(is_unparked, futex);
+	*futex = NULL;
 	return 0;
 }
 
 static int futex_wake(const _Atomic uint32_t *word, int count)
 {
-	(void)count;
+	int woken = 0;
 	switch_point();
-	bool parked = kernel.futex == word;
-	if (parked)
-		kernel.futex = NULL;
-	trace("futex_wake wakes %d threads", parked);
-	return parked;
+	for (unsigned i = 0; i < MAX_THREADS && woken < count; i++) {
+		if (kernel.futexes[i] != word)
+			continue;
+		kernel.futexes[i] = NULL;
+		woken++;
+	}
+	trace("futex_wake wakes %d threads", woken);
+	return woken;
 }
 
 /* Checks this for every order that the memory model allows, not only for this schedule. */

@@ -61,7 +61,7 @@ bool kernel_sleeps_timed(void);
 /* True if the loop blocks only for a short time. */
 bool kernel_naps(void);
 
-/* The number of futex_wait() calls since kernel_start(). */
+/* The number of the loop's futex_wait() calls since kernel_start(). */
 unsigned kernel_parks(void);
 
 bool kernel_can_step(void);

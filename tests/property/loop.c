@@ -67,6 +67,14 @@ void on_note(struct ringwake_msg *msg)
 		end_event();
 }
 
+void on_call(void *argument)
+{
+	struct note *note = argument;
+	require(!world.closing, "a call runs although the target is closed");
+	on_note(&note->msg);
+	note->result_mark = clocks_mark();
+}
+
 void on_event(struct ringwake_event *event)
 {
 	(void)event;

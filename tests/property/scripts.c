@@ -173,6 +173,25 @@ static const struct script scripts[] = {
 		.senders = {"p", "s"},
 		.faults = FAULT_RETRY | FAULT_DELAYED,
 		.fault_limit = 1},
+	{.name = "calls", .loop = "W", .senders = {"c", "c"}},
+	{.name = "calls whose time is over", .loop = "W", .senders = {"tt", "c"}},
+	{.name = "calls, any fault",
+		.loop = "W",
+		.senders = {"c", "t"},
+		.faults = ANY_FAULT,
+		.fault_limit = 1},
+	{.name = "calls, refused twice",
+		.loop = "W",
+		.senders = {"ct", "s"},
+		.faults = FAULT_REFUSED,
+		.fault_limit = 2},
+	{.name = "calls and close", .loop = "tC", .senders = {"c", "t"}},
+	{.name = "calls and close, any fault",
+		.loop = "C",
+		.senders = {"c", "t"},
+		.faults = ANY_FAULT,
+		.fault_limit = 1},
+	{.name = "calls while a callback closes", .loop = "W", .senders = {"x", "ct"}},
 	{.name = "event close after close", .loop = "CE", .senders = {"e", "e"}},
 	{.name = "event close later after close", .loop = "CL", .senders = {"e", "e"}},
 };
@@ -214,9 +233,24 @@ static void run_trial(void **state)
 	printf("# %s: %lu schedules\n", trial->name, schedules);
 }
 
+/* In the program calls, all threads are one thread for the library, which cannot call itself. */
+static bool has_calls(const struct script *script)
+{
+#ifdef EVERY_ATOMIC
+	(void)script;
+#else
+	for (int i = 0; i < 3 && script->senders[i]; i++)
+		if (strpbrk(script->senders[i], "ct"))
+			return true;
+#endif
+	return false;
+}
+
 /* If the program has arguments, runs only the scripts that they name. */
 static bool is_wanted(const struct script *script, int argc, char **argv)
 {
+	if (has_calls(script))
+		return false;
 	for (int i = 1; i < argc; i++)
 		if (strcmp(argv[i], script->name) == 0)
 			return true;

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "clocks.h"
+#include "kernel.h"
 #include "state.h"
 
 static int judge(unsigned sender, int result, unsigned begun, bool was_closed)
@@ -81,6 +82,29 @@ static void send_many(unsigned sender)
 	take_back(notes[1]);
 }
 
+static void call_loop(unsigned sender, char kind)
+{
+	struct note *note = new_note(sender, kind);
+	bool was_closed = world.closed;
+	unsigned begun = ++world.now;
+	expect_note(note);
+	int result = ringwake_call(world.target, on_call, note, kind == 't' ? 0 : -1);
+	if (kind == 't' && result == -ETIME)
+		trace("its time is over");
+	else
+		judge(sender, result, begun, was_closed);
+	if (result == 0) {
+		require(note->delivered == 1, "a call returns before its function");
+		require(clocks_see(LOOP, note->result_mark, this_thread()),
+			"a call returns before its result is visible");
+		return;
+	}
+	require(note->delivered == 0, "a call fails, and its function runs");
+	require(result != -ECANCELED || world.closing, "a call is refused before close");
+	note->sent--;
+	note->accepted = false;
+}
+
 static void wake(unsigned sender)
 {
 	bool was_closed = world.closed;
@@ -139,6 +163,10 @@ void run_sender(void *argument)
 			break;
 		case 'm':
 			send_many(sender);
+			break;
+		case 'c':
+		case 't':
+			call_loop(sender, *letter);
 			break;
 		default:
 			send_note(new_note(sender, *letter));

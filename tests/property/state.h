@@ -28,6 +28,7 @@ struct note {
 	bool accepted;
 	unsigned sent, delivered;
 	unsigned thread, mark; /* the mark of the write before the send */
+	unsigned result_mark;  /* of the write of a call's function */
 };
 
 enum place { AWAKE, IN_WAIT, IN_EVENT_CLOSE, IN_CLOSE, AT_END };
@@ -79,6 +80,7 @@ void run_sender(void *script);
 
 /* loop.c */
 void on_note(struct ringwake_msg *msg);
+void on_call(void *note);
 void on_event(struct ringwake_event *event);
 void take_completions(void);
 void run_loop(void *script);

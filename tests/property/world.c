@@ -7,6 +7,7 @@
 
 #include "clocks.h"
 #include "kernel.h"
+#include "memory.h"
 #include "process.h"
 #include "state.h"
 #include "target.h"
@@ -30,9 +31,11 @@ void before_atomic(const volatile void *address)
 		return;
 	require(!world.freed || !is_within(address, target, sizeof *target),
 		"the target is used after free");
+	memory_use(address);
 	if (address == &target->doorbell_calls || address == &target->doorbell_failures ||
-		address == &target->references || address == &target->messages ||
-		address == &target->dispatches || address == &target->longest_batch)
+		address == &target->references || address == &target->thread ||
+		address == &target->messages || address == &target->dispatches ||
+		address == &target->longest_batch)
 		return;
 	switch_point();
 }
@@ -104,6 +107,7 @@ static void begin(void)
 	world.script = script;
 	world.form = form;
 	kernel_start(script->faults, script->fault_limit);
+	memory_start();
 	bool rings = form == FORM_MSG_RING || form == FORM_OWN_RING;
 	if (form != FORM_OWN_RING && form != FORM_EVENTFD)
 		world.ring = kernel_ring(
@@ -138,6 +142,7 @@ static void end(void)
 	}
 	require(world.received == world.posted, "a posted completion is lost or duplicated");
 	require(kernel_is_clean(), "a descriptor or ring is left open");
+	require(memory_is_clean(), "memory is left over");
 	require(kernel_parks() <= 2 * MAX_SENDERS, "close spins");
 	for (unsigned i = 0; i < world.note_count; i++)
 		require(world.notes[i].delivered == world.notes[i].sent,

@@ -27,6 +27,8 @@ enum form {
  *   y  sends a message whose callback closes the event
  *   w  wakes
  *   e  sends the event
+ *   c  calls a function on the loop
+ *   t  the same, with a timeout that is over at once
  *   p  posts a completion
  *
  * The loop's:

@@ -91,7 +91,9 @@ struct ringwake_params {
 	 */
 	int (*fallback)(void *fallback_data);
 	void *fallback_data;
-	uint64_t reserved[8]; /* must be 0 */
+	/* What ringwake_get_context() returns. Adapters set it to their binding. */
+	void *context;
+	uint64_t reserved[7]; /* must be 0 */
 };
 
 /*
@@ -148,6 +150,17 @@ bool ringwake_was_refused(int error);
  * Errors: -EOPNOTSUPP, -ECANCELED, -EOWNERDEAD, -EOVERFLOW, -ENOMEM.
  */
 int ringwake_post(struct ringwake *target, uint64_t user_data, int32_t res);
+
+/*
+ * Any thread but the loop's. Has the loop's thread call fn with argument, and blocks until fn has
+ * returned. fn writes its results where argument points. timeout_ns: nanoseconds within which fn
+ * must start; negative: no limit. A call that returns 0 has run fn once. After an error fn has not
+ * run, and does not run later.
+ * Errors: -EINVAL, -ETIME, -EDEADLK, -ECANCELED, -EOWNERDEAD, -ENOMEM, and those of the doorbell;
+ * see ringwake_send().
+ */
+int ringwake_call(
+	struct ringwake *target, void (*fn)(void *argument), void *argument, int64_t timeout_ns);
 
 /*
  * Loop thread. Submits what the application has prepared on its ring, blocks until a message, a
@@ -210,6 +223,9 @@ bool ringwake_is_inherited(const struct ringwake *target);
  * numbers. Errors: -ENOMEM.
  */
 int64_t ringwake_process_number(void);
+
+/* Any thread, any signal handler. The context of ringwake_params. */
+void *ringwake_get_context(const struct ringwake *target);
 
 /* Any thread, any signal handler. The path that open chose. */
 enum ringwake_path ringwake_get_path(const struct ringwake *target);
