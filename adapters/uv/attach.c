@@ -133,6 +133,7 @@ int ringwake_uv_detach(struct ringwake_uv *binding)
 	if (!is_closed && (binding->handles > 0 || binding->outstanding > 0 || binding->running))
 		return UV_EBUSY;
 	ringwake_uv_enter(binding);
+	binding->detaching = true;
 	if (is_closed)
 		leave_closed_loop(binding);
 	else

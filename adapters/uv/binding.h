@@ -43,6 +43,7 @@ struct ringwake_uv {
 	struct blocking blocking;
 
 	unsigned depth; /* of nested callbacks of the adapter */
+	bool detaching; /* no new work is accepted */
 	bool detached;
 
 	/* The loop on the ring, run.c. */

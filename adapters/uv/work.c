@@ -159,6 +159,8 @@ int ringwake_uv_queue_work(struct ringwake_uv *binding, uv_work_t *request, uv_w
 {
 	if (work_cb == NULL)
 		return UV_EINVAL;
+	if (binding->detaching)
+		return UV_ECANCELED; /* a completion would not arrive */
 	int error = binding->pool ? 0 : join_workers(binding);
 	if (error < 0)
 		return error;

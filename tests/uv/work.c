@@ -303,6 +303,36 @@ static void test_cancel_in_a_pool(void **state)
 	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
 }
 
+struct queuer {
+	struct ringwake_msg msg;
+	struct ringwake_uv *binding;
+	struct task task;
+	int result;
+};
+
+static void queue_now(struct ringwake_msg *msg)
+{
+	struct queuer *queuer = (struct queuer *)msg;
+	queuer->result =
+		ringwake_uv_queue_work(queuer->binding, &queuer->task.request, run_task, end_task);
+}
+
+/* The callback of a message that detach runs: a completion could not arrive any more. */
+static void test_queue_during_detach(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct queuer queuer = {.msg.fn = queue_now};
+	open_loop(&f);
+	queuer.binding = f.binding;
+	assert_int_equal(ringwake_send(ringwake_uv_target(f.binding), &queuer.msg), 0);
+	assert_int_equal(ringwake_uv_detach(f.binding), 0);
+	assert_int_equal(uv_loop_close(&f.loop), 0);
+	assert_int_equal(queuer.result, UV_ECANCELED);
+	assert_int_equal(queuer.task.ends, 0);
+	assert_int_equal(queuer.task.runs, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -316,6 +346,7 @@ int main(void)
 		ON_BOTH_PATHS(test_two_loops_share_the_workers),
 		ON_BOTH_PATHS(test_use_pool),
 		ON_BOTH_PATHS(test_cancel_in_a_pool),
+		ON_BOTH_PATHS(test_queue_during_detach),
 	};
 	return RUN_BOUNDED(tests, 60);
 }
