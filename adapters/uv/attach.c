@@ -51,6 +51,7 @@ int ringwake_uv_attach(
 	binding->knows_libuv = ringwake_uv_layout_holds(loop);
 	if (params)
 		binding->params = *params;
+	binding->params.context = binding;
 	if (binding->params.fallback == NULL) {
 		binding->params.fallback = ringwake_uv_wake_by_libuv;
 		binding->params.fallback_data = binding;

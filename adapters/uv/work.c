@@ -2,9 +2,16 @@
 /*
  * uv_queue_work() on ringwake's pool. All loops of the process share the workers, as they share
  * libuv's. The first work starts them; they end when the last loop that used them is detached. A
- * forked child does not have its parent's workers: its first work starts workers of its own.
+ * forked child does not have its parent's workers: its first work starts workers of its own. Work
+ * may also name a pool of its own.
+ *
+ * Work that another thread sends is a message to the loop. The loop queues it when it takes the
+ * message, so only the loop's thread ever changes what keeps the loop alive. The sender knows the
+ * loop by its target, to which it may hold a reference. It does not look at the binding, which the
+ * loop may be freeing.
  */
 #include "binding.h"
+#include "keep_errno.h"
 #include "libuv_private.h"
 #include "loops.h"
 
@@ -16,8 +23,12 @@
 #define DEFAULT_WORKERS 4
 
 struct job {
-	struct ringwake_work work;
+	union {
+		struct ringwake_msg msg; /* until the loop has taken it */
+		struct ringwake_work work;
+	};
 	struct ringwake_uv *binding;
+	struct ringwake_pool *pool; /* NULL: the loop's */
 	uv_work_t *request;
 	uv_work_cb work_cb;
 	uv_after_work_cb after_work_cb;
@@ -90,8 +101,10 @@ int ringwake_uv_use_pool(struct ringwake_uv *binding, struct ringwake_pool *pool
 	return 0;
 }
 
-/* The type of a request that has ended, if not knows_libuv. uv_cancel() refuses it. */
-#define ENDED UV_REQ_TYPE_MAX
+/* Types of requests. uv_cancel() refuses them. */
+#define ENDED     UV_REQ_TYPE_MAX                      /* has ended, if not knows_libuv */
+#define SENT      ((uv_req_type)(UV_REQ_TYPE_MAX + 1)) /* the loop has not taken it yet */
+#define WITHDRAWN ((uv_req_type)(UV_REQ_TYPE_MAX + 2)) /* the same, and it was cancelled */
 
 /* Never called. It marks the requests that ringwake runs. */
 static void mark(struct uv__work *work)
@@ -141,45 +154,117 @@ static void forget_job(struct job *job)
 			job->next->link = job->link;
 	}
 	ringwake_uv_release(job->binding);
+}
+
+static void end_job(struct job *job, int status)
+{
+	uv_work_t *request = job->request;
+	uv_after_work_cb after_work_cb = job->after_work_cb;
 	free(job);
+	if (after_work_cb)
+		after_work_cb(request, status);
 }
 
 static void done(struct ringwake_work *work, int status)
 {
 	struct job *job = (struct job *)work;
-	uv_work_t *request = job->request;
-	uv_after_work_cb after_work_cb = job->after_work_cb;
 	forget_job(job);
-	if (after_work_cb)
-		after_work_cb(request, status);
+	end_job(job, status);
+}
+
+/* Any thread. NULL: no memory. */
+static struct job *new_job(struct ringwake_uv *binding, struct ringwake_pool *pool,
+	uv_work_t *request, uv_work_cb work_cb, uv_after_work_cb after_work_cb)
+{
+	struct job *job = calloc_keeping_errno(1, sizeof *job);
+	if (job == NULL)
+		return NULL;
+	job->binding = binding;
+	job->pool = pool;
+	job->request = request;
+	job->work_cb = work_cb;
+	job->after_work_cb = after_work_cb;
+	return job;
+}
+
+static int choose_pool(struct job *job)
+{
+	struct ringwake_uv *binding = job->binding;
+	if (binding->detaching)
+		return UV_ECANCELED; /* a completion would not arrive */
+	if (job->pool)
+		return 0;
+	int error = binding->pool ? 0 : join_workers(binding);
+	job->pool = binding->pool;
+	return error;
+}
+
+static int start_job(struct job *job)
+{
+	struct ringwake_uv *binding = job->binding;
+	int error = choose_pool(job);
+	if (error < 0)
+		return error;
+	job->process = ringwake_process_number();
+	job->request->type = UV_WORK;
+	job->request->loop = binding->loop;
+	ringwake_uv_hold(binding);
+	note_job(job);
+	error = ringwake_pool_submit(job->pool, binding->target, &job->work, run, done);
+	if (error < 0)
+		forget_job(job);
+	return error;
+}
+
+int ringwake_uv_queue_work_on(struct ringwake_uv *binding, struct ringwake_pool *pool,
+	uv_work_t *request, uv_work_cb work_cb, uv_after_work_cb after_work_cb)
+{
+	if (work_cb == NULL)
+		return UV_EINVAL;
+	struct job *job = new_job(binding, pool, request, work_cb, after_work_cb);
+	if (job == NULL)
+		return UV_ENOMEM;
+	int error = start_job(job);
+	if (error < 0)
+		free(job);
+	return error;
 }
 
 int ringwake_uv_queue_work(struct ringwake_uv *binding, uv_work_t *request, uv_work_cb work_cb,
 	uv_after_work_cb after_work_cb)
 {
-	if (work_cb == NULL)
-		return UV_EINVAL;
-	if (binding->detaching)
-		return UV_ECANCELED; /* a completion would not arrive */
-	int error = binding->pool ? 0 : join_workers(binding);
+	return ringwake_uv_queue_work_on(binding, NULL, request, work_cb, after_work_cb);
+}
+
+/* The loop takes work that another thread has sent. */
+static void take(struct ringwake_msg *msg)
+{
+	struct job *job = (struct job *)msg;
+	bool is_cancelled = job->request->type == WITHDRAWN;
+	job->request->type = ENDED;
+	int error = is_cancelled ? UV_ECANCELED : start_job(job);
 	if (error < 0)
-		return error;
-	struct job *job = malloc(sizeof *job);
+		end_job(job, error);
+}
+
+int ringwake_uv_send_work(struct ringwake *target, struct ringwake_pool *pool, uv_work_t *request,
+	uv_work_cb work_cb, uv_after_work_cb after_work_cb)
+{
+	struct ringwake_uv *binding = ringwake_get_context(target);
+	if (work_cb == NULL || binding == NULL)
+		return UV_EINVAL;
+	struct job *job = new_job(binding, pool, request, work_cb, after_work_cb);
 	if (job == NULL)
 		return UV_ENOMEM;
-	job->binding = binding;
-	job->request = request;
-	job->work_cb = work_cb;
-	job->after_work_cb = after_work_cb;
-	job->process = ringwake_process_number();
-	request->type = UV_WORK;
-	request->loop = binding->loop;
-	ringwake_uv_hold(binding);
-	note_job(job);
-	error = ringwake_pool_submit(binding->pool, binding->target, &job->work, run, done);
-	if (error < 0)
-		forget_job(job);
-	return error;
+	job->msg.fn = take;
+	request->type = SENT;
+	int error = ringwake_send(target, &job->msg);
+	if (ringwake_was_refused(error)) {
+		request->type = ENDED;
+		free(job);
+		return error;
+	}
+	return error < 0 ? UV_EIO : 0;
 }
 
 /* True if ringwake runs the request. *job is NULL if the request has ended. */
@@ -204,11 +289,15 @@ static bool find_job(const uv_work_t *request, struct job **job)
 int ringwake_uv_cancel(uv_req_t *request)
 {
 	struct job *job;
-	if (request->type == ENDED)
+	if (request->type == SENT) {
+		request->type = WITHDRAWN;
+		return 0;
+	}
+	if (request->type == ENDED || request->type == WITHDRAWN)
 		return UV_EBUSY;
 	if (request->type != UV_WORK || !find_job((uv_work_t *)request, &job))
 		return uv_cancel(request);
 	if (job == NULL || job->process != ringwake_process_number())
 		return UV_EBUSY; /* it has ended, or is the parent's */
-	return ringwake_pool_cancel(job->binding->pool, &job->work);
+	return ringwake_pool_cancel(job->pool, &job->work);
 }

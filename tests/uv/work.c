@@ -303,6 +303,74 @@ static void test_cancel_in_a_pool(void **state)
 	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
 }
 
+/* Each job names its pool. All keep the loop alive, and a cancel finds the job's own pool. */
+static void test_several_pools(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct blockade blockade;
+	struct task task = {0}, queued = {0}, shared = {0};
+	struct ringwake_pool *one, *other;
+	struct ringwake_pool_stats stats;
+	open_loop(&f);
+	assert_int_equal(ringwake_pool_open(&one, 1), 0);
+	assert_int_equal(ringwake_pool_open(&other, 1), 0);
+	assert_int_equal(ringwake_uv_use_pool(f.binding, one), 0);
+	occupy(&f, &blockade, 1);
+	assert_int_equal(ringwake_uv_queue_work(f.binding, &queued.request, run_task, end_task), 0);
+	assert_int_equal(
+		ringwake_uv_queue_work_on(f.binding, other, &task.request, run_task, end_task), 0);
+	assert_int_equal(ringwake_uv_use_pool(f.binding, other), UV_EBUSY);
+	assert_int_equal(ringwake_uv_detach(f.binding), UV_EBUSY);
+	while (task.ends == 0) /* the other pool is free */
+		assert_int_not_equal(uv_run(&f.loop, UV_RUN_ONCE), 0);
+	assert_int_equal(queued.ends, 0);
+	assert_int_equal(ringwake_uv_cancel((uv_req_t *)&task.request), UV_EBUSY);
+	assert_int_equal(ringwake_uv_cancel((uv_req_t *)&queued.request), 0);
+	let_go(&blockade);
+	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
+	end_blockade(&blockade);
+	assert_int_equal(queued.status, UV_ECANCELED);
+	ringwake_pool_get_stats(one, &stats, sizeof stats);
+	assert_int_equal(stats.submitted, 2);
+	assert_int_equal(stats.cancelled, 1);
+	ringwake_pool_get_stats(other, &stats, sizeof stats);
+	assert_int_equal(stats.submitted, 1);
+
+	/* A cancel on another pool than the loop's. */
+	assert_int_equal(ringwake_uv_use_pool(f.binding, NULL), 0);
+	pthread_barrier_t running, released;
+	pthread_barrier_init(&running, NULL, 2);
+	pthread_barrier_init(&released, NULL, 2);
+	struct blocker blocker = {.running = &running, .released = &released};
+	memset(&queued, 0, sizeof queued);
+	assert_int_equal(
+		ringwake_uv_queue_work_on(f.binding, other, &blocker.task.request, block, end_task),
+		0);
+	pthread_barrier_wait(&running);
+	assert_int_equal(
+		ringwake_uv_queue_work_on(f.binding, other, &queued.request, run_task, end_task),
+		0);
+	assert_int_equal(
+		ringwake_uv_queue_work_on(f.binding, NULL, &shared.request, run_task, end_task), 0);
+	while (shared.ends == 0)
+		assert_int_not_equal(uv_run(&f.loop, UV_RUN_ONCE), 0);
+	assert_int_equal(ringwake_uv_cancel((uv_req_t *)&queued.request), 0);
+	pthread_barrier_wait(&released);
+	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
+	assert_int_equal(queued.runs, 0);
+	assert_int_equal(queued.status, UV_ECANCELED);
+	assert_int_equal(blocker.task.ends, 1);
+	pthread_barrier_destroy(&running);
+	pthread_barrier_destroy(&released);
+
+	ringwake_pool_close(one, RINGWAKE_POOL_FINISH);
+	assert_int_equal(ringwake_uv_queue_work_on(f.binding, other, &task.request, NULL, end_task),
+		UV_EINVAL);
+	ringwake_pool_close(other, RINGWAKE_POOL_FINISH);
+	close_loop(&f);
+}
+
 struct queuer {
 	struct ringwake_msg msg;
 	struct ringwake_uv *binding;
@@ -346,6 +414,7 @@ int main(void)
 		ON_BOTH_PATHS(test_two_loops_share_the_workers),
 		ON_BOTH_PATHS(test_use_pool),
 		ON_BOTH_PATHS(test_cancel_in_a_pool),
+		ON_BOTH_PATHS(test_several_pools),
 		ON_BOTH_PATHS(test_queue_during_detach),
 	};
 	return RUN_BOUNDED(tests, 60);

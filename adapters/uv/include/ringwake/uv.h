@@ -165,6 +165,23 @@ int ringwake_uv_queue_work(struct ringwake_uv *binding, uv_work_t *request, uv_w
 	uv_after_work_cb after_work_cb);
 
 /*
+ * Loop thread. As ringwake_uv_queue_work(), but on this pool; NULL: on the loop's own. Errors: as
+ * ringwake_uv_queue_work().
+ */
+int ringwake_uv_queue_work_on(struct ringwake_uv *binding, struct ringwake_pool *pool,
+	uv_work_t *request, uv_work_cb work_cb, uv_after_work_cb after_work_cb);
+
+/*
+ * Any thread. Sends work to the loop with this target, which queues it as
+ * ringwake_uv_queue_work_on() does, in its next iteration. If the loop cannot queue it, or is
+ * detached first, after_work_cb is called with the error. The work keeps the loop alive once the
+ * loop has taken it. After UV_EIO the work is accepted, but the loop could not be woken.
+ * Errors: UV_EINVAL, UV_ENOMEM, UV_ECANCELED, -EOWNERDEAD, UV_EIO.
+ */
+int ringwake_uv_send_work(struct ringwake *target, struct ringwake_pool *pool, uv_work_t *request,
+	uv_work_cb work_cb, uv_after_work_cb after_work_cb);
+
+/*
  * Loop thread. Cancels work that no worker has started; its after_work_cb is called with
  * UV_ECANCELED. As uv_cancel() for any other request.
  * Errors: UV_EBUSY, -EOWNERDEAD, and those of uv_cancel().
@@ -172,7 +189,8 @@ int ringwake_uv_queue_work(struct ringwake_uv *binding, uv_work_t *request, uv_w
 int ringwake_uv_cancel(uv_req_t *request);
 
 /*
- * Loop thread. Makes the loop's work run on this pool; NULL: on the shared workers. From the call
+ * Loop thread. Makes the loop's work run on this pool, unless the work names another; NULL: on the
+ * shared workers. From the call
  * of ringwake_pool_close() on, the loop must not queue or cancel work on this pool. Errors:
  * UV_EBUSY.
  */
