@@ -73,6 +73,7 @@ int ringwake_ev_attach(
 	binding->delivered_in = ev_iteration(loop) - 1;
 	if (params)
 		binding->params = *params;
+	binding->params.context = binding;
 	if (binding->params.fallback == NULL) {
 		binding->params.fallback = ringwake_ev_wake_by_libev;
 		binding->params.fallback_data = binding;

@@ -2,6 +2,11 @@
 /*
  * Work whose completion is an event of the loop. The pool's message feeds the work as a watcher, so
  * the callback runs with the watcher's priority.
+ *
+ * Work that another thread sends is a message to the loop. The loop queues it when it takes the
+ * message, so only the loop's thread ever changes what keeps the loop alive. The sender knows the
+ * loop by its target, to which it may hold a reference. It does not look at the binding, which the
+ * loop may be freeing.
  */
 #include "binding.h"
 
@@ -71,15 +76,18 @@ void ringwake_ev_work_init(
 	ev_init(work, cb);
 	work->run = work_run;
 	work->status = 0;
+	work->sent_to = NULL;
 }
 
-int ringwake_ev_queue_work(
-	struct ringwake_ev *binding, struct ringwake_pool *pool, ringwake_ev_work *work)
+static bool is_busy(const ringwake_ev_work *work)
 {
-	if (ev_is_active(work) || ev_is_pending(work))
-		return -EBUSY;
+	return ev_is_active(work) || ev_is_pending(work) || work->sent_to;
+}
+
+static int submit(struct ringwake_ev *binding, struct ringwake_pool *pool, ringwake_ev_work *work)
+{
 	if (binding->detaching)
-		return -ECANCELED;
+		return -ECANCELED; /* a completion would not arrive */
 	if (ringwake_is_inherited(binding->target))
 		return -EOWNERDEAD;
 	work->binding = binding;
@@ -91,8 +99,64 @@ int ringwake_ev_queue_work(
 	return 0;
 }
 
+int ringwake_ev_queue_work(
+	struct ringwake_ev *binding, struct ringwake_pool *pool, ringwake_ev_work *work)
+{
+	return is_busy(work) ? -EBUSY : submit(binding, pool, work);
+}
+
+/* A loop that is being detached may not run again. */
+static void end_unqueued(ringwake_ev_work *work, int status)
+{
+	const struct ringwake_ev *binding = work->binding;
+	work->status = status;
+	if (binding->loop == NULL)
+		return; /* it is destroyed */
+	if (binding->detaching)
+		ev_invoke(binding->loop, work, EV_CUSTOM);
+	else
+		ev_feed_event(binding->loop, work, EV_CUSTOM);
+}
+
+/* The loop takes work that another thread has sent. */
+static void take(struct ringwake_msg *msg)
+{
+	ringwake_ev_work *work =
+		(ringwake_ev_work *)((char *)msg - offsetof(ringwake_ev_work, msg));
+	struct ringwake_pool *pool = work->sent_to;
+	work->sent_to = NULL;
+	int error = work->status; /* it may have been cancelled */
+	if (error == 0)
+		error = submit(work->binding, pool, work);
+	if (error < 0)
+		end_unqueued(work, error);
+}
+
+int ringwake_ev_send_work(
+	struct ringwake *target, struct ringwake_pool *pool, ringwake_ev_work *work)
+{
+	if (is_busy(work))
+		return -EBUSY;
+	work->binding = ringwake_get_context(target);
+	if (work->binding == NULL)
+		return -EINVAL;
+	work->msg.fn = take;
+	work->status = 0;
+	work->sent_to = pool;
+	int error = ringwake_send(target, &work->msg);
+	if (ringwake_was_refused(error)) {
+		work->sent_to = NULL;
+		return error;
+	}
+	return error < 0 ? -EIO : 0;
+}
+
 int ringwake_ev_cancel(struct ringwake_pool *pool, ringwake_ev_work *work)
 {
+	if (work->sent_to && work->status == 0) {
+		work->status = -ECANCELED;
+		return 0;
+	}
 	if (!ev_is_active(work))
 		return -EBUSY;
 	return ringwake_pool_cancel(pool, &work->work);

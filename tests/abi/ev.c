@@ -41,7 +41,7 @@ static void try_async(struct ev_loop *loop)
 static void on_worker(ringwake_ev_work *job)
 {
 	CHECK(job == &work.it);
-	CHECK((job->ROOM[1] != NULL) == is_grown);
+	CHECK((job->ROOM[0] != NULL) == is_grown);
 }
 
 static void on_done(struct ev_loop *loop, ringwake_ev_work *job, int revents)

@@ -12,7 +12,7 @@ BEGIN {
 	member["ringwake_uv_request"] = "void *grown[2];"
 	member["ringwake_uv_async_state"] = "void *grown[6];"
 	member["ringwake_ev_async"] = "void *grown[2];"
-	member["ringwake_ev_work"] = "void *grown[2];"
+	member["ringwake_ev_work"] = "void *grown[1];"
 	member["ringwake_params"] = "uint64_t grown; uint64_t reserved[6];"
 	member["ringwake_pool_params"] = "uint64_t grown; uint64_t reserved[7];"
 	member["ringwake_channel_params"] = "uint64_t grown; uint64_t reserved[7];"

@@ -24,5 +24,5 @@ void ringwake_ev_work_init(
 	ringwake_ev_work *work, void (*run)(ringwake_ev_work *work), ringwake_ev_work_cb cb)
 {
 	ungrown_ringwake_ev_work_init(work, run, cb);
-	work->grown[0] = work->grown[1] = work;
+	work->grown[0] = work;
 }

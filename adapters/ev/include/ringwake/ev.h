@@ -125,14 +125,18 @@ typedef struct ringwake_ev_work ringwake_ev_work;
 struct ringwake_ev_work {
 	EV_WATCHER(ringwake_ev_work)
 
-	int status; /* for cb: 0, or -ECANCELED if run was never called */
+	int status; /* for cb: 0, or an error, such as -ECANCELED, if run was never called */
 
 	/* private */
 	void (*run)(ringwake_ev_work *work);
-	struct ringwake_work work;
+	union {
+		struct ringwake_msg msg; /* until the loop has taken it */
+		struct ringwake_work work;
+	};
 	struct ringwake_ev *binding;
-	ringwake_ev_work *next; /* in the list of completed work */
-	void *reserved[2];
+	ringwake_ev_work *next;        /* in the list of completed work */
+	struct ringwake_pool *sent_to; /* the pool of work that the loop has not taken yet */
+	void *reserved[1];
 };
 
 typedef void (*ringwake_ev_work_cb)(struct ev_loop *loop, ringwake_ev_work *work, int revents);
@@ -151,6 +155,16 @@ void ringwake_ev_work_init(
  */
 int ringwake_ev_queue_work(
 	struct ringwake_ev *binding, struct ringwake_pool *pool, ringwake_ev_work *work);
+
+/*
+ * Any thread. Sends the work to the loop with this target, which queues it as
+ * ringwake_ev_queue_work() does, in its next iteration. If the loop cannot queue it, or is detached
+ * first, cb is called with the error as status. The work keeps the loop alive once the loop has
+ * taken it. After -EIO the work is accepted, but the loop could not be woken.
+ * Errors: -EBUSY, -EINVAL, -ECANCELED, -EOWNERDEAD, -EIO.
+ */
+int ringwake_ev_send_work(
+	struct ringwake *target, struct ringwake_pool *pool, ringwake_ev_work *work);
 
 /*
  * Loop thread. Cancels work that no worker has started: cb is called with status -ECANCELED.
