@@ -1,54 +1,76 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs work on other threads and takes the results on the loop: sums of squares, in parts. */
+/*
+ * Worker threads for a loop: they search for a divisor, in parts. The worker that finds it calls
+ * the loop, which cancels the parts that have not started.
+ */
+#include <errno.h>
 #include <ringwake/pool.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { PARTS = 16, PART = 100000 };
+enum { PARTS = 64, PART = 100000 };
+
+static const uint64_t number = UINT64_C(4294980175901873); /* 1000003 times a prime */
 
 struct part {
 	struct ringwake_work work; /* first, so a pointer to it is a pointer to the whole */
-	unsigned long from, sum;
+	uint64_t from;
 };
 
-static unsigned long total;
-static int finished;
+/* The loop's thread alone uses what follows, so it needs no lock. Workers read only the target. */
+static struct ringwake *target;
+static struct ringwake_pool *pool;
+static struct part parts[PARTS];
+static uint64_t divisor;
+static int searched, cancelled;
 
-/* Runs on a worker. */
-static void add_up(struct ringwake_work *work)
+/* Runs on the loop's thread, for a worker that waits for it. */
+static void take_divisor(void *found)
 {
-	struct part *part = (struct part *)work;
-	for (unsigned long i = part->from; i < part->from + PART; i++)
-		part->sum += i * i;
+	divisor = *(uint64_t *)found;
+	for (int i = 0; i < PARTS; i++)
+		ringwake_pool_cancel(pool, &parts[i].work); /* -EBUSY: it has started */
 }
 
-/* Runs on the loop's thread, so it needs no lock. */
-static void on_sum(struct ringwake_work *work, int status)
+/* Runs on a worker. */
+static void search(struct ringwake_work *work)
 {
-	if (status == 0)
-		total += ((struct part *)work)->sum;
-	finished++;
+	const struct part *part = (struct part *)work;
+	for (uint64_t i = part->from; i < part->from + PART; i++)
+		if (i > 1 && number % i == 0)
+			ringwake_call(target, take_divisor, &i, -1);
+}
+
+/* Runs on the loop's thread, once for each part. */
+static void on_searched(struct ringwake_work *work, int status)
+{
+	(void)work;
+	if (status == -ECANCELED)
+		cancelled++;
+	else
+		searched++;
 }
 
 int main(void)
 {
-	static struct part parts[PARTS];
-	struct ringwake *target;
-	struct ringwake_pool *pool;
 	int error = ringwake_open(&target, NULL, NULL);
 	if (error == 0)
 		error = ringwake_pool_open(&pool, 2);
+	for (int i = 0; i < PARTS && error == 0; i++) {
+		parts[i].from = (uint64_t)i * PART;
+		error = ringwake_pool_submit(pool, target, &parts[i].work, search, on_searched);
+	}
+	while (searched + cancelled < PARTS && error >= 0) {
+		error = ringwake_wait(target, -1);
+		if (error == -EINTR)
+			error = 0;
+	}
 	if (error < 0) {
-		fprintf(stderr, "no target or no pool: %s\n", strerror(-error));
+		fprintf(stderr, "%s\n", strerror(-error));
 		return 1;
 	}
-	for (unsigned long i = 0; i < PARTS; i++) {
-		parts[i].from = i * PART;
-		ringwake_pool_submit(pool, target, &parts[i].work, add_up, on_sum);
-	}
-	while (finished < PARTS)
-		ringwake_wait(target, -1);
-	printf("the squares below %d add up to %lu\n", PARTS * PART, total);
+	printf("%llu divides %llu: %d parts searched, %d cancelled\n", (unsigned long long)divisor,
+		(unsigned long long)number, searched, cancelled);
 	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
 	ringwake_close(target);
 	return 0;
