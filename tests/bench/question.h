@@ -12,7 +12,7 @@
 
 #include "machine.h"
 
-#define MAX_METRICS 4
+#define MAX_METRICS 5
 
 struct metric {
 	const char *name;

@@ -50,9 +50,15 @@ static double quantile(const double *sorted, unsigned count, double part)
 	return sorted[below] + (sorted[above] - sorted[below]) * (place - below);
 }
 
+/* If a round has no figure, there is no median. */
 static void summarise(struct series *series)
 {
 	double sorted[series->count];
+	series->median = series->low = series->high = NAN;
+	for (unsigned i = 0; i < series->count; i++) {
+		if (isnan(series->values[i]))
+			return;
+	}
 	memcpy(sorted, series->values, sizeof sorted);
 	qsort(sorted, series->count, sizeof sorted[0], compare);
 	series->median = quantile(sorted, series->count, 0.5);
