@@ -87,6 +87,8 @@ static void send_output(struct connection *connection)
 	ssize_t sent = 0;
 	if (output->length > 0 && !output->failed && server->type->try_send)
 		sent = server->type->try_send(connection, output->bytes, output->length);
+	if (output->failed)
+		counter_up(&server->site.connections_refused);
 	if (output->failed || sent < 0) {
 		close_now(connection);
 	} else if ((size_t)sent < output->length) {
