@@ -2,8 +2,7 @@
 # shellcheck shell=sh
 # Part of webserver.test: POST /gzip.
 
-stop TERM
-seq 1 400000 >"$work/text"
+seq 1 150000 >"$work/text"
 head -c 3000000 /dev/urandom >"$work/random"
 start
 
@@ -87,31 +86,19 @@ ok "408 for a body that does not arrive" answers 408 "${post}Content-Length: 5\\
 
 # broken_later PIECE...: the response has begun, so it ends without its last chunk
 broken_later() {
-	answers_broken=$(perl "$here/client.pl" "$port" "$post$chunked\\r\\n\\r\\n" 'REPEAT 40000 4\r\nabcd\r\n' "$@" | tail -c 5 | od -c)
-	echo "$answers_broken"
-	[ -n "$answers_broken" ] && ! echo "$answers_broken" | grep -q '0  \\r  \\n  \\r  \\n' &&
-		get "$url/healthz"
+	perl "$here/client.pl" "$port" "$post$chunked\\r\\n\\r\\n" 'REPEAT 40000 4\r\nabcd\r\n' "$@" >"$work/answer" || return 1
+	head -n 1 "$work/answer" | grep '^HTTP/1.1 200 ' || return 1
+	tail -c 5 "$work/answer" | od -c >"$work/end"
+	cat "$work/end"
+	! grep -q '0  \\r  \\n  \\r  \\n' "$work/end" && get "$url/healthz"
 }
 ok "a chunk that is broken later cuts the response" broken_later 'x\r\n'
-ok "a body that stops later cuts the response" broken_later NEVER
+ok "a body that stops later cuts the response" broken_later HOLD
 ok "a client that ends within the body gets no end" broken_later END
 
-peak_kib_of_gzip() {
-	awk '/^VmHWM/ { print $2 }' "/proc/$server/status"
-}
-# grows_little KIB COMMAND...: the server's peak of memory grows by less than this
-grows_little() {
-	most=$1
-	shift
-	before=$(peak_kib_of_gzip)
-	"$@" || return 1
-	grown=$(($(peak_kib_of_gzip) - before))
-	echo "grown by $grown KiB"
-	[ -n "$wrapper${WEBSERVER_SANITIZED:-}" ] || [ "$grown" -lt "$most" ]
-}
 long_body() {
-	head -c 100000000 /dev/zero | get -H "$chunked" -T - -X POST "$url/gzip" | gunzip | wc -c >"$work/length"
-	is "$(cat "$work/length")" 100000000
+	head -c 40000000 /dev/zero | get -H "$chunked" -T - -X POST "$url/gzip" | gunzip | wc -c >"$work/length"
+	is "$(cat "$work/length")" 40000000
 }
 ok "a long body needs little memory" grows_little 8192 long_body
 
@@ -151,11 +138,7 @@ left_early() {
 			setsockopt($s, SOL_SOCKET, SO_LINGER, pack("ii", 1, 0));
 			close($s);' "$port"
 	done
-	within 20 balanced_again && get "$url/healthz"
-}
-balanced_again() {
-	[ "$(metric webserver_open_connections)" = 1 ] &&
-		[ "$(metric webserver_work_submitted_total)" = "$(metric webserver_work_completed_total)" ]
+	within 20 quiet && within 20 balanced && get "$url/healthz"
 }
 ok "clients that leave within a body are forgotten" left_early
 
@@ -163,10 +146,10 @@ ok "SIGTERM ends it with exit status 0" stop TERM
 
 start
 ends_upload() {
+	rm -f "$work/zipped"
 	get --limit-rate 2M --data-binary "@$work/random" "$url/gzip" >"$work/zipped" &
 	client=$!
 	within 10 test -s "$work/zipped" || return 1
 	stop TERM && wait "$client" && gunzip <"$work/zipped" | cmp - "$work/random"
 }
 ok "SIGTERM: an upload is completed, and it exits with 0" ends_upload
-start

@@ -10,6 +10,8 @@ no_such_log() {
 }
 ok "a log that cannot be opened is an error" no_such_log
 
+mkfifo "$work/pipe"
+
 # logged NUMBER REGEX: checks the number of such lines
 logged() {
 	grep -cE "^(127\\.0\\.0\\.1|-) - - \\[[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}(:[0-9]{2}){3} \\+0000\\] $2\$" "$log" \
@@ -94,10 +96,18 @@ ends_slow() {
 
 full_disk() {
 	pipeline 100 || return 1
-	all_lost() {
-		[ "$(metric webserver_log_lines_lost_total)" -ge 100 ]
-	}
-	within 20 all_lost
+	within 20 are_lost 100
+}
+# are_lost NUMBER: at least so many lines
+are_lost() {
+	[ "$(metric webserver_log_lines_lost_total)" -ge "$1" ]
+}
+
+rotates() {
+	get "$url/none" && within 20 lines 1 && cp "$log" "$work/old" && : >"$log" || return 1
+	get "$url/other" && within 20 lines 1 || return 1
+	cat "$work/old" "$log"
+	grep -q '^127.*GET /none' "$work/old" && grep -q '^127.*GET /other' "$log" && ! grep -q none "$log"
 }
 
 start --log "$log" --loops 2
@@ -111,14 +121,16 @@ if [ "$options" = "--loop uv --path eventfd" ]; then
 	ok "with --path eventfd no thread has an io_uring" no_ring
 fi
 ok "at SIGTERM no line is lost" flushes
-if mkfifo "$work/pipe" 2>/dev/null; then
-	exec 7<>"$work/pipe"
-	start --log "$work/pipe" 7<&-
-	ok "a slow disk loses lines, but no answers" slow_disk
-	ok "each line is written or counted as lost" written_or_lost
-	ok "a slow disk does not keep the server from ending" ends_slow
-	exec 7<&-
-fi
+exec 7<>"$work/pipe"
+start --log "$work/pipe" 7<&-
+ok "a slow disk loses lines, but no answers" slow_disk
+ok "each line is written or counted as lost" written_or_lost
+ok "a slow disk does not keep the server from ending" ends_slow
+exec 7<&-
 start --log /dev/full
 ok "a full disk loses lines, but no answers" full_disk
+ok "and the server ends on SIGTERM" stop TERM
+rm "$log"
+start --log "$log"
+ok "after a rotation, lines begin at the start of the file" rotates
 ok "and the server ends on SIGTERM" stop TERM

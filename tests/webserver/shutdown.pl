@@ -16,6 +16,8 @@ use strict;
 use warnings;
 use IO::Socket::INET;
 use Time::HiRes qw(sleep);
+use lib $0 =~ s{[^/]+$}{}r;
+use ServerEnd;
 
 $SIG{PIPE} = 'IGNORE';
 $SIG{ALRM} = sub { print "too late\n"; exit 1 };
@@ -54,6 +56,16 @@ sub stop {
 	}
 }
 
+# Waits until the server has seen the signal: then the next one would end it at once.
+sub wait_until_stopping {
+	my $status = '';
+	until ($status =~ /^SigBlk:\s*0+$/m) {
+		sleep 0.01;
+		open(my $file, '<', "/proc/$server/status") or die;
+		$status = join '', <$file>;
+	}
+}
+
 if ($kind eq 'load') {
 	my @ends;
 	for (1 .. 16) {
@@ -86,17 +98,18 @@ if ($kind eq 'load') {
 	my $rest = substr($request, length($half));
 	if ($kind eq 'half' || $kind eq 'rest') {
 		syswrite($_, $half) for @clients;
-		sleep 0.3;
+		for my $client (@clients) {
+			sleep 0.01 while unread($client);
+		}
 	}
 	stop() if $kind =~ /^(new|close|kept|row|large)$/;
 	@clients = map { client() } 1 .. 40 if $kind eq 'new' || $kind eq 'close';
 	my $arrives = $kind eq 'large' ? $half : $kind eq 'row' ? $request x 200 : $request;
 	syswrite($_, $arrives) for $kind =~ /^(new|close|kept|row|large)$/ ? @clients : ();
 	kill 'TERM', $server;
-	sleep 0.1;
 	kill 'CONT', $server;
 	if ($kind eq 'rest' || $kind eq 'large') {
-		sleep 0.3;
+		wait_until_stopping();
 		syswrite($_, $rest) for @clients;
 	}
 	if ($kind eq 'row') {

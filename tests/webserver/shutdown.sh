@@ -2,25 +2,6 @@
 # shellcheck shell=sh
 # Part of webserver.test: what arrived before the signal is answered, or refused soon.
 
-# loses_nothing KIND OUTCOMES: all clients see the outcomes, and the server ends with exit status 0
-loses_nothing() {
-	begin=$(date +%s%N)
-	got=$(perl "$here/shutdown.pl" "$1" "$port" "$server")
-	within 20 gone || return 1
-	ms=$((($(date +%s%N) - begin) / 1000000))
-	wait "$server" && status=0 || status=$?
-	server=
-	cat "$work/stderr"
-	echo "exit status $status, after $ms ms"
-	is "$got" "$2" && [ "$status" -eq 0 ] && [ "$ms" -lt "$most_ms" ]
-}
-
-most_ms=20000 # on a machine that does much else; without the limit of shutting down it is 60000
-
-shuts_down() {
-	start --timeout 60
-	ok "SIGTERM: $3" loses_nothing "$1" "$2"
-}
 shuts_down new 200:40 "requests in the listening queue are answered"
 shuts_down close 200:40 "the same with Connection: close"
 shuts_down kept 200:40 "requests on connections that were kept alive are answered"
@@ -30,6 +11,26 @@ shuts_down half 408:40 "half a request is refused"
 shuts_down rest 200:40 "a request that ends after the signal is answered"
 shuts_down large 200:40 "a long request that ends after the signal is answered"
 shuts_down load 200:many "under load, each client that could connect is answered"
+
+# wrk sees refused connections as soon as the server has ended, but no refused request before.
+under_wrk() {
+	wrk --timeout 8s -t 2 -c 64 -d 30 -s "$here/mixed.lua" "$url/" >"$work/wrk" 2>&1 &
+	client=$!
+	within 20 many_answered && stop TERM && status=0 || status=$?
+	kill -INT "$client"
+	wait "$client"
+	grep -v ' at ' "$work/wrk"
+	[ "$status" -eq 0 ] && grep -q '^good=[1-9][0-9]* bad=0 ' "$work/wrk"
+}
+many_answered() {
+	[ "$(metric 'webserver_requests_total{path="/healthz",status="200"}')" -gt 500 ]
+}
+if command -v wrk >/dev/null; then
+	start --timeout 60
+	ok "under the load of wrk, SIGTERM ends it with exit status 0" under_wrk
+else
+	skip "under the load of wrk, SIGTERM ends it with exit status 0" "wrk is not installed"
+fi
 
 # The pipelined requests keep the server from ending.
 second_signal() {
