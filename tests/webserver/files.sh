@@ -91,6 +91,20 @@ outside() {
 }
 ok "404 for what is not a regular file below the root" outside
 
+# Opening a pipe lets a process go on that waits for a reader, and opening a device may have effects, too.
+not_opened() {
+	sh -c 'exec 8>"$1"; echo opened >"$2"' sh "$root/fifo" "$work/opened" &
+	writer=$!
+	within 20 waits_for_reader || return 1
+	answers 404 "GET /fifo HTTP/1.1\\r\\n$x\\r\\n" && waits_for_reader && [ ! -e "$work/opened" ] && status=0 || status=$?
+	kill "$writer"
+	wait "$writer" 2>/dev/null || :
+	return "$status"
+}
+waits_for_reader() {
+	grep -q '^State:.S' "/proc/$writer/status" && [ "$(cat "/proc/$writer/comm")" = sh ]
+}
+ok "a pipe is not opened" not_opened
 for target in a%00 %zz %4 % %; do
 	ok "400 for /$target" answers 400 "GET /$target HTTP/1.1\\r\\n$x\\r\\n"
 done
