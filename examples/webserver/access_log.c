@@ -146,11 +146,20 @@ static void *run(void *argument)
 	return NULL;
 }
 
+/* Does not wait for a reader if the file is a FIFO. Writing blocks as usual. */
+static int open_file(const char *file)
+{
+	int fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644);
+	if (fd >= 0)
+		fcntl(fd, F_SETFL, O_APPEND);
+	return fd >= 0 ? fd : -errno;
+}
+
 static int open_all(struct access_log *log, const char *file)
 {
-	log->fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+	log->fd = open_file(file);
 	if (log->fd < 0)
-		return -errno;
+		return log->fd;
 	int error = ringwake_open(&log->target, NULL, NULL);
 	if (error)
 		return error;

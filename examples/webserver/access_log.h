@@ -34,7 +34,10 @@ struct access_record {
 
 struct access_log;
 
-/* Opens the file and starts the thread. Returns 0 or a negative errno value. */
+/*
+ * Opens the file and starts the thread. Returns 0 or a negative errno value; -ENXIO for a socket,
+ * or a FIFO that no process reads.
+ */
 int access_log_open(struct access_log **out, const char *file);
 
 /*

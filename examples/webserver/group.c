@@ -136,7 +136,9 @@ static int open_log(struct group *group)
 	const char *file = group->options->log;
 	int error = file ? access_log_open(&group->log, file) : 0;
 	if (error)
-		fprintf(stderr, "--log=%s: %s\n", file, strerror(-error));
+		fprintf(stderr, "--log=%s: %s\n", file,
+			error == -ENXIO ? "it is a socket, or a pipe that no process reads"
+					: strerror(-error));
 	return error;
 }
 

@@ -246,6 +246,7 @@ int main(int argc, char **argv)
 	if (strcmp(options.path, "auto") != 0) /* also for the threads of /events and --log */
 		setenv("RINGWAKE_PATH", options.path, 1);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* --log: the file would become too large */
 	if (!digest_open()) {
 		fprintf(stderr, "%s: no SHA-256 in libcrypto\n", argv[0]);
 		return EXIT_FAILURE;

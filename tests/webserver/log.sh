@@ -10,7 +10,13 @@ no_such_log() {
 }
 ok "a log that cannot be opened is an error" no_such_log
 
+# Opening a pipe for writing blocks until a process opens it for reading.
+no_reader() {
+	timeout -k 5 20 "$program" --port 0 --log "$work/pipe" >/dev/null 2>"$work/usage" && status=0 || status=$?
+	grep "^--log=$work/pipe: it is a socket, or a pipe that no process reads" "$work/usage" && is "$status" 1
+}
 mkfifo "$work/pipe"
+ok "a log that is a pipe without a reader is an error" no_reader
 
 # logged NUMBER REGEX: checks the number of such lines
 logged() {
@@ -110,6 +116,12 @@ rotates() {
 	grep -q '^127.*GET /none' "$work/old" && grep -q '^127.*GET /other' "$log" && ! grep -q none "$log"
 }
 
+# The kernel sends SIGXFSZ to a process whose file would become too large.
+too_large() {
+	pipeline 1000 || return 1
+	within 20 are_lost 100 && get "$url/healthz" && [ "$(wc -c <"$log")" -le 4096 ]
+}
+
 start --log "$log" --loops 2
 ok "--log writes a line for each request" log_lines
 if [ "$options" = "--loop uv --path eventfd" ]; then
@@ -133,4 +145,10 @@ ok "and the server ends on SIGTERM" stop TERM
 rm "$log"
 start --log "$log"
 ok "after a rotation, lines begin at the start of the file" rotates
+ok "and the server ends on SIGTERM" stop TERM
+rm "$log"
+limit="prlimit --fsize=4096:4096"
+start --log "$log"
+limit=
+ok "a limit of the file's size loses lines, but no answers" too_large
 ok "and the server ends on SIGTERM" stop TERM
