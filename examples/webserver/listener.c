@@ -6,10 +6,14 @@
 #include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <unistd.h>
 
 #define BACKLOG 511
+
+/* Held for writing by a loop that has given up its spare descriptor: no other loop may take it. */
+static pthread_rwlock_t accepting = PTHREAD_RWLOCK_INITIALIZER;
 
 static int open_spare(void)
 {
@@ -56,20 +60,30 @@ void listener_close(struct listener *listener)
 		close(listener->spare);
 }
 
-int listener_accept(struct listener *listener)
+static int accept_client(struct listener *listener)
 {
 	int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	return fd >= 0 ? fd : -errno;
 }
 
+int listener_accept(struct listener *listener)
+{
+	pthread_rwlock_rdlock(&accepting);
+	int fd = accept_client(listener);
+	pthread_rwlock_unlock(&accepting);
+	return fd;
+}
+
 bool listener_shed(struct listener *listener)
 {
+	pthread_rwlock_wrlock(&accepting);
 	if (listener->spare >= 0)
 		close(listener->spare);
-	int fd = listener_accept(listener);
+	int fd = accept_client(listener);
 	if (fd >= 0)
 		close(fd);
 	listener->spare = open_spare();
+	pthread_rwlock_unlock(&accepting);
 	return fd >= 0;
 }
 

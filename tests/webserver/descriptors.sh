@@ -96,7 +96,7 @@ too_many() {
 	[ "$answered" -gt 0 ] && [ "$refused" -gt 0 ] && within 20 quiet && within 20 balanced &&
 		is "$(metric webserver_connections_refused_total)" "$refused"
 }
-for pair in 32=1; do
+for pair in 32=1 48=2 80=4; do
 	if [ -n "$wrapper" ]; then
 		skip "with ${pair%=*} file descriptors each client is answered or refused" "$bloated"
 	else
