@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Worker threads, and the work that waits for them. This file has the interface and the argument;
- * pool_queue.c has the work that waits, pool_worker.c the life of a worker, pool_threads.c the
- * threads. A completion is an ordinary message to the target, so completions that arrive before the
- * loop is awake share one doorbell.
+ * Worker threads, and the work that waits for them. This file opens and closes a pool, and has the
+ * argument; pool_submit.c has the submits, pool_queue.c the work that waits, pool_worker.c the life
+ * of a worker, pool_threads.c the threads. A completion is an ordinary message to the target, so
+ * completions that arrive before the loop is awake share one doorbell.
  *
  * Work waits in two places. A submit pushes work onto the inbox, without the lock. A thread that
  * holds the lock moves the inbox's work to the queue. The queue is linked both ways, so that cancel
@@ -158,59 +158,6 @@ int ringwake_pool_open_with(struct ringwake_pool **out, const struct ringwake_po
 int ringwake_pool_open(struct ringwake_pool **out, unsigned threads)
 {
 	return ringwake_pool_open_with(out, &(struct ringwake_pool_params){.threads = threads});
-}
-
-/* For the one submit that has replaced ARMED. */
-static void kick(struct ringwake_pool *pool)
-{
-	pthread_mutex_lock(&pool->lock);
-	pool->kick_pending = false;
-	ringwake_pool_unlock_and_wake(pool);
-}
-
-void ringwake_pool_kick(struct ringwake_pool *pool)
-{
-	if (ringwake_is_this_process(pool->process))
-		kick(pool);
-}
-
-static void deliver(struct ringwake_msg *msg)
-{
-	struct ringwake_work *work = (struct ringwake_work *)msg; /* its first member */
-	DEBUG_UNQUEUE(WORK_MARK(work));
-	work->done(work, work->status);
-}
-
-int ringwake_pool_enqueue(struct ringwake_pool *pool, struct ringwake *target,
-	struct ringwake_work *work, void (*run)(struct ringwake_work *work),
-	void (*done)(struct ringwake_work *work, int status))
-{
-	if (pool->process != target->process || !ringwake_is_this_process(pool->process))
-		return -EOWNERDEAD;
-	if (run == NULL || done == NULL)
-		return -EINVAL;
-	DEBUG_QUEUE(WORK_MARK(work), "work is submitted again before its done was called");
-	work->msg.fn = deliver;
-	work->target = ringwake_ref(target);
-	work->run = run;
-	work->done = done;
-	int result = ringwake_pool_push(pool, work);
-	if (result < 0) {
-		DEBUG_UNQUEUE(WORK_MARK(work));
-		ringwake_unref(target);
-	}
-	return result;
-}
-
-int ringwake_pool_submit(struct ringwake_pool *pool, struct ringwake *target,
-	struct ringwake_work *work, void (*run)(struct ringwake_work *work),
-	void (*done)(struct ringwake_work *work, int status))
-{
-	int result = ringwake_pool_enqueue(pool, target, work, run, done);
-	if (result <= 0)
-		return result;
-	kick(pool);
-	return 0;
 }
 
 int ringwake_pool_cancel(struct ringwake_pool *pool, struct ringwake_work *work)
