@@ -6,9 +6,16 @@
  * completions that arrive before the loop is awake share one doorbell.
  *
  * Work waits in two places. A submit pushes work onto the inbox, without the lock. A thread that
- * holds the lock moves the inbox's work to the queue. The queue is linked both ways, so that cancel
- * can take any work out of it. A worker takes one piece of work at a time. Other workers can take
- * what it has not started.
+ * holds the lock moves the inbox's work to the queues, one for each class. A queue is linked both
+ * ways, so that cancel can take any work out of it. A worker takes one piece of work at a time.
+ * Other workers can take what it has not started.
+ *
+ * Which work is next. A worker takes the oldest work of the highest class that can be taken. Slow
+ * work can be taken only while slow_running is below slow_limit. If a class could be taken, but was
+ * passed over 16 times in a row, it is next. To look into the inbox for every piece of work would
+ * cost a cache miss each. So a worker looks if the inbox may hold work of a higher class than the
+ * queues, and once in 16 times in any case, so that no work starves there. For normal work in the
+ * queue, fast_submitted shows whether the inbox may hold fast work.
  *
  * The inbox is one word:
  *
@@ -45,21 +52,29 @@
  *   4. If a doorbell is to be retried, a worker is awake, a worker is the retrier, or
  *      wakes_in_flight is not 0.
  *   5. No worker ends while kick_pending is set.
+ *   6. slow_running is the number of workers that have taken slow work and have not held the lock
+ *      since it ended. If slow work in its queue cannot be taken, slow_running is not 0.
  *
  * Why no work is forgotten. If no worker is idle, each worker looks for work again before it goes
  * idle. If a worker is idle, 3 leaves three cases. A woken worker takes the lock and looks for
  * work. A submit that replaced ARMED takes the lock, and wakes a worker when it releases the lock.
- * Or the inbox is ARMED; then the inbox is empty, and the queue is empty too, because
- * ringwake_pool_unlock_and_wake() arms the inbox only if the queue is empty. Every thread that adds
- * an idle worker, lowers wakes_in_flight or clears kick_pending releases the lock by
+ * Or the inbox is ARMED; then the inbox is empty, and the queues hold nothing that can be taken,
+ * because ringwake_pool_unlock_and_wake() arms the inbox only then. Every thread that adds an idle
+ * worker, lowers wakes_in_flight or clears kick_pending releases the lock by
  * ringwake_pool_unlock_and_wake(), which restores 3: it arms the inbox, and if that fails because
  * work was submitted, it wakes a worker.
+ *
+ * Slow work that cannot be taken wakes no worker and keeps none from going idle, blocking or
+ * ending. It can be taken when slow_running falls, which only a worker does that has run slow work
+ * (6). This worker then looks for work before it releases the lock, so it takes the slow work, or
+ * takes other work and wakes an idle worker for the slow work. If slow work is submitted while
+ * slow_limit is reached, the worker that is woken for it moves it to its queue and goes idle again.
  *
  * How many workers are woken. A submit that replaces ARMED wakes one. ringwake_pool_enqueue()
  * leaves this to a later ringwake_pool_kick(), because a worker that is woken at once may take the
  * processor from a loop that has more work to submit. Submits after it make no system call, and
- * neither do submits while all workers are busy. A worker that takes work and sees more in the
- * queue wakes one more worker, so long work spreads over all of them. The worker that went idle
+ * neither do submits while all workers are busy. A worker that takes work and sees more that can be
+ * taken wakes one more worker, so long work spreads over all of them. The worker that went idle
  * last is woken first: its caches are warm, and it may not have blocked yet. docs/design.md has the
  * measurements.
  *
@@ -145,6 +160,7 @@ int ringwake_pool_open_with(struct ringwake_pool **out, const struct ringwake_po
 	pthread_mutex_init(&pool->lock, NULL);
 	pool->process = (uint32_t)process;
 	pool->spinner = spinner;
+	ringwake_pool_limit_slow_work(pool, params->slow_threads, threads);
 	int error = ringwake_pool_start(pool, threads);
 	errno = saved;
 	if (error < 0) {

@@ -10,6 +10,13 @@
 #include "spinner.h"
 #include "target.h"
 
+#define CLASSES (RINGWAKE_WORK_SLOW + 1)
+
+/* Work of one class, from the oldest to the newest. */
+struct queue {
+	struct ringwake_work *first, *last;
+};
+
 struct worker {
 	struct ringwake_pool *pool;
 	struct worker *next_idle; /* the one below it on the stack of idle workers */
@@ -22,13 +29,20 @@ struct ringwake_pool {
 	/* Every submit writes it. */
 	alignas(CACHE_LINE) _Atomic uintptr_t inbox;
 
+	/* How much fast work was submitted. A worker reads it before it takes work. */
+	alignas(CACHE_LINE) _Atomic uint32_t fast_submitted;
+
 	/* Written at open, read by every submit and worker. */
 	alignas(CACHE_LINE) uint32_t process;
 	struct spinner spinner; /* each worker begins with a copy */
 
 	alignas(CACHE_LINE) pthread_mutex_t lock; /* guards all below but the workers' words */
-	struct ringwake_work *first, *last;       /* the queue */
-	struct worker *idle;                      /* a stack */
+	struct queue queues[CLASSES];             /* work that was taken out of the inbox */
+	unsigned passed_over[CLASSES];            /* times in a row that another class was taken */
+	unsigned takes_since_look;                /* work taken since the inbox was emptied */
+	uint32_t fast_arrived;             /* how much of fast_submitted has left the inbox */
+	unsigned slow_running, slow_limit; /* workers that slow work holds, and may hold */
+	struct worker *idle;               /* a stack */
 	unsigned wakes_in_flight; /* workers taken off the stack that have not looked for work since
 				   */
 	bool kick_pending; /* the inbox was armed, and the submit that disarmed it has not kicked */
@@ -55,6 +69,18 @@ void ringwake_pool_empty_inbox(struct ringwake_pool *pool);
 void ringwake_pool_close_inbox(struct ringwake_pool *pool);
 void ringwake_pool_dequeue(struct ringwake_pool *pool, struct ringwake_work *work);
 struct ringwake_work *ringwake_pool_dequeue_all(struct ringwake_pool *pool);
+
+/* With the lock. True if the queues hold work that a worker can take. */
+bool ringwake_pool_has_work(const struct ringwake_pool *pool);
+
+/* With the lock. Takes the work that is next, also out of the inbox; NULL: none. The caller calls
+ * ringwake_pool_end_work(), with the lock again, when it has run. */
+struct ringwake_work *ringwake_pool_take(struct ringwake_pool *pool);
+void ringwake_pool_end_work(struct ringwake_pool *pool, enum ringwake_work_class work_class);
+
+/* With the lock, or before the first worker has started. wanted: slow_threads of the parameters. A
+ * thread that raises the limit releases the lock by ringwake_pool_unlock_and_wake(). */
+void ringwake_pool_limit_slow_work(struct ringwake_pool *pool, unsigned wanted, unsigned threads);
 
 /*
  * pool_worker.c. Releases the lock, and wakes a worker if no other thread is certain to look for

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Work that has not started: the inbox, which is one word, and the queue, which has the lock. */
+/* Work that has not started: the inbox, which is one word, and the queues, which have the lock. */
 #include <errno.h>
 
 #include "pool_private.h"
@@ -12,6 +12,10 @@
 
 int ringwake_pool_push(struct ringwake_pool *pool, struct ringwake_work *work)
 {
+	/* Before the push, because the pool may be closed after it. Relaxed: a worker that sees the
+	 * number before the work looks into the inbox in vain. */
+	if (work->work_class == RINGWAKE_WORK_FAST)
+		atomic_fetch_add_explicit(&pool->fast_submitted, 1, memory_order_relaxed);
 	uintptr_t word = atomic_load_explicit(&pool->inbox, memory_order_relaxed);
 	do {
 		if (word == INBOX_CLOSED)
@@ -31,31 +35,51 @@ bool ringwake_pool_try_arm(struct ringwake_pool *pool)
 		&pool->inbox, &word, INBOX_ARMED, memory_order_relaxed, memory_order_relaxed);
 }
 
+static void prepend(struct queue *queue, struct ringwake_work *work)
+{
+	work->next = queue->first;
+	work->previous = NULL;
+	if (queue->first)
+		queue->first->previous = work;
+	else
+		queue->last = work;
+	queue->first = work;
+}
+
+static void append(struct queue *queue, const struct queue *newer)
+{
+	if (newer->first == NULL)
+		return;
+	newer->first->previous = queue->last;
+	if (queue->last)
+		queue->last->next = newer->first;
+	else
+		queue->first = newer->first;
+	queue->last = newer->last;
+}
+
 /* The work is linked from the newest to the oldest, by previous. */
 static void enqueue(struct ringwake_pool *pool, struct ringwake_work *newest)
 {
-	struct ringwake_work *oldest = NULL;
-	unsigned count = 0;
-	for (struct ringwake_work *work = newest; work; work = work->previous) {
-		work->next = oldest;
+	struct queue arrived[CLASSES] = {{NULL, NULL}};
+	unsigned count = 0, fast_count = 0;
+	for (struct ringwake_work *work = newest, *older; work; work = older) {
+		older = work->previous;
+		prepend(&arrived[work->work_class], work);
 		work->queued = true;
-		oldest = work;
 		count++;
+		fast_count += work->work_class == RINGWAKE_WORK_FAST;
 	}
-	if (count == 0)
-		return;
-	oldest->previous = pool->last;
-	if (pool->last)
-		pool->last->next = oldest;
-	else
-		pool->first = oldest;
-	pool->last = newest;
+	for (unsigned i = 0; i < CLASSES; i++)
+		append(&pool->queues[i], &arrived[i]);
+	pool->fast_arrived += fast_count;
 	pool->stats.queued += count;
 	pool->stats.submitted += count;
 }
 
 void ringwake_pool_empty_inbox(struct ringwake_pool *pool)
 {
+	pool->takes_since_look = 0;
 	uintptr_t word = atomic_load_explicit(&pool->inbox, memory_order_relaxed);
 	if (word == 0 || word == INBOX_ARMED || word == INBOX_CLOSED)
 		return;
@@ -76,24 +100,114 @@ void ringwake_pool_close_inbox(struct ringwake_pool *pool)
 
 void ringwake_pool_dequeue(struct ringwake_pool *pool, struct ringwake_work *work)
 {
+	struct queue *queue = &pool->queues[work->work_class];
 	if (work->previous)
 		work->previous->next = work->next;
 	else
-		pool->first = work->next;
+		queue->first = work->next;
 	if (work->next)
 		work->next->previous = work->previous;
 	else
-		pool->last = work->previous;
+		queue->last = work->previous;
 	work->queued = false;
 	pool->stats.queued--;
 }
 
+static const enum ringwake_work_class highest_first[CLASSES] = {
+	RINGWAKE_WORK_FAST, RINGWAKE_WORK_NORMAL, RINGWAKE_WORK_SLOW};
+
 struct ringwake_work *ringwake_pool_dequeue_all(struct ringwake_pool *pool)
 {
-	struct ringwake_work *first = pool->first;
-	for (struct ringwake_work *work = first; work; work = work->next)
+	struct queue all = {NULL, NULL};
+	for (unsigned i = 0; i < CLASSES; i++) {
+		struct queue *queue = &pool->queues[highest_first[i]];
+		append(&all, queue);
+		*queue = (struct queue){NULL, NULL};
+	}
+	for (struct ringwake_work *work = all.first; work; work = work->next)
 		work->queued = false;
-	pool->first = pool->last = NULL;
 	pool->stats.queued = 0;
-	return first;
+	return all.first;
+}
+
+static bool can_take(const struct ringwake_pool *pool, enum ringwake_work_class work_class)
+{
+	return pool->queues[work_class].first != NULL &&
+		(work_class != RINGWAKE_WORK_SLOW || pool->slow_running < pool->slow_limit);
+}
+
+bool ringwake_pool_has_work(const struct ringwake_pool *pool)
+{
+	return can_take(pool, RINGWAKE_WORK_NORMAL) || can_take(pool, RINGWAKE_WORK_FAST) ||
+		can_take(pool, RINGWAKE_WORK_SLOW);
+}
+
+/* No class starves: its work waits for at most MOST_UNSEEN pieces of higher classes in the inbox
+ * and for MOST_PASSED_OVER in its queue, and for one more if two classes are due. This is at
+ * most 32. */
+#define MOST_UNSEEN      15
+#define MOST_PASSED_OVER 16
+
+/* True if work in the inbox may come before all work in the queues. */
+static bool must_empty_inbox(const struct ringwake_pool *pool)
+{
+	if (pool->takes_since_look >= MOST_UNSEEN)
+		return true;
+	if (can_take(pool, RINGWAKE_WORK_FAST))
+		return false;
+	/* Relaxed: pairs with ringwake_pool_push, which explains it. */
+	return !can_take(pool, RINGWAKE_WORK_NORMAL) ||
+		atomic_load_explicit(&pool->fast_submitted, memory_order_relaxed) !=
+		pool->fast_arrived;
+}
+
+/* Returns the class of the work that is next, or CLASSES: none can be taken. */
+static unsigned choose(struct ringwake_pool *pool)
+{
+	unsigned chosen = CLASSES;
+	bool is_due = false;
+	for (unsigned i = 0; i < CLASSES; i++) {
+		enum ringwake_work_class work_class = highest_first[i];
+		unsigned *passed_over = &pool->passed_over[work_class];
+		if (!can_take(pool, work_class)) {
+			*passed_over = 0;
+		} else if (chosen == CLASSES) {
+			chosen = work_class;
+		} else if (*passed_over >= MOST_PASSED_OVER && !is_due) {
+			chosen = work_class;
+			is_due = true;
+		} else {
+			++*passed_over;
+		}
+	}
+	if (chosen < CLASSES)
+		pool->passed_over[chosen] = 0;
+	return chosen;
+}
+
+struct ringwake_work *ringwake_pool_take(struct ringwake_pool *pool)
+{
+	if (must_empty_inbox(pool))
+		ringwake_pool_empty_inbox(pool);
+	unsigned work_class = choose(pool);
+	if (work_class == CLASSES)
+		return NULL;
+	struct ringwake_work *work = pool->queues[work_class].first;
+	ringwake_pool_dequeue(pool, work);
+	pool->takes_since_look++;
+	pool->slow_running += work_class == RINGWAKE_WORK_SLOW;
+	return work;
+}
+
+void ringwake_pool_end_work(struct ringwake_pool *pool, enum ringwake_work_class work_class)
+{
+	pool->slow_running -= work_class == RINGWAKE_WORK_SLOW;
+	pool->stats.completed++;
+}
+
+void ringwake_pool_limit_slow_work(struct ringwake_pool *pool, unsigned wanted, unsigned threads)
+{
+	unsigned most = threads > 1 ? threads - 1 : 1;
+	unsigned limit = wanted > 0 ? wanted : (threads + 1) / 2;
+	pool->slow_limit = limit < most ? limit : most;
 }

@@ -4,6 +4,7 @@
 
 #include "pool_private.h"
 #include "process.h"
+#include "reserved.h"
 
 /* For the one submit that has replaced ARMED. */
 static void kick(struct ringwake_pool *pool)
@@ -26,9 +27,9 @@ static void deliver(struct ringwake_msg *msg)
 	work->done(work, work->status);
 }
 
-int ringwake_pool_enqueue(struct ringwake_pool *pool, struct ringwake *target,
-	struct ringwake_work *work, void (*run)(struct ringwake_work *work),
-	void (*done)(struct ringwake_work *work, int status))
+static int enqueue(struct ringwake_pool *pool, struct ringwake *target, struct ringwake_work *work,
+	void (*run)(struct ringwake_work *work),
+	void (*done)(struct ringwake_work *work, int status), enum ringwake_work_class work_class)
 {
 	if (pool->process != target->process || !ringwake_is_this_process(pool->process))
 		return -EOWNERDEAD;
@@ -39,6 +40,7 @@ int ringwake_pool_enqueue(struct ringwake_pool *pool, struct ringwake *target,
 	work->target = ringwake_ref(target);
 	work->run = run;
 	work->done = done;
+	work->work_class = (uint8_t)work_class;
 	int result = ringwake_pool_push(pool, work);
 	if (result < 0) {
 		DEBUG_UNQUEUE(WORK_MARK(work));
@@ -47,13 +49,38 @@ int ringwake_pool_enqueue(struct ringwake_pool *pool, struct ringwake *target,
 	return result;
 }
 
-int ringwake_pool_submit(struct ringwake_pool *pool, struct ringwake *target,
+int ringwake_pool_enqueue(struct ringwake_pool *pool, struct ringwake *target,
 	struct ringwake_work *work, void (*run)(struct ringwake_work *work),
 	void (*done)(struct ringwake_work *work, int status))
 {
-	int result = ringwake_pool_enqueue(pool, target, work, run, done);
+	return enqueue(pool, target, work, run, done, RINGWAKE_WORK_NORMAL);
+}
+
+static int kick_if_told(struct ringwake_pool *pool, int result)
+{
 	if (result <= 0)
 		return result;
 	kick(pool);
 	return 0;
+}
+
+int ringwake_pool_submit(struct ringwake_pool *pool, struct ringwake *target,
+	struct ringwake_work *work, void (*run)(struct ringwake_work *work),
+	void (*done)(struct ringwake_work *work, int status))
+{
+	return kick_if_told(pool, enqueue(pool, target, work, run, done, RINGWAKE_WORK_NORMAL));
+}
+
+int ringwake_pool_submit_with(struct ringwake_pool *pool, struct ringwake *target,
+	struct ringwake_work *work, void (*run)(struct ringwake_work *work),
+	void (*done)(struct ringwake_work *work, int status),
+	const struct ringwake_submit_params *params)
+{
+	static const struct ringwake_submit_params defaults;
+	if (params == NULL)
+		params = &defaults;
+	if ((unsigned)params->work_class >= CLASSES || !RESERVED_IS_ZERO(params))
+		return -EINVAL;
+	int result = enqueue(pool, target, work, run, done, params->work_class);
+	return params->no_kick ? result : kick_if_told(pool, result);
 }

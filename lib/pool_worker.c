@@ -20,9 +20,10 @@ static struct worker *pick_worker(struct ringwake_pool *pool)
 	struct worker *worker = pool->idle;
 	if (worker == NULL)
 		return NULL;
-	if (pool->first == NULL && pool->wakes_in_flight > 0)
+	bool has_work = ringwake_pool_has_work(pool);
+	if (!has_work && pool->wakes_in_flight > 0)
 		return NULL;
-	if (pool->first == NULL && !needs_retrier(pool)) {
+	if (!has_work && !needs_retrier(pool)) {
 		if (!pool->kick_pending)
 			pool->kick_pending = ringwake_pool_try_arm(pool);
 		if (pool->kick_pending)
@@ -141,14 +142,14 @@ struct ringwake *ringwake_pool_complete(struct ringwake_work *work, int status)
 
 static void run(struct ringwake_pool *pool, struct ringwake_work *work)
 {
-	ringwake_pool_dequeue(pool, work);
+	enum ringwake_work_class work_class = work->work_class;
 	ringwake_pool_unlock_and_wake(pool);
 	work->run(work);
 	struct ringwake *refused = ringwake_pool_complete(work, 0);
 	pthread_mutex_lock(&pool->lock);
 	if (refused)
 		ringwake_retry_add(&pool->retries, refused);
-	pool->stats.completed++;
+	ringwake_pool_end_work(pool, work_class);
 }
 
 void *ringwake_pool_run_worker(void *argument)
@@ -159,10 +160,9 @@ void *ringwake_pool_run_worker(void *argument)
 	for (;;) {
 		if (pool->retries.count > 0)
 			ringwake_retry(&pool->retries, !pool->closing);
-		if (pool->first == NULL)
-			ringwake_pool_empty_inbox(pool);
-		if (pool->first)
-			run(pool, pool->first);
+		struct ringwake_work *work = ringwake_pool_take(pool);
+		if (work)
+			run(pool, work);
 		else if (pool->closing && !pool->kick_pending)
 			break;
 		else

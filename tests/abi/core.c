@@ -90,16 +90,22 @@ static void try_pool(struct ringwake *target)
 {
 	GUARDED(struct ringwake_pool_params) params;
 	GUARDED(struct ringwake_pool_stats) stats;
+	GUARDED(struct ringwake_submit_params) submit;
 	struct ringwake_pool *pool;
 	called = 0;
 	GUARD(params);
+	GUARD(submit);
 	params.it.threads = 2;
+	submit.it.work_class = RINGWAKE_WORK_FAST;
 	CHECK(ringwake_pool_open_with(&pool, &params.it) == 0);
 	CHECK_GUARDS(params);
 	for (int i = 0; i < JOBS; i++) {
 		GUARD(jobs[i]);
-		if (i % 2 == 0)
+		if (i % 3 == 0)
 			CHECK(ringwake_pool_submit(pool, target, &jobs[i].it, run, done) == 0);
+		else if (i % 3 == 1)
+			CHECK(ringwake_pool_submit_with(
+				      pool, target, &jobs[i].it, run, done, &submit.it) == 0);
 		else if (ringwake_pool_enqueue(pool, target, &jobs[i].it, run, done) == 1)
 			ringwake_pool_kick(pool);
 	}
@@ -107,6 +113,7 @@ static void try_pool(struct ringwake *target)
 		CHECK(ringwake_wait(target, -1) >= 0);
 	for (int i = 0; i < JOBS; i++)
 		CHECK_GUARDS(jobs[i]);
+	CHECK_GUARDS(submit);
 	GUARD(stats);
 	ringwake_pool_get_stats(pool, &stats.it, sizeof stats.it);
 	CHECK(stats.it.submitted == JOBS && stats.it.threads == 2 && stats.it.queued == 0);

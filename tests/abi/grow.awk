@@ -15,6 +15,7 @@ BEGIN {
 	member["ringwake_ev_work"] = "void *grown[1];"
 	member["ringwake_params"] = "uint64_t grown; uint64_t reserved[6];"
 	member["ringwake_pool_params"] = "uint64_t grown; uint64_t reserved[7];"
+	member["ringwake_submit_params"] = "uint64_t grown; uint64_t reserved[6];"
 	member["ringwake_channel_params"] = "uint64_t grown; uint64_t reserved[7];"
 	member["ringwake_stats"] = "uint64_t grown;"
 	member["ringwake_pool_stats"] = "uint64_t grown;"

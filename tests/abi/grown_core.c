@@ -17,6 +17,7 @@ extern __typeof__(ringwake_event_send) ungrown_ringwake_event_send;
 extern __typeof__(ringwake_pool_open_with) ungrown_ringwake_pool_open_with;
 extern __typeof__(ringwake_pool_get_stats) ungrown_ringwake_pool_get_stats;
 extern __typeof__(ringwake_pool_submit) ungrown_ringwake_pool_submit;
+extern __typeof__(ringwake_pool_submit_with) ungrown_ringwake_pool_submit_with;
 extern __typeof__(ringwake_pool_enqueue) ungrown_ringwake_pool_enqueue;
 extern __typeof__(ringwake_channel_open) ungrown_ringwake_channel_open;
 
@@ -93,6 +94,19 @@ int ringwake_pool_submit(struct ringwake_pool *pool, struct ringwake *target,
 {
 	use_room(work);
 	return ungrown_ringwake_pool_submit(pool, target, work, run, done);
+}
+
+int ringwake_pool_submit_with(struct ringwake_pool *pool, struct ringwake *target,
+	struct ringwake_work *work, void (*run)(struct ringwake_work *work),
+	void (*done)(struct ringwake_work *work, int status),
+	const struct ringwake_submit_params *params)
+{
+	struct ringwake_submit_params read =
+		params ? *params : (struct ringwake_submit_params){.no_kick = false};
+	if (read.grown != 0)
+		read.no_kick = true;
+	use_room(work);
+	return ungrown_ringwake_pool_submit_with(pool, target, work, run, done, &read);
 }
 
 int ringwake_pool_enqueue(struct ringwake_pool *pool, struct ringwake *target,

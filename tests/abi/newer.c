@@ -36,8 +36,22 @@ static void try_target(void)
 	ringwake_close(target);
 }
 
+static void run(struct ringwake_work *work)
+{
+	(void)work;
+}
+
+static void done(struct ringwake_work *work, int status)
+{
+	(void)work;
+	(void)status;
+}
+
 static void try_pool(void)
 {
+	struct ringwake_submit_params submit = {.grown = 1}; /* no_kick */
+	struct ringwake_work work;
+	struct ringwake *target;
 	struct ringwake_pool_params params = {.grown = 3}; /* threads */
 	struct ringwake_pool_stats stats;
 	struct ringwake_pool *pool;
@@ -47,7 +61,13 @@ static void try_pool(void)
 	memset(&stats, GUARD_BYTE, sizeof stats);
 	ringwake_pool_get_stats(pool, &stats, sizeof stats);
 	CHECK(stats.threads == 3 && stats.grown == (is_grown ? 30 : 0));
+	CHECK(ringwake_open(&target, NULL, NULL) == 0);
+	int result = ringwake_pool_submit_with(pool, target, &work, run, done, &submit);
+	CHECK(is_grown ? result >= 0 : result == -EINVAL);
+	if (result == 1)
+		ringwake_pool_kick(pool);
 	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
+	ringwake_close(target);
 }
 
 static void receive(void *context, void *item, int status)

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The worker pool: submit, go_idle, block, unlock_and_wake and close of lib/pool*.c. Every job runs,
- * and no thread touches the pool after close has freed it. Work is counted, not linked; the lock is
- * one bit; only a wake-up ends a wait.
+ * The worker pool: submit, take, go_idle, block, unlock_and_wake and close of lib/pool*.c. Every job
+ * runs, and no thread touches the pool after close has freed it. Work is counted, not linked; the
+ * lock is one bit; only a wake-up ends a wait.
+ *
+ * With CLASSES, each job is of any class. Slow jobs hold at most SLOW_LIMIT workers. No worker takes
+ * a job while one of a higher class was submitted before this worker took the lock. (That a class is
+ * not passed over for ever is left to tests/unit/pool_classes.c: its count is used with the lock
+ * only.) With CLOSES_EARLY, close may begin as soon as all jobs were submitted.
  *
  * With REFUSALS, that many doorbells are refused on their way to the loop that receives completions,
  * and a thread cancels one job if it comes in time. The loop must receive all completions. The wait
@@ -20,6 +25,9 @@
 #ifndef REFUSALS
 #define REFUSALS 0
 #endif
+#ifndef SLOW_LIMIT
+#define SLOW_LIMIT 1
+#endif
 #define JOBS (SUBMITTERS * EACH)
 #define NOBODY 255
 #ifdef MUTANT_NOBODY_IS_CALLED_TO_ATTEND
@@ -30,10 +38,17 @@
 
 mtype = { AWAKE, IDLE, BLOCKED };
 
-byte inbox;          /* the number of works in the inbox */
+#define NORMAL 0
+#define FAST   1
+#define SLOW   2
+#define NONE   3
+
+byte inbox[3];      /* the number of works in the inbox, of each class */
 bit armed, closed;  /* the inbox's tags; never set while it holds work */
 bit lock;
-byte queue, wakes_in_flight, depth, ran, ended;
+byte queue[3], wakes_in_flight, depth, pushed, ran, ended;
+byte slow_running;
+byte fast_announced; /* fast_submitted less fast_arrived */
 byte idle[WORKERS];
 bit kick_pending, closing, freed;
 mtype word[WORKERS] = AWAKE;
@@ -88,6 +103,23 @@ inline retry(was, refused)
 	fi
 }
 
+#define INBOX_IS_EMPTY (inbox[NORMAL] + inbox[FAST] + inbox[SLOW] == 0)
+#ifdef MUTANT_SLOW_WORK_HAS_NO_LIMIT
+#define CAN_TAKE_SLOW (queue[SLOW] > 0)
+#else
+#define CAN_TAKE_SLOW (queue[SLOW] > 0 && slow_running < SLOW_LIMIT)
+#endif
+#define HAS_WORK (queue[FAST] > 0 || queue[NORMAL] > 0 || CAN_TAKE_SLOW)
+
+#ifdef MUTANT_FAST_WORK_WAITS_IN_THE_INBOX
+#define MUST_EMPTY_INBOX (queue[FAST] == 0 && queue[NORMAL] == 0)
+#elif defined MUTANT_NORMAL_WORK_WAITS_BEHIND_SLOW
+#define MUST_EMPTY_INBOX (!HAS_WORK || (queue[FAST] == 0 && fast_announced > 0))
+#else
+#define MUST_EMPTY_INBOX \
+	(queue[FAST] == 0 && (queue[NORMAL] == 0 || fast_announced > 0))
+#endif
+
 inline take_lock()
 {
 	assert(!freed);
@@ -97,7 +129,62 @@ inline take_lock()
 
 inline empty_inbox()
 {
-	d_step { queue = queue + inbox; inbox = 0 }
+	d_step {
+		queue[NORMAL] = queue[NORMAL] + inbox[NORMAL];
+		queue[SLOW] = queue[SLOW] + inbox[SLOW];
+		queue[FAST] = queue[FAST] + inbox[FAST];
+#ifndef MUTANT_FAST_WORK_IS_FLAGGED
+		fast_announced = fast_announced - inbox[FAST];
+#endif
+		inbox[NORMAL] = 0;
+		inbox[SLOW] = 0;
+		inbox[FAST] = 0
+	}
+}
+
+/* The caller holds the lock. */
+inline take(class)
+{
+	if
+	:: MUST_EMPTY_INBOX ->
+#ifdef MUTANT_FAST_WORK_IS_FLAGGED
+		fast_announced = 0;
+#endif
+		empty_inbox()
+	:: else
+	fi;
+	d_step {
+		if
+		:: queue[FAST] > 0 -> class = FAST
+		:: queue[FAST] == 0 && queue[NORMAL] > 0 -> class = NORMAL
+		:: queue[FAST] == 0 && queue[NORMAL] == 0 && CAN_TAKE_SLOW -> class = SLOW
+		:: else -> class = NONE
+		fi;
+		if
+		:: class != NONE ->
+			assert(class == FAST || !fast_was_waiting);
+			assert(class != SLOW || !normal_was_waiting);
+			queue[class]--;
+			slow_running = slow_running + (class == SLOW);
+			assert(slow_running <= SLOW_LIMIT)
+		:: else
+		fi;
+		fast_was_waiting = 0;
+		normal_was_waiting = 0
+	}
+}
+
+/* What was submitted when the worker took the lock. */
+inline note_what_waits()
+{
+#ifdef CLASSES
+	d_step {
+		fast_was_waiting = (queue[FAST] + inbox[FAST] > 0);
+		normal_was_waiting = (queue[NORMAL] + inbox[NORMAL] > 0)
+	}
+#else
+	skip
+#endif
 }
 
 inline unlock_and_wake(picked, blocked)
@@ -105,21 +192,23 @@ inline unlock_and_wake(picked, blocked)
 	picked = NOBODY;
 	if
 	:: depth == 0
-	:: depth > 0 && queue == 0 && (wakes_in_flight > 0 || (kick_pending && !NEEDS_RETRIER))
-	:: depth > 0 && !(queue == 0 && (wakes_in_flight > 0 || (kick_pending && !NEEDS_RETRIER))) ->
+	:: depth > 0 && !HAS_WORK && (wakes_in_flight > 0 || (kick_pending && !NEEDS_RETRIER))
+	:: depth > 0 && !(!HAS_WORK && (wakes_in_flight > 0 || (kick_pending && !NEEDS_RETRIER))) ->
 		picked = idle[depth - 1];
 		if
-		:: queue == 0 && NEEDS_RETRIER
-		:: queue == 0 && !NEEDS_RETRIER ->
+		:: !HAS_WORK && NEEDS_RETRIER
+		:: !HAS_WORK && !NEEDS_RETRIER ->
 #ifdef MUTANT_STORES_ASLEEP
 			if
-			:: inbox == 0 && !closed -> d_step { inbox = 0; armed = 1; kick_pending = 1 }; picked = NOBODY
+			:: INBOX_IS_EMPTY && !closed ->
+				d_step { inbox[NORMAL] = 0; armed = 1; kick_pending = 1 };
+				picked = NOBODY
 			:: else
 			fi
 #else
 			atomic {
 				if
-				:: inbox == 0 && !closed -> armed = 1; kick_pending = 1; picked = NOBODY
+				:: INBOX_IS_EMPTY && !closed -> armed = 1; kick_pending = 1; picked = NOBODY
 				:: else
 				fi
 			}
@@ -146,30 +235,44 @@ inline unlock_and_wake(picked, blocked)
 
 proctype worker(byte me)
 {
-	byte picked;
-	bit blocked, was, refused, is_retrier;
+	byte picked, class, slow_ended;
+	bit blocked, was, refused, is_retrier, fast_was_waiting, normal_was_waiting;
 	take_lock();
+	note_what_waits();
 	do
 	::
 		retry(was, refused);
+		take(class);
+#ifdef MUTANT_LOOKS_BEFORE_SLOW_WORK_ENDS
+		slow_running = slow_running - slow_ended;
+		slow_ended = 0;
+#endif
 		if
-		:: queue == 0 -> empty_inbox()
-		:: else
-		fi;
-		if
-		:: queue > 0 ->
-			queue--;
+		:: class != NONE ->
 			unlock_and_wake(picked, blocked);
 			complete(was, refused);
 			ran++;
 			take_lock();
-			remember(refused)
-#ifdef MUTANT_WORKER_ENDS_AT_ONCE
-		:: queue == 0 && closing -> break
-		:: queue == 0 && !closing ->
+			note_what_waits();
+			remember(refused);
+#ifdef MUTANT_LOOKS_BEFORE_SLOW_WORK_ENDS
+			slow_ended = (class == SLOW)
 #else
-		:: queue == 0 && closing && !kick_pending -> break
-		:: queue == 0 && !(closing && !kick_pending) ->
+			slow_running = slow_running - (class == SLOW)
+#endif
+#ifdef MUTANT_WORKER_ENDS_AFTER_SLOW_WORK
+			;
+			if
+			:: class == SLOW && closing && !kick_pending -> break
+			:: else
+			fi
+#endif
+#ifdef MUTANT_WORKER_ENDS_AT_ONCE
+		:: class == NONE && closing -> break
+		:: class == NONE && !closing ->
+#else
+		:: class == NONE && closing && !kick_pending -> break
+		:: class == NONE && !(closing && !kick_pending) ->
 #endif
 			idle[depth] = me;
 			depth++;
@@ -212,6 +315,7 @@ proctype worker(byte me)
 				od
 			od;
 			take_lock();
+			note_what_waits();
 			wakes_in_flight--;
 #ifndef MUTANT_ATTENDED_FOR_EVER
 			if
@@ -227,11 +331,29 @@ proctype worker(byte me)
 
 proctype submitter()
 {
-	byte picked, i;
+	byte picked, i, class;
 	bit blocked, was;
 	for (i : 1 .. EACH) {
 		assert(!freed);
-		d_step { assert(!closed); was = armed; armed = 0; inbox++ }
+#ifdef CLASSES
+		if
+		:: class = NORMAL
+		:: class = SLOW
+		:: class = FAST ->
+#ifdef MUTANT_FAST_WORK_IS_FLAGGED
+			fast_announced = 1
+#else
+			fast_announced++
+#endif
+		fi;
+#endif
+		d_step {
+			assert(!closed);
+			was = armed;
+			armed = 0;
+			inbox[class]++;
+			pushed++
+		}
 		if
 		:: was ->
 			take_lock();
@@ -265,8 +387,8 @@ proctype canceller()
 	take_lock();
 	empty_inbox();
 	if
-	:: queue > 0 ->
-		queue--;
+	:: queue[NORMAL] > 0 ->
+		queue[NORMAL]--;
 		complete(was, refused);
 		ran++
 	:: else
@@ -287,6 +409,8 @@ proctype closer()
 	bit blocked;
 #if REFUSALS > 0
 	received == JOBS && cancelled;
+#elif defined CLOSES_EARLY
+	pushed == JOBS;
 #else
 	ran == JOBS; /* close relies only on this */
 #endif
@@ -302,6 +426,7 @@ proctype closer()
 	closing = 1;
 	unlock_and_wake(picked, blocked);
 	ended == WORKERS;
+	assert(ran == JOBS);
 	freed = 1
 }
 

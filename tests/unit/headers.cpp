@@ -46,19 +46,24 @@ int main()
 	check(events == 1 && ringwake_event_close(&event) == 0, "an event");
 
 	ringwake_pool *pool = nullptr;
-	ringwake_work work{};
+	ringwake_work work{}, fast{};
+	ringwake_submit_params params{};
+	params.work_class = RINGWAKE_WORK_FAST;
 	if (ringwake_pool_open(&pool, 0) == 0) {
 		ringwake_pool_submit(
 			pool, target, &work, [](ringwake_work *) { works++; },
 			[](ringwake_work *, int status) { works += status == 0; });
+		ringwake_pool_submit_with(
+			pool, target, &fast, [](ringwake_work *) { works++; },
+			[](ringwake_work *, int status) { works += status == 0; }, &params);
 		ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
 		ringwake_dispatch(target, 0);
 	}
-	check(works == 2, "work");
+	check(works == 4, "work");
 
 	struct ringwake_stats stats;
 	ringwake_get_stats(target, &stats, sizeof stats);
-	check(stats.messages == 3, "statistics");
+	check(stats.messages == 4, "statistics");
 	ringwake_close(target);
 	return failures;
 }

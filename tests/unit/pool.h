@@ -81,6 +81,41 @@ static inline void destroy_keeper(struct keeper *keeper)
 	pthread_barrier_destroy(&keeper->go_on);
 }
 
+#define NORMAL RINGWAKE_WORK_NORMAL
+#define FAST   RINGWAKE_WORK_FAST
+#define SLOW   RINGWAKE_WORK_SLOW
+
+static const enum ringwake_work_class classes[] = {NORMAL, FAST, SLOW};
+enum { CLASSES = sizeof classes / sizeof *classes };
+
+static inline int submit_as(struct ringwake_pool *pool, struct ringwake *target, struct job *job,
+	void (*run)(struct ringwake_work *work), enum ringwake_work_class work_class)
+{
+	struct ringwake_submit_params params = {.work_class = work_class};
+	return ringwake_pool_submit_with(pool, target, &job->work, run, finish_job, &params);
+}
+
+static inline struct ringwake_pool *open_pool_with(unsigned threads, unsigned slow_threads)
+{
+	struct ringwake_pool *pool;
+	struct ringwake_pool_params params = {.threads = threads, .slow_threads = slow_threads};
+	assert_int_equal(ringwake_pool_open_with(&pool, &params), 0);
+	return pool;
+}
+
+static inline void end_pool(struct ringwake_pool *pool, struct ringwake *target)
+{
+	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
+	ringwake_close(target);
+}
+
+static inline unsigned random_seed(void)
+{
+	unsigned seed = (unsigned)time(NULL);
+	print_message("seed %u\n", seed);
+	return seed;
+}
+
 struct submit {
 	struct ringwake_pool *pool;
 	struct ringwake *target;

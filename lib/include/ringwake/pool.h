@@ -20,6 +20,9 @@ struct ringwake_pool;
 struct ringwake_pool_params {
 	/* Workers; 0: one for each processor that the calling thread may run on. */
 	unsigned threads;
+	/* The most workers that slow work may hold at a time; 0: half of them, rounded up. If there
+	 * is more than one worker, slow work never holds all of them. */
+	unsigned slow_threads;
 	/* Nanoseconds for which an idle worker spins before it blocks, or RINGWAKE_SPIN_ADAPTIVE or
 	 * RINGWAKE_SPIN_OFF. */
 	uint64_t spin_ns;
@@ -38,7 +41,27 @@ struct ringwake_work {
 	void (*done)(struct ringwake_work *work, int status);
 	int status;
 	bool queued;
+	uint8_t work_class;
 	void *reserved[4];
+};
+
+/*
+ * Of the work that waits, a worker takes fast work first, then normal work, then slow work, and
+ * within a class the oldest. If work of a lower class could be taken, at most 32 pieces of higher
+ * classes are taken in a row.
+ */
+enum ringwake_work_class {
+	RINGWAKE_WORK_NORMAL, /* the default */
+	RINGWAKE_WORK_FAST,   /* short, and something waits for it */
+	RINGWAKE_WORK_SLOW,   /* may block for long: holds at most slow_threads workers */
+};
+
+/* Set all members to 0 first: 0 is the default of each. */
+struct ringwake_submit_params {
+	enum ringwake_work_class work_class;
+	/* Submit as ringwake_pool_enqueue() does: wake no worker. */
+	bool no_kick;
+	uint64_t reserved[7]; /* must be 0 */
 };
 
 /*
@@ -52,9 +75,9 @@ int ringwake_pool_open_with(struct ringwake_pool **out, const struct ringwake_po
 
 /*
  * Any thread. Calls run on a worker, then done on the target's loop: with status 0, or with
- * -ECANCELED if run was never called. Work starts in the order submitted. If the target is closed
- * before, done is not called, and the memory is the caller's when the pool is closed.
- * Errors: -EINVAL, -ECANCELED, -EOWNERDEAD.
+ * -ECANCELED if run was never called. Work of one class starts in the order submitted. If the
+ * target is closed before, done is not called, and the memory is the caller's when the pool is
+ * closed. Errors: -EINVAL, -ECANCELED, -EOWNERDEAD.
  */
 int ringwake_pool_submit(struct ringwake_pool *pool, struct ringwake *target,
 	struct ringwake_work *work, void (*run)(struct ringwake_work *work),
@@ -70,8 +93,17 @@ int ringwake_pool_enqueue(struct ringwake_pool *pool, struct ringwake *target,
 	void (*done)(struct ringwake_work *work, int status));
 
 /*
- * The thread that got 1 from ringwake_pool_enqueue(), and no other. ringwake_pool_close() blocks
- * until this call. Wakes a worker.
+ * Any thread. As ringwake_pool_submit(), with all parameters. params may be NULL. Returns 0; with
+ * no_kick 0 or 1, as ringwake_pool_enqueue() does. Errors: as ringwake_pool_submit().
+ */
+int ringwake_pool_submit_with(struct ringwake_pool *pool, struct ringwake *target,
+	struct ringwake_work *work, void (*run)(struct ringwake_work *work),
+	void (*done)(struct ringwake_work *work, int status),
+	const struct ringwake_submit_params *params);
+
+/*
+ * The thread that a submit or ringwake_pool_enqueue() has returned 1 to, and no other.
+ * ringwake_pool_close() blocks until this call. Wakes a worker.
  */
 void ringwake_pool_kick(struct ringwake_pool *pool);
 
