@@ -70,6 +70,13 @@
  * takes other work and wakes an idle worker for the slow work. If slow work is submitted while
  * slow_limit is reached, the worker that is woken for it moves it to its queue and goes idle again.
  *
+ * Cancel. Work that waits is taken out of its queue, with the lock. Work that runs can only be
+ * asked to end. The flag for this is the worker's, because done may have freed the work, or
+ * submitted it again, before the worker has the lock again. Until then a cancel that comes too late
+ * sets the flag to no effect: the worker clears it when it takes its next work. A cancel finds the
+ * worker by work->worker, which only a thread that has the lock writes, and which is NULL until a
+ * worker has taken the work. work->worker may be older than worker->work, so both must agree.
+ *
  * How many workers are woken. A submit that replaces ARMED wakes one. ringwake_pool_enqueue()
  * leaves this to a later ringwake_pool_kick(), because a worker that is woken at once may take the
  * processor from a loop that has more work to submit. Submits after it make no system call, and
@@ -176,6 +183,24 @@ int ringwake_pool_open(struct ringwake_pool **out, unsigned threads)
 	return ringwake_pool_open_with(out, &(struct ringwake_pool_params){.threads = threads});
 }
 
+/* Asks run to end early, if the work runs. */
+static void cancel_running(const struct ringwake_work *work)
+{
+	struct worker *worker = work->worker;
+	/* Release: pairs with the acquire in ringwake_work_is_cancelled. */
+	if (worker && worker->work == work)
+		atomic_store_explicit(&worker->is_cancelled, true, memory_order_release);
+}
+
+bool ringwake_work_is_cancelled(const struct ringwake_work *work)
+{
+	const struct worker *worker = work->worker;
+	/* Acquire: pairs with the release in cancel_running and in ringwake_pool_close. run sees
+	 * what the caller of these has written before. */
+	return atomic_load_explicit(&worker->is_cancelled, memory_order_acquire) ||
+		atomic_load_explicit(&worker->pool->is_cancelled, memory_order_acquire);
+}
+
 int ringwake_pool_cancel(struct ringwake_pool *pool, struct ringwake_work *work)
 {
 	if (!ringwake_is_this_process(pool->process))
@@ -189,6 +214,8 @@ int ringwake_pool_cancel(struct ringwake_pool *pool, struct ringwake_work *work)
 		pool->stats.cancelled++;
 		/* With the lock: the work may be the last reason why the pool stays open. */
 		refused = ringwake_pool_complete(work, -ECANCELED);
+	} else {
+		cancel_running(work);
 	}
 	if (refused) {
 		ringwake_retry_add(&pool->retries, refused);
@@ -213,8 +240,11 @@ void ringwake_pool_close(struct ringwake_pool *pool, enum ringwake_pool_close_mo
 	ringwake_pool_close_inbox(pool);
 	pool->closing = true;
 	ringwake_retry_soon(&pool->retries);
-	if (mode == RINGWAKE_POOL_CANCEL)
+	if (mode == RINGWAKE_POOL_CANCEL) {
 		cancelled = ringwake_pool_dequeue_all(pool);
+		/* Release: pairs with the acquire in ringwake_work_is_cancelled. */
+		atomic_store_explicit(&pool->is_cancelled, true, memory_order_release);
+	}
 	ringwake_pool_unlock_and_wake(pool);
 	while (cancelled) {
 		struct ringwake_work *work = cancelled;

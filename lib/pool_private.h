@@ -23,6 +23,8 @@ struct worker {
 	pthread_t thread;
 	_Atomic uint32_t word;
 	struct spinner spinner;
+	const struct ringwake_work *work; /* the work that it runs; it is only compared */
+	_Atomic bool is_cancelled;        /* that work */
 };
 
 struct ringwake_pool {
@@ -32,9 +34,10 @@ struct ringwake_pool {
 	/* How much fast work was submitted. A worker reads it before it takes work. */
 	alignas(CACHE_LINE) _Atomic uint32_t fast_submitted;
 
-	/* Written at open, read by every submit and worker. */
+	/* Written at open and close, read by every submit and worker. */
 	alignas(CACHE_LINE) uint32_t process;
-	struct spinner spinner; /* each worker begins with a copy */
+	struct spinner spinner;    /* each worker begins with a copy */
+	_Atomic bool is_cancelled; /* the pool is closed with RINGWAKE_POOL_CANCEL */
 
 	alignas(CACHE_LINE) pthread_mutex_t lock; /* guards all below but the workers' words */
 	struct queue queues[CLASSES];             /* work that was taken out of the inbox */

@@ -67,6 +67,7 @@ static void enqueue(struct ringwake_pool *pool, struct ringwake_work *newest)
 		older = work->previous;
 		prepend(&arrived[work->work_class], work);
 		work->queued = true;
+		work->worker = NULL;
 		count++;
 		fast_count += work->work_class == RINGWAKE_WORK_FAST;
 	}

@@ -140,13 +140,20 @@ struct ringwake *ringwake_pool_complete(struct ringwake_work *work, int status)
 	return NULL;
 }
 
-static void run(struct ringwake_pool *pool, struct ringwake_work *work)
+static void run(struct worker *worker, struct ringwake_work *work)
 {
+	struct ringwake_pool *pool = worker->pool;
 	enum ringwake_work_class work_class = work->work_class;
+	work->worker = worker;
+	worker->work = work;
+	/* Relaxed: only a thread that has the lock sets it, and only this worker's work reads it.
+	 */
+	atomic_store_explicit(&worker->is_cancelled, false, memory_order_relaxed);
 	ringwake_pool_unlock_and_wake(pool);
 	work->run(work);
 	struct ringwake *refused = ringwake_pool_complete(work, 0);
 	pthread_mutex_lock(&pool->lock);
+	worker->work = NULL;
 	if (refused)
 		ringwake_retry_add(&pool->retries, refused);
 	ringwake_pool_end_work(pool, work_class);
@@ -162,7 +169,7 @@ void *ringwake_pool_run_worker(void *argument)
 			ringwake_retry(&pool->retries, !pool->closing);
 		struct ringwake_work *work = ringwake_pool_take(pool);
 		if (work)
-			run(pool, work);
+			run(worker, work);
 		else if (pool->closing && !pool->kick_pending)
 			break;
 		else

@@ -77,7 +77,7 @@ static void try_event(struct ringwake *target)
 
 static void run(struct ringwake_work *job)
 {
-	CHECK((job->ROOM[3] != NULL) == is_grown);
+	CHECK((job->ROOM[2] != NULL) == is_grown);
 }
 
 static void done(struct ringwake_work *job, int status)

@@ -42,7 +42,8 @@ struct ringwake_work {
 	int status;
 	bool queued;
 	uint8_t work_class;
-	void *reserved[4];
+	void *worker;
+	void *reserved[3];
 };
 
 /*
@@ -109,14 +110,24 @@ void ringwake_pool_kick(struct ringwake_pool *pool);
 
 /*
  * Any thread. Cancels work that was submitted and has not started: its done is called with
- * -ECANCELED.
+ * -ECANCELED. If the work runs, ringwake_work_is_cancelled() is true from now on, and the result is
+ * -EBUSY.
  * Errors: -EBUSY, -EOWNERDEAD.
  */
 int ringwake_pool_cancel(struct ringwake_pool *pool, struct ringwake_work *work);
 
+/*
+ * In run, for its work. True if ringwake_pool_cancel() was called for the work since it started, or
+ * the pool is being closed with RINGWAKE_POOL_CANCEL. Then run should end early. done still has the
+ * status 0, because run was called.
+ */
+bool ringwake_work_is_cancelled(const struct ringwake_work *work);
+
 enum ringwake_pool_close_mode {
 	RINGWAKE_POOL_FINISH, /* run the work that is queued */
-	RINGWAKE_POOL_CANCEL, /* call done with -ECANCELED for the work that is queued */
+	/* Call done with -ECANCELED for the work that is queued. For work that runs,
+	 * ringwake_work_is_cancelled() is true. */
+	RINGWAKE_POOL_CANCEL,
 };
 
 /*
