@@ -77,6 +77,10 @@
  * worker by work->worker, which only a thread that has the lock writes, and which is NULL until a
  * worker has taken the work. work->worker may be older than worker->work, so both must agree.
  *
+ * A batch. Its pieces are pushed by one change of the inbox. Each piece that has run or was
+ * cancelled takes 1 from batch->left, and the thread that takes the last sends the batch's message.
+ * The batch has one reference to the target, and its pieces have none.
+ *
  * How many workers are woken. A submit that replaces ARMED wakes one. ringwake_pool_enqueue()
  * leaves this to a later ringwake_pool_kick(), because a worker that is woken at once may take the
  * processor from a loop that has more work to submit. Submits after it make no system call, and

@@ -39,15 +39,16 @@ struct ringwake_pool {
 	struct spinner spinner;    /* each worker begins with a copy */
 	_Atomic bool is_cancelled; /* the pool is closed with RINGWAKE_POOL_CANCEL */
 
-	alignas(CACHE_LINE) pthread_mutex_t lock; /* guards all below but the workers' words */
-	struct queue queues[CLASSES];             /* work that was taken out of the inbox */
-	unsigned passed_over[CLASSES];            /* times in a row that another class was taken */
-	unsigned takes_since_look;                /* work taken since the inbox was emptied */
-	uint32_t fast_arrived;             /* how much of fast_submitted has left the inbox */
-	unsigned slow_running, slow_limit; /* workers that slow work holds, and may hold */
+	/* The lock guards all below but the workers' words and is_cancelled. */
+	alignas(CACHE_LINE) pthread_mutex_t lock;
 	struct worker *idle;               /* a stack */
+	struct queue queues[CLASSES];      /* work that was taken out of the inbox */
+	unsigned slow_running, slow_limit; /* workers that slow work holds, and may hold */
+	uint32_t fast_arrived;             /* how much of fast_submitted has left the inbox */
 	unsigned wakes_in_flight; /* workers taken off the stack that have not looked for work since
 				   */
+	uint8_t takes_since_look; /* work taken since the inbox was emptied */
+	uint8_t passed_over[CLASSES]; /* times in a row that another class was taken */
 	bool kick_pending; /* the inbox was armed, and the submit that disarmed it has not kicked */
 	bool closing;
 	bool has_retrier; /* an idle worker retries the refused doorbells when it is time */
@@ -57,14 +58,16 @@ struct ringwake_pool {
 	struct worker workers[];
 };
 
-/* For a debug build: the work has the address of its message, which is sent in between. */
+/* For a debug build: work, or a batch, has the address of its message, which is sent in between. */
 #define WORK_MARK(work) ((const char *)(work) + 1)
 
 /*
- * pool_queue.c. Any thread: pushes work. Returns 1 if the caller must kick the pool, 0 if not, or
+ * pool_queue.c. Any thread: pushes count pieces of work of one class. They are linked from the
+ * newest to the oldest, by previous. Returns 1 if the caller must kick the pool, 0 if not, or
  * -ECANCELED if the pool is closed.
  */
-int ringwake_pool_push(struct ringwake_pool *pool, struct ringwake_work *work);
+int ringwake_pool_push(struct ringwake_pool *pool, struct ringwake_work *newest,
+	struct ringwake_work *oldest, size_t count);
 
 /* With the lock. */
 bool ringwake_pool_try_arm(struct ringwake_pool *pool);
@@ -91,9 +94,13 @@ void ringwake_pool_limit_slow_work(struct ringwake_pool *pool, unsigned wanted, 
  */
 void ringwake_pool_unlock_and_wake(struct ringwake_pool *pool);
 
-/* Sends the work to its loop. Returns the target, with the work's reference, if its doorbell was
- * refused. */
+/* Sends the work to its loop, or its batch if this piece is the last. Returns the target, with the
+ * reference of the work or batch, if its doorbell was refused. */
 struct ringwake *ringwake_pool_complete(struct ringwake_work *work, int status);
+
+/* The same for a message, which has the reference to the target. mark: of the work or batch. */
+struct ringwake *ringwake_pool_send(
+	struct ringwake *target, struct ringwake_msg *msg, const void *mark);
 void *ringwake_pool_run_worker(void *worker);
 
 /* pool_threads.c */

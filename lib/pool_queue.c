@@ -10,20 +10,22 @@
 	(UINTPTR_MAX & ~INBOX_ARMED) /* no work lies at the end of the address space               \
 				      */
 
-int ringwake_pool_push(struct ringwake_pool *pool, struct ringwake_work *work)
+int ringwake_pool_push(struct ringwake_pool *pool, struct ringwake_work *newest,
+	struct ringwake_work *oldest, size_t count)
 {
 	/* Before the push, because the pool may be closed after it. Relaxed: a worker that sees the
 	 * number before the work looks into the inbox in vain. */
-	if (work->work_class == RINGWAKE_WORK_FAST)
-		atomic_fetch_add_explicit(&pool->fast_submitted, 1, memory_order_relaxed);
+	if (newest->work_class == RINGWAKE_WORK_FAST)
+		atomic_fetch_add_explicit(
+			&pool->fast_submitted, (uint32_t)count, memory_order_relaxed);
 	uintptr_t word = atomic_load_explicit(&pool->inbox, memory_order_relaxed);
 	do {
 		if (word == INBOX_CLOSED)
 			return -ECANCELED;
-		work->previous = (struct ringwake_work *)(word & ~INBOX_ARMED);
+		oldest->previous = (struct ringwake_work *)(word & ~INBOX_ARMED);
 		/* Release: pairs with the acquire in ringwake_pool_empty_inbox. */
-	} while (!atomic_compare_exchange_weak_explicit(
-		&pool->inbox, &word, (uintptr_t)work, memory_order_release, memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(&pool->inbox, &word, (uintptr_t)newest,
+		memory_order_release, memory_order_relaxed));
 	return word == INBOX_ARMED;
 }
 
@@ -169,7 +171,7 @@ static unsigned choose(struct ringwake_pool *pool)
 	bool is_due = false;
 	for (unsigned i = 0; i < CLASSES; i++) {
 		enum ringwake_work_class work_class = highest_first[i];
-		unsigned *passed_over = &pool->passed_over[work_class];
+		uint8_t *passed_over = &pool->passed_over[work_class];
 		if (!can_take(pool, work_class)) {
 			*passed_over = 0;
 		} else if (chosen == CLASSES) {

@@ -27,33 +27,25 @@ static void deliver(struct ringwake_msg *msg)
 	work->done(work, work->status);
 }
 
-static int enqueue(struct ringwake_pool *pool, struct ringwake *target, struct ringwake_work *work,
-	void (*run)(struct ringwake_work *work),
-	void (*done)(struct ringwake_work *work, int status), enum ringwake_work_class work_class)
+static void deliver_batch(struct ringwake_msg *msg)
+{
+	struct ringwake_batch *batch = (struct ringwake_batch *)msg; /* its first member */
+	DEBUG_UNQUEUE(WORK_MARK(batch));
+	batch->done(batch);
+}
+
+static int check(const struct ringwake_pool *pool, const struct ringwake *target)
 {
 	if (pool->process != target->process || !ringwake_is_this_process(pool->process))
 		return -EOWNERDEAD;
-	if (run == NULL || done == NULL)
-		return -EINVAL;
-	DEBUG_QUEUE(WORK_MARK(work), "work is submitted again before its done was called");
-	work->msg.fn = deliver;
-	work->target = ringwake_ref(target);
-	work->run = run;
-	work->done = done;
-	work->work_class = (uint8_t)work_class;
-	int result = ringwake_pool_push(pool, work);
-	if (result < 0) {
-		DEBUG_UNQUEUE(WORK_MARK(work));
-		ringwake_unref(target);
-	}
-	return result;
+	return 0;
 }
 
-int ringwake_pool_enqueue(struct ringwake_pool *pool, struct ringwake *target,
-	struct ringwake_work *work, void (*run)(struct ringwake_work *work),
-	void (*done)(struct ringwake_work *work, int status))
+static int check_params(const struct ringwake_submit_params *params)
 {
-	return enqueue(pool, target, work, run, done, RINGWAKE_WORK_NORMAL);
+	if ((unsigned)params->work_class >= CLASSES || !RESERVED_IS_ZERO(params))
+		return -EINVAL;
+	return 0;
 }
 
 static int kick_if_told(struct ringwake_pool *pool, int result)
@@ -64,11 +56,49 @@ static int kick_if_told(struct ringwake_pool *pool, int result)
 	return 0;
 }
 
+static void prepare(struct ringwake_work *work, struct ringwake *target,
+	void (*run)(struct ringwake_work *work), enum ringwake_work_class work_class)
+{
+	DEBUG_QUEUE(WORK_MARK(work), "work is submitted again before its done was called");
+	work->msg.fn = deliver;
+	work->target = target;
+	work->run = run;
+	work->batch = NULL;
+	work->work_class = (uint8_t)work_class;
+}
+
+static int push(struct ringwake_pool *pool, struct ringwake_work *const *works, size_t count)
+{
+	for (size_t i = 1; i < count; i++)
+		works[i]->previous = works[i - 1];
+	int result = ringwake_pool_push(pool, works[count - 1], works[0], count);
+	for (size_t i = 0; result < 0 && i < count; i++)
+		DEBUG_UNQUEUE(WORK_MARK(works[i]));
+	return result;
+}
+
+int ringwake_pool_enqueue(struct ringwake_pool *pool, struct ringwake *target,
+	struct ringwake_work *work, void (*run)(struct ringwake_work *work),
+	void (*done)(struct ringwake_work *work, int status))
+{
+	int result = check(pool, target);
+	if (result < 0)
+		return result;
+	if (run == NULL || done == NULL)
+		return -EINVAL;
+	prepare(work, ringwake_ref(target), run, RINGWAKE_WORK_NORMAL);
+	work->done = done;
+	result = push(pool, &work, 1);
+	if (result < 0)
+		ringwake_unref(target);
+	return result;
+}
+
 int ringwake_pool_submit(struct ringwake_pool *pool, struct ringwake *target,
 	struct ringwake_work *work, void (*run)(struct ringwake_work *work),
 	void (*done)(struct ringwake_work *work, int status))
 {
-	return kick_if_told(pool, enqueue(pool, target, work, run, done, RINGWAKE_WORK_NORMAL));
+	return kick_if_told(pool, ringwake_pool_enqueue(pool, target, work, run, done));
 }
 
 int ringwake_pool_submit_with(struct ringwake_pool *pool, struct ringwake *target,
@@ -76,11 +106,89 @@ int ringwake_pool_submit_with(struct ringwake_pool *pool, struct ringwake *targe
 	void (*done)(struct ringwake_work *work, int status),
 	const struct ringwake_submit_params *params)
 {
-	static const struct ringwake_submit_params defaults;
+	return ringwake_pool_submit_many(pool, target, &work, 1, run, done, params);
+}
+
+static const struct ringwake_submit_params defaults;
+
+int ringwake_pool_submit_many(struct ringwake_pool *pool, struct ringwake *target,
+	struct ringwake_work *const *works, size_t count, void (*run)(struct ringwake_work *work),
+	void (*done)(struct ringwake_work *work, int status),
+	const struct ringwake_submit_params *params)
+{
+	int result = check(pool, target);
+	if (result < 0)
+		return result;
 	if (params == NULL)
 		params = &defaults;
-	if ((unsigned)params->work_class >= CLASSES || !RESERVED_IS_ZERO(params))
+	if (run == NULL || done == NULL || check_params(params) < 0)
 		return -EINVAL;
-	int result = enqueue(pool, target, work, run, done, params->work_class);
+	if (count == 0)
+		return 0;
+	for (size_t i = 0; i < count; i++) {
+		prepare(works[i], ringwake_ref(target), run, params->work_class);
+		works[i]->done = done;
+	}
+	result = push(pool, works, count);
+	for (size_t i = 0; result < 0 && i < count; i++)
+		ringwake_unref(target);
 	return params->no_kick ? result : kick_if_told(pool, result);
+}
+
+/* Its pieces have all ended, because there are none. */
+static int complete_empty(struct ringwake_pool *pool, struct ringwake_batch *batch)
+{
+	pthread_mutex_lock(&pool->lock);
+	int result = pool->closing ? -ECANCELED : 0;
+	struct ringwake *refused = NULL;
+	if (result == 0)
+		refused = ringwake_pool_send(batch->target, &batch->msg, WORK_MARK(batch));
+	if (refused)
+		ringwake_retry_add(&pool->retries, refused);
+	ringwake_pool_unlock_and_wake(pool);
+	return result;
+}
+
+static int push_batch(struct ringwake_pool *pool, struct ringwake_batch *batch,
+	struct ringwake_work *const *works, size_t count, void (*run)(struct ringwake_work *work),
+	enum ringwake_work_class work_class)
+{
+	for (size_t i = 0; i < count; i++) {
+		prepare(works[i], NULL, run, work_class);
+		works[i]->batch = batch;
+	}
+	return push(pool, works, count);
+}
+
+int ringwake_pool_submit_batch(struct ringwake_pool *pool, struct ringwake *target,
+	struct ringwake_batch *batch, struct ringwake_work *const *works, size_t count,
+	void (*run)(struct ringwake_work *work), void (*done)(struct ringwake_batch *batch),
+	const struct ringwake_submit_params *params)
+{
+	int result = check(pool, target);
+	if (result < 0)
+		return result;
+	if (params == NULL)
+		params = &defaults;
+	if (run == NULL || done == NULL || check_params(params) < 0)
+		return -EINVAL;
+	DEBUG_QUEUE(WORK_MARK(batch), "a batch is submitted again before its done was called");
+	batch->msg.fn = deliver_batch;
+	batch->target = ringwake_ref(target);
+	batch->done = done;
+	atomic_init(&batch->left, count); /* the push passes it on */
+	if (count > 0)
+		result = push_batch(pool, batch, works, count, run, params->work_class);
+	else
+		result = complete_empty(pool, batch);
+	if (result < 0) {
+		DEBUG_UNQUEUE(WORK_MARK(batch));
+		ringwake_unref(target);
+	}
+	return params->no_kick ? result : kick_if_told(pool, result);
+}
+
+int ringwake_work_status(const struct ringwake_work *work)
+{
+	return work->status;
 }

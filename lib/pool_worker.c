@@ -127,17 +127,37 @@ static void go_idle(struct ringwake_pool *pool, struct worker *worker)
 		pool->has_retrier = false;
 }
 
-struct ringwake *ringwake_pool_complete(struct ringwake_work *work, int status)
+struct ringwake *ringwake_pool_send(
+	struct ringwake *target, struct ringwake_msg *msg, const void *mark)
 {
-	struct ringwake *target = work->target;
-	work->status = status;
-	int error = ringwake_send(target, &work->msg); /* the work is the loop's from here on */
+	(void)mark;
+	int error = ringwake_send(target, msg); /* the work is the loop's from here on */
 	if (error < 0 && error != -ECANCELED && error != -EOWNERDEAD)
 		return target;
 	if (error < 0)
-		DEBUG_UNQUEUE(WORK_MARK(work));
+		DEBUG_UNQUEUE(mark);
 	ringwake_unref(target);
 	return NULL;
+}
+
+static struct ringwake *complete_piece(struct ringwake_batch *batch, struct ringwake_work *work)
+{
+	(void)work;
+	struct ringwake *target = batch->target;
+	DEBUG_UNQUEUE(WORK_MARK(work));
+	/* Release: pairs with the acquire of the thread that completes the last piece, and sends
+	 * what all of them have written. The batch is the loop's then. */
+	if (atomic_fetch_sub_explicit(&batch->left, 1, memory_order_acq_rel) > 1)
+		return NULL;
+	return ringwake_pool_send(target, &batch->msg, WORK_MARK(batch));
+}
+
+struct ringwake *ringwake_pool_complete(struct ringwake_work *work, int status)
+{
+	work->status = status;
+	if (work->batch)
+		return complete_piece(work->batch, work);
+	return ringwake_pool_send(work->target, &work->msg, WORK_MARK(work));
 }
 
 static void run(struct worker *worker, struct ringwake_work *work)

@@ -77,7 +77,7 @@ static void try_event(struct ringwake *target)
 
 static void run(struct ringwake_work *job)
 {
-	CHECK((job->ROOM[2] != NULL) == is_grown);
+	CHECK((job->ROOM[1] != NULL) == is_grown);
 }
 
 static void done(struct ringwake_work *job, int status)
@@ -121,6 +121,39 @@ static void try_pool(struct ringwake *target)
 	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
 }
 
+static GUARDED(struct ringwake_batch) batch;
+
+static void batch_done(struct ringwake_batch *ended)
+{
+	CHECK(ended == &batch.it);
+	CHECK((ended->ROOM[3] != NULL) == is_grown);
+	called++;
+}
+
+static void try_batch(struct ringwake *target)
+{
+	struct ringwake_work *works[JOBS];
+	struct ringwake_pool *pool;
+	called = 0;
+	CHECK(ringwake_pool_open(&pool, 2) == 0);
+	GUARD(batch);
+	for (int i = 0; i < JOBS; i++) {
+		GUARD(jobs[i]);
+		works[i] = &jobs[i].it;
+	}
+	CHECK(ringwake_pool_submit_batch(
+		      pool, target, &batch.it, works, 3, run, batch_done, NULL) == 0);
+	CHECK(ringwake_pool_submit_many(pool, target, works + 3, JOBS - 3, run, done, NULL) == 0);
+	while (called < JOBS - 2)
+		CHECK(ringwake_wait(target, -1) >= 0);
+	for (int i = 0; i < JOBS; i++) {
+		CHECK_GUARDS(jobs[i]);
+		CHECK(ringwake_work_status(works[i]) == 0);
+	}
+	CHECK_GUARDS(batch);
+	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
+}
+
 static void receive(void *context, void *item, int status)
 {
 	CHECK(status == 0);
@@ -160,6 +193,7 @@ int main(int argc, char **argv)
 	try_messages(target);
 	try_event(target);
 	try_pool(target);
+	try_batch(target);
 	try_channel(target);
 	ringwake_close(target);
 	return 0;

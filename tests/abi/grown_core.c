@@ -18,6 +18,8 @@ extern __typeof__(ringwake_pool_open_with) ungrown_ringwake_pool_open_with;
 extern __typeof__(ringwake_pool_get_stats) ungrown_ringwake_pool_get_stats;
 extern __typeof__(ringwake_pool_submit) ungrown_ringwake_pool_submit;
 extern __typeof__(ringwake_pool_submit_with) ungrown_ringwake_pool_submit_with;
+extern __typeof__(ringwake_pool_submit_many) ungrown_ringwake_pool_submit_many;
+extern __typeof__(ringwake_pool_submit_batch) ungrown_ringwake_pool_submit_batch;
 extern __typeof__(ringwake_pool_enqueue) ungrown_ringwake_pool_enqueue;
 extern __typeof__(ringwake_channel_open) ungrown_ringwake_channel_open;
 
@@ -107,6 +109,30 @@ int ringwake_pool_submit_with(struct ringwake_pool *pool, struct ringwake *targe
 		read.no_kick = true;
 	use_room(work);
 	return ungrown_ringwake_pool_submit_with(pool, target, work, run, done, &read);
+}
+
+int ringwake_pool_submit_many(struct ringwake_pool *pool, struct ringwake *target,
+	struct ringwake_work *const *works, size_t count, void (*run)(struct ringwake_work *work),
+	void (*done)(struct ringwake_work *work, int status),
+	const struct ringwake_submit_params *params)
+{
+	for (size_t i = 0; i < count; i++)
+		use_room(works[i]);
+	return ungrown_ringwake_pool_submit_many(pool, target, works, count, run, done, params);
+}
+
+int ringwake_pool_submit_batch(struct ringwake_pool *pool, struct ringwake *target,
+	struct ringwake_batch *batch, struct ringwake_work *const *works, size_t count,
+	void (*run)(struct ringwake_work *work), void (*done)(struct ringwake_batch *batch),
+	const struct ringwake_submit_params *params)
+{
+	batch->msg.grown = batch;
+	for (size_t i = 0; i < sizeof batch->grown / sizeof *batch->grown; i++)
+		batch->grown[i] = batch;
+	for (size_t i = 0; i < count; i++)
+		use_room(works[i]);
+	return ungrown_ringwake_pool_submit_batch(
+		pool, target, batch, works, count, run, done, params);
 }
 
 int ringwake_pool_enqueue(struct ringwake_pool *pool, struct ringwake *target,

@@ -333,6 +333,22 @@ static void submit_twice(void)
 		ringwake_pool_submit(pool, target, &work, run_nothing, done_nothing);
 }
 
+static void done_with_batch(struct ringwake_batch *batch)
+{
+	(void)batch;
+}
+
+static void submit_batch_twice(void)
+{
+	static struct ringwake_batch batch;
+	open_in_child();
+	if (ringwake_pool_open(&pool, 1) != 0)
+		return;
+	for (int i = 0; i < 2; i++)
+		ringwake_pool_submit_batch(
+			pool, target, &batch, NULL, 0, run_nothing, done_with_batch, NULL);
+}
+
 static void submit_after_done(void)
 {
 	open_in_child();
@@ -350,6 +366,7 @@ static void test_work(void **state)
 	(void)state;
 	need_path();
 	assert_breaks(submit_twice, "work is submitted again before its done was called");
+	assert_breaks(submit_batch_twice, "a batch is submitted again before its done was called");
 	assert_string_equal(abort_message(submit_after_done), "");
 	struct ringwake *opened = open_target(NULL);
 	assert_int_equal(ringwake_pool_open(&pool, 1), 0);

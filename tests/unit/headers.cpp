@@ -56,14 +56,22 @@ int main()
 		ringwake_pool_submit_with(
 			pool, target, &fast, [](ringwake_work *) { works++; },
 			[](ringwake_work *, int status) { works += status == 0; }, &params);
+		ringwake_batch batch;
+		ringwake_work pieces[2]{};
+		ringwake_work *all[] = {&pieces[0], &pieces[1]};
+		ringwake_pool_submit_batch(
+			pool, target, &batch, all, 2,
+			[](ringwake_work *piece) { works += ringwake_work_is_cancelled(piece); },
+			[](ringwake_batch *) { works++; }, nullptr);
 		ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
 		ringwake_dispatch(target, 0);
+		works += ringwake_work_status(all[0]) == 0;
 	}
-	check(works == 4, "work");
+	check(works == 6, "work");
 
 	struct ringwake_stats stats;
 	ringwake_get_stats(target, &stats, sizeof stats);
-	check(stats.messages == 4, "statistics");
+	check(stats.messages == 5, "statistics");
 	ringwake_close(target);
 	return failures;
 }

@@ -129,6 +129,37 @@ static void test_refused_completion_is_retried(void **state)
 		}
 }
 
+static void end_batch(struct ringwake_batch *batch)
+{
+	(void)batch;
+	atomic_fetch_add(&dones, 1);
+}
+
+/* The one doorbell of a batch is refused; the batch of 0 uses the submitter's. */
+static void test_refused_batch_is_retried(void **state)
+{
+	(void)state;
+	static const size_t counts[] = {0, 1, 3};
+	for (unsigned i = 0; i < sizeof counts / sizeof *counts; i++) {
+		struct ringwake_work pieces[3], *works[3] = {pieces, pieces + 1, pieces + 2};
+		struct ringwake_batch batch;
+		begin(2);
+		wait_until(&parks_without_timeout, 2);
+		refusals = 4;
+		assert_true(ringwake_arm(target));
+		assert_int_equal(ringwake_pool_submit_batch(pool, target, &batch, works, counts[i],
+					 count_run, end_batch, NULL),
+			0);
+		block_until_notified(target);
+		assert_int_equal(ringwake_dispatch(target, 0), 1);
+		assert_int_equal(dones, 1);
+		assert_int_equal(runs, counts[i]);
+		assert_true(refused >= 4);
+		ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
+		end();
+	}
+}
+
 /* A retrier does not spin: there is no more work, so the spin would not end. */
 static void test_retrier_does_not_spin(void **state)
 {
@@ -430,6 +461,7 @@ int main(void)
 {
 	const struct CMUnitTest pool_refused_tests[] = {
 		ON_BOTH_PATHS(test_refused_completion_is_retried),
+		ON_BOTH_PATHS(test_refused_batch_is_retried),
 		ON_BOTH_PATHS(test_retrier_does_not_spin),
 		ON_BOTH_PATHS(test_workers_become_idle_again),
 		ON_BOTH_PATHS(test_cancel_of_queued_work),

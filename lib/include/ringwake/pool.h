@@ -43,7 +43,8 @@ struct ringwake_work {
 	bool queued;
 	uint8_t work_class;
 	void *worker;
-	void *reserved[3];
+	struct ringwake_batch *batch;
+	void *reserved[2];
 };
 
 /*
@@ -101,6 +102,47 @@ int ringwake_pool_submit_with(struct ringwake_pool *pool, struct ringwake *targe
 	struct ringwake_work *work, void (*run)(struct ringwake_work *work),
 	void (*done)(struct ringwake_work *work, int status),
 	const struct ringwake_submit_params *params);
+
+/*
+ * Any thread. Submits count pieces of work in the order of the array, all or none, and wakes at
+ * most one worker; that worker wakes more. run and done are called for each piece. Returns and
+ * errors: as ringwake_pool_submit_with().
+ */
+int ringwake_pool_submit_many(struct ringwake_pool *pool, struct ringwake *target,
+	struct ringwake_work *const *works, size_t count, void (*run)(struct ringwake_work *work),
+	void (*done)(struct ringwake_work *work, int status),
+	const struct ringwake_submit_params *params);
+
+/*
+ * Many pieces of work with one completion. The caller owns the memory. From a successful submit
+ * until done is called, the batch and its pieces belong to the pool. All members are private.
+ */
+struct ringwake_batch {
+	struct ringwake_msg msg;
+	struct ringwake *target;
+	void (*done)(struct ringwake_batch *batch);
+#ifdef __cplusplus
+	size_t left;
+#else
+	_Atomic size_t left;
+#endif
+	void *reserved[4];
+};
+
+/*
+ * Any thread. As ringwake_pool_submit_many(), but done is called once, on the target's loop, when
+ * each piece has run or was cancelled; also if count is 0. Errors: as ringwake_pool_submit_with().
+ */
+int ringwake_pool_submit_batch(struct ringwake_pool *pool, struct ringwake *target,
+	struct ringwake_batch *batch, struct ringwake_work *const *works, size_t count,
+	void (*run)(struct ringwake_work *work), void (*done)(struct ringwake_batch *batch),
+	const struct ringwake_submit_params *params);
+
+/*
+ * In done of a batch or later: 0 if run was called for this piece, or -ECANCELED. Errors:
+ * -ECANCELED.
+ */
+int ringwake_work_status(const struct ringwake_work *work);
 
 /*
  * The thread that a submit or ringwake_pool_enqueue() has returned 1 to, and no other.
