@@ -13,9 +13,9 @@
  * Which work is next. A worker takes the oldest work of the highest class that can be taken. Slow
  * work can be taken only while slow_running is below slow_limit. If a class could be taken, but was
  * passed over 16 times in a row, it is next. To look into the inbox for every piece of work would
- * cost a cache miss each. So a worker looks if the inbox may hold work of a higher class than the
- * queues, and once in 16 times in any case, so that no work starves there. For normal work in the
- * queue, fast_submitted shows whether the inbox may hold fast work.
+ * cost a cache miss each. While the queues hold normal work, others_submitted shows whether the
+ * inbox may hold work of another class. While they hold fast work, a worker looks once in 16 times,
+ * so that no work starves there. Otherwise it always looks.
  *
  * The inbox is one word:
  *
@@ -71,11 +71,12 @@
  * slow_limit is reached, the worker that is woken for it moves it to its queue and goes idle again.
  *
  * Cancel. Work that waits is taken out of its queue, with the lock. Work that runs can only be
- * asked to end. The flag for this is the worker's, because done may have freed the work, or
- * submitted it again, before the worker has the lock again. Until then a cancel that comes too late
- * sets the flag to no effect: the worker clears it when it takes its next work. A cancel finds the
- * worker by work->worker, which only a thread that has the lock writes, and which is NULL until a
- * worker has taken the work. work->worker may be older than worker->work, so both must agree.
+ * asked to end. The flag for this is the worker's, because done may free the work, or submit it
+ * again, while the worker still has to take the lock. A cancel that comes too late sets the flag to
+ * no effect: the worker clears it when it takes its next work. A cancel finds the worker by
+ * work->worker, which only a thread that has the lock writes, and which is NULL until a worker has
+ * taken the work. This worker may have taken other work since, so a cancel also compares
+ * worker->work.
  *
  * A batch. Its pieces are pushed by one change of the inbox. Each piece that has run or was
  * cancelled takes 1 from batch->left, and the thread that takes the last sends the batch's message.

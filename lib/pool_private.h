@@ -17,13 +17,14 @@ struct queue {
 	struct ringwake_work *first, *last;
 };
 
+/* Workers write theirs for each piece of work, so each has lines of its own. */
 struct worker {
-	struct ringwake_pool *pool;
+	alignas(CACHE_LINE) struct ringwake_pool *pool;
 	struct worker *next_idle; /* the one below it on the stack of idle workers */
 	pthread_t thread;
 	_Atomic uint32_t word;
 	struct spinner spinner;
-	const struct ringwake_work *work; /* the work that it runs; it is only compared */
+	const struct ringwake_work *work; /* the last that it took; only compared */
 	_Atomic bool is_cancelled;        /* that work */
 };
 
@@ -31,28 +32,29 @@ struct ringwake_pool {
 	/* Every submit writes it. */
 	alignas(CACHE_LINE) _Atomic uintptr_t inbox;
 
-	/* How much fast work was submitted. A worker reads it before it takes work. */
-	alignas(CACHE_LINE) _Atomic uint32_t fast_submitted;
+	/* How much fast and slow work was submitted. A worker reads it before it takes work. */
+	alignas(CACHE_LINE) _Atomic uint32_t others_submitted;
 
 	/* Written at open and close, read by every submit and worker. */
 	alignas(CACHE_LINE) uint32_t process;
 	struct spinner spinner;    /* each worker begins with a copy */
 	_Atomic bool is_cancelled; /* the pool is closed with RINGWAKE_POOL_CANCEL */
 
-	/* The lock guards all below but the workers' words and is_cancelled. */
+	/* The lock guards all below but the workers' words and is_cancelled. What normal work
+	 * writes comes first. */
 	alignas(CACHE_LINE) pthread_mutex_t lock;
-	struct worker *idle;               /* a stack */
-	struct queue queues[CLASSES];      /* work that was taken out of the inbox */
+	struct worker *idle;          /* a stack */
+	struct queue queues[CLASSES]; /* work that was taken out of the inbox */
+	struct ringwake_pool_stats stats;
+	uint32_t others_arrived;           /* how much of others_submitted has left the inbox */
 	unsigned slow_running, slow_limit; /* workers that slow work holds, and may hold */
-	uint32_t fast_arrived;             /* how much of fast_submitted has left the inbox */
 	unsigned wakes_in_flight; /* workers taken off the stack that have not looked for work since
 				   */
-	uint8_t takes_since_look; /* work taken since the inbox was emptied */
+	uint8_t fast_since_look;  /* fast work taken since the inbox was emptied */
 	uint8_t passed_over[CLASSES]; /* times in a row that another class was taken */
 	bool kick_pending; /* the inbox was armed, and the submit that disarmed it has not kicked */
 	bool closing;
-	bool has_retrier; /* an idle worker retries the refused doorbells when it is time */
-	struct ringwake_pool_stats stats;
+	bool has_retrier;       /* an idle worker retries the refused doorbells when it is time */
 	struct retries retries; /* the targets of completions whose doorbell was refused */
 
 	struct worker workers[];

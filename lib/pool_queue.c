@@ -15,9 +15,9 @@ int ringwake_pool_push(struct ringwake_pool *pool, struct ringwake_work *newest,
 {
 	/* Before the push, because the pool may be closed after it. Relaxed: a worker that sees the
 	 * number before the work looks into the inbox in vain. */
-	if (newest->work_class == RINGWAKE_WORK_FAST)
+	if (newest->work_class != RINGWAKE_WORK_NORMAL)
 		atomic_fetch_add_explicit(
-			&pool->fast_submitted, (uint32_t)count, memory_order_relaxed);
+			&pool->others_submitted, (uint32_t)count, memory_order_relaxed);
 	uintptr_t word = atomic_load_explicit(&pool->inbox, memory_order_relaxed);
 	do {
 		if (word == INBOX_CLOSED)
@@ -64,25 +64,25 @@ static void append(struct queue *queue, const struct queue *newer)
 static void enqueue(struct ringwake_pool *pool, struct ringwake_work *newest)
 {
 	struct queue arrived[CLASSES] = {{NULL, NULL}};
-	unsigned count = 0, fast_count = 0;
+	unsigned count = 0, other_count = 0;
 	for (struct ringwake_work *work = newest, *older; work; work = older) {
 		older = work->previous;
 		prepend(&arrived[work->work_class], work);
 		work->queued = true;
 		work->worker = NULL;
 		count++;
-		fast_count += work->work_class == RINGWAKE_WORK_FAST;
+		other_count += work->work_class != RINGWAKE_WORK_NORMAL;
 	}
 	for (unsigned i = 0; i < CLASSES; i++)
 		append(&pool->queues[i], &arrived[i]);
-	pool->fast_arrived += fast_count;
+	pool->others_arrived += other_count;
 	pool->stats.queued += count;
 	pool->stats.submitted += count;
 }
 
 void ringwake_pool_empty_inbox(struct ringwake_pool *pool)
 {
-	pool->takes_since_look = 0;
+	pool->fast_since_look = 0;
 	uintptr_t word = atomic_load_explicit(&pool->inbox, memory_order_relaxed);
 	if (word == 0 || word == INBOX_ARMED || word == INBOX_CLOSED)
 		return;
@@ -151,40 +151,45 @@ bool ringwake_pool_has_work(const struct ringwake_pool *pool)
 #define MOST_UNSEEN      15
 #define MOST_PASSED_OVER 16
 
-/* True if work in the inbox may come before all work in the queues. */
+/* True if the next work may be in the inbox. */
 static bool must_empty_inbox(const struct ringwake_pool *pool)
 {
-	if (pool->takes_since_look >= MOST_UNSEEN)
-		return true;
 	if (can_take(pool, RINGWAKE_WORK_FAST))
-		return false;
+		return pool->fast_since_look >= MOST_UNSEEN;
 	/* Relaxed: pairs with ringwake_pool_push, which explains it. */
 	return !can_take(pool, RINGWAKE_WORK_NORMAL) ||
-		atomic_load_explicit(&pool->fast_submitted, memory_order_relaxed) !=
-		pool->fast_arrived;
+		atomic_load_explicit(&pool->others_submitted, memory_order_relaxed) !=
+		pool->others_arrived;
 }
 
-/* Returns the class of the work that is next, or CLASSES: none can be taken. */
-static unsigned choose(struct ringwake_pool *pool)
+/* Returns the queue whose first work is next; NULL: none can be taken. */
+static struct queue *choose(struct ringwake_pool *pool)
 {
-	unsigned chosen = CLASSES;
+	/* The usual case, for speed. */
+	struct queue *chosen = &pool->queues[RINGWAKE_WORK_NORMAL];
+	if (pool->queues[RINGWAKE_WORK_FAST].first == NULL &&
+		pool->queues[RINGWAKE_WORK_SLOW].first == NULL &&
+		pool->passed_over[RINGWAKE_WORK_NORMAL] == 0 &&
+		pool->passed_over[RINGWAKE_WORK_SLOW] == 0)
+		return chosen->first ? chosen : NULL;
 	bool is_due = false;
+	chosen = NULL;
 	for (unsigned i = 0; i < CLASSES; i++) {
 		enum ringwake_work_class work_class = highest_first[i];
 		uint8_t *passed_over = &pool->passed_over[work_class];
 		if (!can_take(pool, work_class)) {
 			*passed_over = 0;
-		} else if (chosen == CLASSES) {
-			chosen = work_class;
+		} else if (chosen == NULL) {
+			chosen = &pool->queues[work_class];
 		} else if (*passed_over >= MOST_PASSED_OVER && !is_due) {
-			chosen = work_class;
+			chosen = &pool->queues[work_class];
 			is_due = true;
 		} else {
 			++*passed_over;
 		}
 	}
-	if (chosen < CLASSES)
-		pool->passed_over[chosen] = 0;
+	if (chosen)
+		pool->passed_over[chosen->first->work_class] = 0;
 	return chosen;
 }
 
@@ -192,19 +197,22 @@ struct ringwake_work *ringwake_pool_take(struct ringwake_pool *pool)
 {
 	if (must_empty_inbox(pool))
 		ringwake_pool_empty_inbox(pool);
-	unsigned work_class = choose(pool);
-	if (work_class == CLASSES)
+	struct queue *queue = choose(pool);
+	if (queue == NULL)
 		return NULL;
-	struct ringwake_work *work = pool->queues[work_class].first;
+	struct ringwake_work *work = queue->first;
 	ringwake_pool_dequeue(pool, work);
-	pool->takes_since_look++;
-	pool->slow_running += work_class == RINGWAKE_WORK_SLOW;
+	if (work->work_class == RINGWAKE_WORK_FAST)
+		pool->fast_since_look++;
+	else if (work->work_class == RINGWAKE_WORK_SLOW)
+		pool->slow_running++;
 	return work;
 }
 
 void ringwake_pool_end_work(struct ringwake_pool *pool, enum ringwake_work_class work_class)
 {
-	pool->slow_running -= work_class == RINGWAKE_WORK_SLOW;
+	if (work_class == RINGWAKE_WORK_SLOW)
+		pool->slow_running--;
 	pool->stats.completed++;
 }
 

@@ -173,7 +173,6 @@ static void run(struct worker *worker, struct ringwake_work *work)
 	work->run(work);
 	struct ringwake *refused = ringwake_pool_complete(work, 0);
 	pthread_mutex_lock(&pool->lock);
-	worker->work = NULL;
 	if (refused)
 		ringwake_retry_add(&pool->retries, refused);
 	ringwake_pool_end_work(pool, work_class);

@@ -48,7 +48,7 @@ bit armed, closed;  /* the inbox's tags; never set while it holds work */
 bit lock;
 byte queue[3], wakes_in_flight, depth, pushed, ran, ended;
 byte slow_running;
-byte fast_announced; /* fast_submitted less fast_arrived */
+byte others_announced; /* others_submitted less others_arrived */
 byte idle[WORKERS];
 bit kick_pending, closing, freed;
 mtype word[WORKERS] = AWAKE;
@@ -114,10 +114,10 @@ inline retry(was, refused)
 #ifdef MUTANT_FAST_WORK_WAITS_IN_THE_INBOX
 #define MUST_EMPTY_INBOX (queue[FAST] == 0 && queue[NORMAL] == 0)
 #elif defined MUTANT_NORMAL_WORK_WAITS_BEHIND_SLOW
-#define MUST_EMPTY_INBOX (!HAS_WORK || (queue[FAST] == 0 && fast_announced > 0))
+#define MUST_EMPTY_INBOX (!HAS_WORK || (queue[FAST] == 0 && others_announced > 0))
 #else
 #define MUST_EMPTY_INBOX \
-	(queue[FAST] == 0 && (queue[NORMAL] == 0 || fast_announced > 0))
+	(queue[FAST] == 0 && (queue[NORMAL] == 0 || others_announced > 0))
 #endif
 
 inline take_lock()
@@ -134,7 +134,7 @@ inline empty_inbox()
 		queue[SLOW] = queue[SLOW] + inbox[SLOW];
 		queue[FAST] = queue[FAST] + inbox[FAST];
 #ifndef MUTANT_FAST_WORK_IS_FLAGGED
-		fast_announced = fast_announced - inbox[FAST];
+		others_announced = others_announced - inbox[FAST] - inbox[SLOW];
 #endif
 		inbox[NORMAL] = 0;
 		inbox[SLOW] = 0;
@@ -148,7 +148,7 @@ inline take(class)
 	if
 	:: MUST_EMPTY_INBOX ->
 #ifdef MUTANT_FAST_WORK_IS_FLAGGED
-		fast_announced = 0;
+		others_announced = 0;
 #endif
 		empty_inbox()
 	:: else
@@ -339,11 +339,15 @@ proctype submitter()
 		if
 		:: class = NORMAL
 		:: class = SLOW
-		:: class = FAST ->
+		:: class = FAST
+		fi;
+		if
+		:: class == NORMAL
+		:: class != NORMAL ->
 #ifdef MUTANT_FAST_WORK_IS_FLAGGED
-			fast_announced = 1
+			others_announced = 1
 #else
-			fast_announced++
+			others_announced++
 #endif
 		fi;
 #endif
