@@ -32,11 +32,14 @@
  *
  * Each worker has a word:
  *
- *   AWAKE    it runs work, or looks for work
- *   IDLE     it went onto the stack of idle workers, and has not blocked yet
- *   BLOCKED  it blocks, or is about to, in futex(2)
+ *   STARTING  its worker_start has not returned
+ *   REFUSED   for good: worker_start has returned an error, and the thread ends
+ *   AWAKE     it runs work, or looks for work
+ *   IDLE      it went onto the stack of idle workers, and has not blocked yet
+ *   BLOCKED   it blocks, or is about to, in futex(2)
  *
  *   thread   change                         function
+ *   worker   STARTING -> AWAKE, REFUSED     report_start: wakes the thread that starts the worker
  *   worker   AWAKE -> IDLE, with the lock   go_idle
  *   worker   IDLE -> BLOCKED                block: fails if the worker was woken before
  *   waker    IDLE or BLOCKED -> AWAKE       ringwake_pool_unlock_and_wake: a system call only if
@@ -138,6 +141,12 @@ static void retry_for_the_last_time(struct ringwake_pool *pool)
 	}
 }
 
+static void free_pool(struct ringwake_pool *pool)
+{
+	pthread_attr_destroy(&pool->attributes);
+	free(pool);
+}
+
 static void join_workers(struct ringwake_pool *pool)
 {
 	for (unsigned i = 0; i < pool->stats.threads; i++)
@@ -145,7 +154,7 @@ static void join_workers(struct ringwake_pool *pool)
 	retry_for_the_last_time(pool);
 	ringwake_retry_end(&pool->retries);
 	pthread_mutex_destroy(&pool->lock);
-	free(pool);
+	free_pool(pool);
 }
 
 int ringwake_pool_open_with(struct ringwake_pool **out, const struct ringwake_pool_params *params)
@@ -161,7 +170,7 @@ int ringwake_pool_open_with(struct ringwake_pool **out, const struct ringwake_po
 	if (ringwake_spinner_set(&spinner, params->spin_ns) < 0 ||
 		params->threads > RINGWAKE_POOL_MAX_THREADS || !RESERVED_IS_ZERO(params))
 		return -EINVAL;
-	unsigned threads = params->threads ? params->threads : ringwake_pool_processors();
+	unsigned threads = ringwake_pool_threads_wanted(params);
 	size_t size = sizeof(struct ringwake_pool) + threads * sizeof(struct worker);
 	size = (size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
 	struct ringwake_pool *pool = aligned_alloc(CACHE_LINE, size);
@@ -173,7 +182,9 @@ int ringwake_pool_open_with(struct ringwake_pool **out, const struct ringwake_po
 	pool->process = (uint32_t)process;
 	pool->spinner = spinner;
 	ringwake_pool_limit_slow_work(pool, params->slow_threads, threads);
-	int error = ringwake_pool_start(pool, threads);
+	int error = ringwake_pool_set_attributes(pool, params);
+	if (error == 0)
+		error = ringwake_pool_start(pool, threads);
 	errno = saved;
 	if (error < 0) {
 		ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
@@ -237,7 +248,7 @@ void ringwake_pool_close(struct ringwake_pool *pool, enum ringwake_pool_close_mo
 		/* The threads are the parent's, and one of them may have held the lock. A pool of
 		 * another copy of the library is left alone. */
 		if (ringwake_is_of_this_copy(pool->process))
-			free(pool);
+			free_pool(pool);
 		return;
 	}
 	struct ringwake_work *cancelled = NULL;

@@ -17,9 +17,14 @@ struct queue {
 	struct ringwake_work *first, *last;
 };
 
+/* States of a worker's word; pool.c explains them. */
+enum worker_state { AWAKE, IDLE, BLOCKED, STARTING, REFUSED };
+
 /* Workers write theirs for each piece of work, so each has lines of its own. */
 struct worker {
 	alignas(CACHE_LINE) struct ringwake_pool *pool;
+	unsigned number;
+	int start_error;          /* if the word is REFUSED */
 	struct worker *next_idle; /* the one below it on the stack of idle workers */
 	pthread_t thread;
 	_Atomic uint32_t word;
@@ -39,6 +44,13 @@ struct ringwake_pool {
 	alignas(CACHE_LINE) uint32_t process;
 	struct spinner spinner;    /* each worker begins with a copy */
 	_Atomic bool is_cancelled; /* the pool is closed with RINGWAKE_POOL_CANCEL */
+
+	/* Written at open, read when a thread starts or ends. */
+	pthread_attr_t attributes;
+	char name[16]; /* of all workers, before the number is added; longer ones are cut */
+	int (*worker_start)(unsigned number, void *context);
+	void (*worker_end)(unsigned number, void *context);
+	void *context;
 
 	/* The lock guards all below but the workers' words and is_cancelled. What normal work
 	 * writes comes first. */
@@ -103,10 +115,15 @@ struct ringwake *ringwake_pool_complete(struct ringwake_work *work, int status);
 /* The same for a message, which has the reference to the target. mark: of the work or batch. */
 struct ringwake *ringwake_pool_send(
 	struct ringwake *target, struct ringwake_msg *msg, const void *mark);
-void *ringwake_pool_run_worker(void *worker);
+void ringwake_pool_run_worker(struct worker *worker);
 
-/* pool_threads.c */
-unsigned ringwake_pool_processors(void);
+/* pool_threads.c. The number of workers that the parameters ask for. */
+unsigned ringwake_pool_threads_wanted(const struct ringwake_pool_params *params);
+
+/* Reads what the parameters say about threads. The caller destroys pool->attributes, whether or not
+ * this succeeds. Returns -EINVAL, or -ENOMEM. */
+int ringwake_pool_set_attributes(
+	struct ringwake_pool *pool, const struct ringwake_pool_params *params);
 int ringwake_pool_start(struct ringwake_pool *pool, unsigned threads);
 
 #endif

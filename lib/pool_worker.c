@@ -6,9 +6,6 @@
 #include "spin.h"
 #include "system.h"
 
-/* States of a worker's word; pool.c explains them. */
-enum { AWAKE, IDLE, BLOCKED };
-
 static bool needs_retrier(const struct ringwake_pool *pool)
 {
 	return pool->retries.count > 0 && !pool->has_retrier;
@@ -178,9 +175,8 @@ static void run(struct worker *worker, struct ringwake_work *work)
 	ringwake_pool_end_work(pool, work_class);
 }
 
-void *ringwake_pool_run_worker(void *argument)
+void ringwake_pool_run_worker(struct worker *worker)
 {
-	struct worker *worker = argument;
 	struct ringwake_pool *pool = worker->pool;
 	pthread_mutex_lock(&pool->lock);
 	for (;;) {
@@ -195,5 +191,4 @@ void *ringwake_pool_run_worker(void *argument)
 			go_idle(pool, worker);
 	}
 	ringwake_pool_unlock_and_wake(pool);
-	return NULL;
 }

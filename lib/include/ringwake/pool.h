@@ -18,7 +18,7 @@ struct ringwake_pool;
 
 /* Set all members to 0 first: 0 is the default of each. */
 struct ringwake_pool_params {
-	/* Workers; 0: one for each processor that the calling thread may run on. */
+	/* Workers; 0: one for each processor in affinity, or that the calling thread may run on. */
 	unsigned threads;
 	/* The most workers that slow work may hold at a time; 0: half of them, rounded up. If there
 	 * is more than one worker, slow work never holds all of them. */
@@ -26,6 +26,22 @@ struct ringwake_pool_params {
 	/* Nanoseconds for which an idle worker spins before it blocks, or RINGWAKE_SPIN_ADAPTIVE or
 	 * RINGWAKE_SPIN_OFF. */
 	uint64_t spin_ns;
+	/* Worker 3 has the name "NAME-3" in top -H and gdb: name is cut, so that all of it has at
+	 * most 15 bytes. NULL: "ringwake". */
+	const char *name;
+	/* Bytes of each worker's stack; 0: 8 MiB. */
+	size_t stack_size;
+	/* The processors that workers may run on: a cpu_set_t, and its size in bytes. NULL and 0:
+	 * as the thread that starts the worker. */
+	const void *affinity;
+	size_t affinity_size;
+	/* Each worker calls worker_start before any work, and worker_end after all its work. Two
+	 * workers that run at the same time have different numbers, from 0 on. If worker_start
+	 * returns a negative number, the worker does not start, and worker_end is not called for
+	 * it; open returns that number. Either may be NULL. They must not use the pool. */
+	int (*worker_start)(unsigned number, void *context);
+	void (*worker_end)(unsigned number, void *context);
+	void *context;
 	uint64_t reserved[8]; /* must be 0 */
 };
 
@@ -72,7 +88,10 @@ struct ringwake_submit_params {
  */
 int ringwake_pool_open(struct ringwake_pool **out, unsigned threads);
 
-/* Any thread. The same with all parameters. params may be NULL. Errors: as ringwake_pool_open(). */
+/*
+ * Any thread. The same with all parameters. params may be NULL. Returns when each worker has called
+ * worker_start. Errors: as ringwake_pool_open(), and those of worker_start.
+ */
 int ringwake_pool_open_with(struct ringwake_pool **out, const struct ringwake_pool_params *params);
 
 /*
