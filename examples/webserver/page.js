@@ -90,7 +90,7 @@ class Source {
 				p50: figures.wake_p50_ns / 1000,
 				p99: figures.wake_p99_ns / 1000,
 			});
-			this.samples = this.samples.filter(sample => sample.now > now - KEEP * 1000);
+			this.samples = this.samples.slice(-2 * KEEP);
 		}
 		draw();
 	}
@@ -121,7 +121,7 @@ class Chart {
 	constructor(title, unit, lines) {
 		this.lines = lines;
 		this.unit = unit;
-		const figure = document.createElement('figure');
+		const figure = this.figure = document.createElement('figure');
 		const caption = document.createElement('figcaption');
 		const bold = document.createElement('b');
 		bold.textContent = title;
@@ -132,7 +132,9 @@ class Chart {
 	}
 	draw(now) {
 		const lines = this.lines.map(line => ({...line, samples: (line.source() || {samples: []}).samples
-			.filter(sample => Number.isFinite(sample[line.of]))})).filter(line => line.samples.length);
+			.filter(sample => sample.now > now - KEEP * 1000 && Number.isFinite(sample[line.of]))}))
+			.filter(line => line.samples.length);
+		this.figure.hidden = lines.length === 0;
 		const most = Math.max(1, ...lines.flatMap(line => line.samples.map(sample => sample[line.of])));
 		const x = at => (WIDTH - RIGHT) * (1 - (now - at) / (KEEP * 1000));
 		const y = value => (HEIGHT - BOTTOM) - (HEIGHT - BOTTOM - 14) * value / most;
@@ -146,7 +148,8 @@ class Chart {
 			const points = line.samples.map(sample => `${x(sample.now).toFixed(1)} ${y(sample[line.of]).toFixed(1)}`);
 			parts.push(element('path', {class: line.class, d: 'M' + points.join('L')}));
 			const last = line.samples[line.samples.length - 1][line.of];
-			labels.push({class: line.class, y: y(last) + 4, text: `${line.name()} ${short(last)}`});
+			const value = line.source().connected ? short(last) : 'no answer';
+			labels.push({class: line.class, y: y(last) + 4, text: `${line.name()} ${value}`});
 		}
 		place(labels);
 		for (const label of labels)
@@ -155,7 +158,8 @@ class Chart {
 	}
 }
 
-const nameOf = source => source.info && source.info.path === 'uv_async' ? 'uv_async' : 'ringwake';
+const isNative = source => source.info && source.info.path === 'uv_async';
+const nameOf = source => isNative(source) ? 'uv_async' : source.info ? 'ringwake' : source.origin;
 const both = of => [
 	{of, class: 'own', source: () => own, name: () => peer ? nameOf(own) : 'here'},
 	{of, class: 'peer', source: () => peer, name: () => nameOf(peer)},
@@ -195,12 +199,12 @@ function draw() {
 
 function describe() {
 	const info = own.info;
-	const how = nameOf(own) === 'uv_async'
+	const how = isNative(own)
 		? 'Worker threads compute digests, and libuv’s own workers and uv_async wake the loop.'
 		: `Worker threads compute digests, and ringwake wakes the loop (path ${info.path}).`;
 	find('about').textContent = `${info.loop}. ${how}` +
 		(peer ? ` The other server, ${peer.origin}, is shown beside it. Both answer /healthz equally fast, because it hands out no work.` : '');
-	document.title = nameOf(own) === 'uv_async' ? 'Example web server' : 'ringwake: example web server';
+	document.title = isNative(own) ? 'Example web server' : 'ringwake: example web server';
 }
 
 const pause = seconds => new Promise(resolve => setTimeout(resolve, 1000 * seconds));
