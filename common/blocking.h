@@ -18,14 +18,14 @@
 /* A wait that does not block takes less time; a switch of threads takes more. */
 #define BLOCKING_NS 3000
 
-/* So many waits lie between two measurements, */
-#define BLOCKING_WAITS      1000
-#define BLOCKING_WAITS_POLL 16    /* of a loop that did not block, */
-#define BLOCKING_WAITS_MOST 32000 /* if all spins succeed */
+/* The number of waits from one measurement to the next. */
+#define BLOCKING_WAITS      1000  /* if the measured wait blocked */
+#define BLOCKING_WAITS_POLL 16    /* if it did not */
+#define BLOCKING_WAITS_MOST 32000 /* if it blocked, and all spins since have succeeded */
 
 struct blocking {
 	int64_t began;  /* of the wait that is measured; 0: it is not measured */
-	int left;       /* the waits before the next measurement; less than 0: so many too late */
+	int left;       /* the waits before the next measurement; negative if it is overdue */
 	bool was_found; /* the wait that was measured last blocked */
 };
 

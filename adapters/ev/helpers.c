@@ -13,8 +13,9 @@
 #include "binding.h"
 #include "libev.h"
 
-/* The loop counts as busy after this many waits that had to end at once, until so many successive
- * ones need not. Not earlier: a program that counts pending watchers sees the prepare watcher. */
+/* After BUSY_WAITS waits that had to end at once, the loop counts as busy; after IDLE_WAITS
+ * successive waits that did not, it counts as idle again. It does not count as busy from the start,
+ * because a program that counts pending watchers sees the prepare watcher. */
 #define BUSY_WAITS 16
 #define IDLE_WAITS 1000
 

@@ -190,6 +190,7 @@ static void test_time_is_over_while_it_runs(void **state)
 	caller.thread = start(call, &caller);
 	pthread_t loop = start(run_loop_once, target);
 	pthread_barrier_wait(&running);
+	/* Longer than the caller's timeout, which must not count while the function runs. */
 	nanosleep(&(struct timespec){.tv_nsec = 500000000}, NULL);
 	pthread_barrier_wait(&go_on);
 	join(loop);
