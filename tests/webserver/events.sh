@@ -62,7 +62,7 @@ bodiless_events() {
 	! grep -q '^data' "$work/answer" && grep -q '^HTTP/1.1 200 ' "$work/answer"
 }
 
-# Forty clients ask for events and read nothing. Others must get all events meanwhile.
+# Forty clients ask for events and read nothing. Others must get events meanwhile.
 most_unsent() {
 	awk -v port="$(printf ':%04X' "$port")" '$2 ~ port "$" && $4 == "01" { print substr($5, 1, 8) }' /proc/net/tcp |
 		sort | tail -n 1 | xargs -I{} printf '%d\n' 0x{}
@@ -70,7 +70,7 @@ most_unsent() {
 loses() {
 	[ "$(metric webserver_events_lost_total)" -gt 1000 ]
 }
-not_read() {
+stuck_clients() {
 	perl -MIO::Socket::INET -MSocket -e '
 		$SIG{TERM} = sub { exit };
 		my @s = map {
@@ -79,9 +79,13 @@ not_read() {
 			connect($s, sockaddr_in($ARGV[0], inet_aton("127.0.0.1"))) or die;
 			syswrite($s, "GET /events HTTP/1.1\r\nHost: x\r\n\r\n");
 			$s } 1 .. 40;
-		sleep 60;' "$port" &
+		sleep 300;' "$port" &
 	client=$!
-	within 30 loses || return 1
+}
+# The timeout of this server is longer than the test, because it would close the stuck clients.
+not_read() {
+	stuck_clients
+	within 60 loses || return 1
 	unsent=$(most_unsent)
 	echo "unsent bytes in the kernel: $unsent"
 	[ "$unsent" -gt 0 ] && [ "$unsent" -lt 16384 ] || return 1
@@ -92,18 +96,31 @@ not_read() {
 	grown=$(($(resident_kib) - before))
 	number=$(wc -l <"$work/events")
 	echo "a client that reads got $number events; those that do not lost $lost; grown by $grown KiB"
-	[ "$number" -gt 100 ] && [ "$lost" -gt "$number" ] || return 1
+	[ "$number" -gt 20 ] && [ "$lost" -gt "$number" ] || return 1
 	[ -n "$bloated" ] || [ "$grown" -le 256 ]
 }
-# They still do not read.
-ends_readers() {
-	stop TERM && status=0 || status=1
+end_clients() {
 	kill "$client"
 	wait "$client" 2>/dev/null || :
+}
+ends_without_clients() {
+	end_clients
+	stop TERM
+}
+ends_with_clients() {
+	stuck_clients
+	within 60 loses && stop TERM && status=0 || status=1
+	end_clients
 	return "$status"
 }
+timed_out() {
+	[ "$(metric webserver_timeouts_total)" -ge 40 ]
+}
 closed_stuck() {
-	within 20 nobody_reads && [ "$(metric webserver_timeouts_total)" -ge 40 ]
+	stuck_clients
+	within 60 timed_out && within 20 nobody_reads && status=0 || status=1
+	end_clients
+	return "$status"
 }
 
 # A client that reads sees the end of the response.
@@ -129,12 +146,14 @@ else
 	ok "HEAD /events has no body" bodiless_events
 	ok "without a reader no event is sent" is_quiet
 	ok "a reader sees the end of /events at SIGTERM" ends_with_server
-	start --event-interval 1 --loops 2 --timeout 5
-	ok "clients that do not read lose events, and others do not" not_read
-	ok "they are closed after the timeout" closed_stuck
-	kill "$client" && wait "$client" || :
+	for loops in 1 2; do
+		start --event-interval 1 --loops "$loops" --timeout 300
+		ok "clients of $loops loops that do not read lose events, and others do not" not_read
+		ok "and the server ends on SIGTERM" ends_without_clients
+	done
+	start --event-interval 1 --timeout 5
+	ok "clients that do not read are closed after the timeout" closed_stuck
 	ok "and the server ends on SIGTERM" stop TERM
 	start --event-interval 1 --timeout 5
-	ok "clients of one loop that do not read lose events" not_read
-	ok "they do not keep the server from ending" ends_readers
+	ok "clients that do not read do not keep the server from ending" ends_with_clients
 fi
