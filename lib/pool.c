@@ -2,8 +2,8 @@
 /*
  * Worker threads, and the work that waits for them. This file opens and closes a pool, and has the
  * argument; pool_submit.c has the submits, pool_queue.c the work that waits, pool_worker.c the life
- * of a worker, pool_threads.c the threads. A completion is an ordinary message to the target, so
- * completions that arrive before the loop is awake share one doorbell.
+ * of a worker, pool_threads.c the threads, pool_size.c how many. A completion is an ordinary
+ * message to the target, so completions that arrive before the loop is awake share one doorbell.
  *
  * Work waits in two places. A submit pushes work onto the inbox, without the lock. A thread that
  * holds the lock moves the inbox's work to the queues, one for each class. A queue is linked both
@@ -54,7 +54,8 @@
  *   3. If a worker is idle, wakes_in_flight is not 0 or kick_pending is set.
  *   4. If a doorbell is to be retried, a worker is awake, a worker is the retrier, or
  *      wakes_in_flight is not 0.
- *   5. No worker ends while kick_pending is set.
+ *   5. While the pool is closing, no worker ends while kick_pending is set. Otherwise at least
+ *      min_threads workers stay.
  *   6. slow_running is the number of workers that have taken slow work and have not held the lock
  *      since it ended. If slow work in its queue cannot be taken, slow_running is not 0.
  *
@@ -66,6 +67,25 @@
  * worker, lowers wakes_in_flight or clears kick_pending releases the lock by
  * ringwake_pool_unlock_and_wake(), which restores 3: it arms the inbox, and if that fails because
  * work was submitted, it wakes a worker.
+ *
+ * Workers that end. A worker above min_threads that has been idle for shrink_after_ns takes itself
+ * off the stack, with the lock, and ends. If it is not on the stack, a thread is about to set its
+ * word, so it blocks until then. A worker ends after its work if there are more than max_threads.
+ * Each releases the lock by ringwake_pool_unlock_and_wake(), which restores the invariants for the
+ * workers that are left. If there are more than min_threads, each idle worker looks at the time: a
+ * worker that is one too many wakes all idle workers when it has started, and so does a resize.
+ *
+ * The watcher. A pool that may grow has one more thread (pool_size.c). It keeps one more invariant:
+ *
+ *   7. If no worker is idle, none starts, wakes_in_flight is 0 and max_threads is not reached, then
+ *      the watcher does not park, unless nothing can be taken and kick_pending is set.
+ *
+ * As 3 does for idle workers, this leaves the inbox ARMED while all workers are busy and no work
+ * waits. So the submit whose work must wait for a busy worker replaces ARMED, and wakes the watcher
+ * when it releases the lock. In a pool that does not grow, the inbox is not armed then, and such a
+ * submit does not take the lock. A pool that is closing wakes the watcher when nothing can be taken
+ * any more, and the watcher ends. Until then it starts workers: queued work may have to run so that
+ * running work ends.
  *
  * Slow work that cannot be taken wakes no worker and keeps none from going idle, blocking or
  * ending. It can be taken when slow_running falls, which only a worker does that has run slow work
@@ -101,16 +121,16 @@
  * Memory. Work is the caller's until the push succeeds, then the pool's until its completion is
  * sent. After its push a submit touches the pool only if it replaced ARMED, and 5 keeps the pool
  * alive until it has held the lock. A worker does not end while a thread is about to set its word
- * to AWAKE. So ringwake_pool_close(), which joins the workers, comes after both. Only futex_wake()
- * may come later, on an address that is free or reused. It wakes no thread, or one that checks its
- * own word again.
+ * to AWAKE. So ringwake_pool_close(), which waits for all threads, comes after both. Only
+ * futex_wake() may come later, on an address that is free or reused. It wakes no thread, or one
+ * that checks its own word again.
  *
  * Memory order. A push is a release and emptying the inbox an acquire: they pass the work on.
  * Waking a worker is a release and its look at its word an acquire: all that the waker did to the
  * pool comes before the worker's end. The lock passes on everything else, so the rest is relaxed.
  *
- * Checked: tests/model/pool.pml is this protocol, and looks for states in which work, a completion
- * or the pool's memory is lost. tests/unit/pool*.c run it on threads.
+ * Checked: tests/model/pool.pml and pool_size.pml are this protocol, and look for states in which
+ * work, a completion or the pool's memory is lost. tests/unit/pool*.c run it on threads.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -143,18 +163,15 @@ static void retry_for_the_last_time(struct ringwake_pool *pool)
 
 static void free_pool(struct ringwake_pool *pool)
 {
+	/* Relaxed: no other thread is left. */
+	struct worker *worker = atomic_load_explicit(&pool->workers, memory_order_relaxed);
+	while (worker) {
+		struct worker *next = worker->next;
+		free(worker);
+		worker = next;
+	}
 	pthread_attr_destroy(&pool->attributes);
 	free(pool);
-}
-
-static void join_workers(struct ringwake_pool *pool)
-{
-	for (unsigned i = 0; i < pool->stats.threads; i++)
-		pthread_join(pool->workers[i].thread, NULL);
-	retry_for_the_last_time(pool);
-	ringwake_retry_end(&pool->retries);
-	pthread_mutex_destroy(&pool->lock);
-	free_pool(pool);
 }
 
 int ringwake_pool_open_with(struct ringwake_pool **out, const struct ringwake_pool_params *params)
@@ -167,24 +184,20 @@ int ringwake_pool_open_with(struct ringwake_pool **out, const struct ringwake_po
 	if (process < 0)
 		return (int)process;
 	struct spinner spinner;
-	if (ringwake_spinner_set(&spinner, params->spin_ns) < 0 ||
-		params->threads > RINGWAKE_POOL_MAX_THREADS || !RESERVED_IS_ZERO(params))
+	if (ringwake_spinner_set(&spinner, params->spin_ns) < 0 || !RESERVED_IS_ZERO(params))
 		return -EINVAL;
-	unsigned threads = ringwake_pool_threads_wanted(params);
-	size_t size = sizeof(struct ringwake_pool) + threads * sizeof(struct worker);
-	size = (size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
-	struct ringwake_pool *pool = aligned_alloc(CACHE_LINE, size);
+	struct ringwake_pool *pool = aligned_alloc(CACHE_LINE, sizeof *pool);
 	errno = saved;
 	if (pool == NULL)
 		return -ENOMEM;
-	memset(pool, 0, size);
+	memset(pool, 0, sizeof *pool);
 	pthread_mutex_init(&pool->lock, NULL);
+	pthread_mutex_init(&pool->size_lock, NULL);
 	pool->process = (uint32_t)process;
 	pool->spinner = spinner;
-	ringwake_pool_limit_slow_work(pool, params->slow_threads, threads);
 	int error = ringwake_pool_set_attributes(pool, params);
 	if (error == 0)
-		error = ringwake_pool_start(pool, threads);
+		error = ringwake_pool_open_size(pool, params);
 	errno = saved;
 	if (error < 0) {
 		ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
@@ -273,7 +286,12 @@ void ringwake_pool_close(struct ringwake_pool *pool, enum ringwake_pool_close_mo
 		pthread_mutex_unlock(&pool->lock);
 	}
 	retry_for_the_last_time(pool); /* work that still runs may take long */
-	join_workers(pool);
+	ringwake_pool_join(pool);
+	retry_for_the_last_time(pool);
+	ringwake_retry_end(&pool->retries);
+	pthread_mutex_destroy(&pool->size_lock);
+	pthread_mutex_destroy(&pool->lock);
+	free_pool(pool);
 }
 
 void ringwake_pool_get_stats(

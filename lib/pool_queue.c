@@ -145,6 +145,15 @@ bool ringwake_pool_has_work(const struct ringwake_pool *pool)
 		can_take(pool, RINGWAKE_WORK_SLOW);
 }
 
+int64_t ringwake_pool_oldest(const struct ringwake_pool *pool)
+{
+	int64_t oldest_ns = INT64_MAX;
+	for (unsigned i = 0; i < CLASSES; i++)
+		if (can_take(pool, i) && pool->queues[i].first->submitted_ns < oldest_ns)
+			oldest_ns = pool->queues[i].first->submitted_ns;
+	return oldest_ns;
+}
+
 /* No class starves: its work waits for at most MOST_UNSEEN pieces of higher classes in the inbox
  * and for MOST_PASSED_OVER in its queue, and for one more if two classes are due. This is at
  * most 32. */

@@ -5,6 +5,7 @@
 #include "pool_private.h"
 #include "process.h"
 #include "reserved.h"
+#include "spin.h"
 
 /* For the one submit that has replaced ARMED. */
 static void kick(struct ringwake_pool *pool)
@@ -69,8 +70,13 @@ static void prepare(struct ringwake_work *work, struct ringwake *target,
 
 static int push(struct ringwake_pool *pool, struct ringwake_work *const *works, size_t count)
 {
-	for (size_t i = 1; i < count; i++)
-		works[i]->previous = works[i - 1];
+	/* Relaxed: work for which no time was noted counts as old. */
+	bool can_grow = atomic_load_explicit(&pool->can_grow, memory_order_relaxed);
+	int64_t now_ns = can_grow ? ringwake_now_ns() : 0;
+	for (size_t i = 0; i < count; i++) {
+		works[i]->submitted_ns = now_ns;
+		works[i]->previous = i > 0 ? works[i - 1] : NULL;
+	}
 	int result = ringwake_pool_push(pool, works[count - 1], works[0], count);
 	for (size_t i = 0; result < 0 && i < count; i++)
 		DEBUG_UNQUEUE(WORK_MARK(works[i]));

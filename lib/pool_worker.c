@@ -16,7 +16,7 @@ static struct worker *pick_worker(struct ringwake_pool *pool)
 {
 	struct worker *worker = pool->idle;
 	if (worker == NULL)
-		return NULL;
+		return pool->watcher_state ? ringwake_pool_pick_watcher(pool) : NULL;
 	bool has_work = ringwake_pool_has_work(pool);
 	if (!has_work && pool->wakes_in_flight > 0)
 		return NULL;
@@ -31,18 +31,36 @@ static struct worker *pick_worker(struct ringwake_pool *pool)
 	return worker;
 }
 
-void ringwake_pool_unlock_and_wake(struct ringwake_pool *pool)
+static void wake(struct worker *worker)
 {
-	struct worker *worker = pick_worker(pool);
-	pthread_mutex_unlock(&pool->lock);
-	if (worker == NULL)
-		return;
 	/* Release: pairs with the acquire in block. The pool may be freed from here on. */
 	uint32_t before = atomic_exchange_explicit(&worker->word, AWAKE, memory_order_release);
 	if (before == BLOCKED)
 		ringwake_system.futex_wake(&worker->word, 1);
 	else
 		ringwake_sends_to_awake++;
+}
+
+void ringwake_pool_unlock_and_wake(struct ringwake_pool *pool)
+{
+	struct worker *worker = pick_worker(pool);
+	pthread_mutex_unlock(&pool->lock);
+	if (worker)
+		wake(worker);
+}
+
+void ringwake_pool_unlock_and_wake_all(struct ringwake_pool *pool)
+{
+	struct worker *worker = pool->idle;
+	for (struct worker *each = worker; each; each = each->next_idle)
+		pool->wakes_in_flight++;
+	pool->idle = NULL;
+	ringwake_pool_unlock_and_wake(pool);
+	while (worker) {
+		struct worker *next = worker->next_idle; /* the worker may go idle again */
+		wake(worker);
+		worker = next;
+	}
 }
 
 /* Returns how long it took, as of the last reading of the clock, until the worker was woken; -1 if
@@ -64,6 +82,8 @@ static int64_t spin_for(const struct worker *worker, uint64_t time_ns)
 static void spin(struct worker *worker)
 {
 	uint64_t limit = ringwake_spinner_begin(&worker->spinner);
+	if (worker->end_ns != INT64_MAX && limit > worker->pool->shrink_after_ns)
+		limit = worker->pool->shrink_after_ns;
 	if (limit > 0)
 		ringwake_spinner_end(&worker->spinner, spin_for(worker, limit));
 }
@@ -79,21 +99,54 @@ static int64_t retry(struct ringwake_pool *pool)
 	return pause_ns;
 }
 
-/* Returns whether the worker is still the retrier. Acquire, throughout: pairs with the release in
- * ringwake_pool_unlock_and_wake. */
-static bool block(struct worker *worker, bool is_retrier)
+/* The workers that look for work. */
+static unsigned workers_ready(const struct ringwake_pool *pool)
+{
+	return pool->stats.threads - pool->starting;
+}
+
+/* For a worker that has been idle until its end_ns. Returns true with the lock if it must end. */
+static bool retire(struct worker *worker)
+{
+	struct ringwake_pool *pool = worker->pool;
+	pthread_mutex_lock(&pool->lock);
+	struct worker **place = &pool->idle;
+	while (*place && *place != worker)
+		place = &(*place)->next_idle;
+	/* If it is not on the stack, a thread is about to wake it. */
+	bool ends = *place && workers_ready(pool) > pool->min_threads;
+	if (ends)
+		*place = worker->next_idle;
+	else
+		pthread_mutex_unlock(&pool->lock);
+	worker->end_ns = INT64_MAX;
+	return ends;
+}
+
+/* Returns false with the lock if the worker must end. Acquire, throughout: pairs with the release
+ * in wake. */
+static bool block(struct worker *worker, bool *is_retrier)
 {
 	uint32_t word = IDLE;
 	if (!atomic_compare_exchange_strong_explicit(
 		    &worker->word, &word, BLOCKED, memory_order_acquire, memory_order_acquire))
-		return is_retrier;
+		return true;
 	while (atomic_load_explicit(&worker->word, memory_order_acquire) == BLOCKED) {
-		int64_t pause_ns = is_retrier ? retry(worker->pool) : -1;
-		is_retrier = pause_ns >= 0;
+		int64_t pause_ns = *is_retrier ? retry(worker->pool) : -1;
+		*is_retrier = pause_ns >= 0;
+		if (worker->end_ns != INT64_MAX) {
+			int64_t left_ns = worker->end_ns - ringwake_now_ns();
+			if (left_ns <= 0 && retire(worker))
+				return false;
+			if (left_ns <= 0)
+				continue;
+			if (pause_ns < 0 || left_ns < pause_ns)
+				pause_ns = left_ns;
+		}
 		struct timespec pause = ringwake_timespec(pause_ns);
-		ringwake_system.futex_wait(&worker->word, BLOCKED, is_retrier ? &pause : NULL);
+		ringwake_system.futex_wait(&worker->word, BLOCKED, pause_ns >= 0 ? &pause : NULL);
 	}
-	return is_retrier;
+	return true;
 }
 
 /* True if the worker that would be woken next still spins. Relaxed: an old value does no harm. */
@@ -102,7 +155,8 @@ static bool has_spinning_worker(const struct ringwake_pool *pool)
 	return pool->idle && atomic_load_explicit(&pool->idle->word, memory_order_relaxed) == IDLE;
 }
 
-static void go_idle(struct ringwake_pool *pool, struct worker *worker)
+/* Returns false if the worker has been idle for so long that it must end. */
+static bool go_idle(struct ringwake_pool *pool, struct worker *worker)
 {
 	/* One worker that spins is enough. It stays on top of the stack, to be woken first. */
 	bool is_second = has_spinning_worker(pool);
@@ -114,14 +168,19 @@ static void go_idle(struct ringwake_pool *pool, struct worker *worker)
 	bool is_retrier = needs_retrier(pool);
 	if (is_retrier)
 		pool->has_retrier = true;
+	bool may_end = workers_ready(pool) > pool->min_threads;
+	worker->end_ns = may_end ? ringwake_deadline(pool->shrink_after_ns) : INT64_MAX;
 	ringwake_pool_unlock_and_wake(pool);
 	if (!is_second && !is_retrier) /* the retrier has to look at the time */
 		spin(worker);
-	is_retrier = block(worker, is_retrier);
-	pthread_mutex_lock(&pool->lock);
-	pool->wakes_in_flight--;
+	bool is_woken = block(worker, &is_retrier);
+	if (is_woken) {
+		pthread_mutex_lock(&pool->lock);
+		pool->wakes_in_flight--;
+	}
 	if (is_retrier)
 		pool->has_retrier = false;
+	return is_woken;
 }
 
 struct ringwake *ringwake_pool_send(
@@ -175,20 +234,30 @@ static void run(struct worker *worker, struct ringwake_work *work)
 	ringwake_pool_end_work(pool, work_class);
 }
 
+/* The worker has started. If it is one more than the minimum, idle workers must look at the time
+ * from now on. */
+static void hold_lock_first(struct ringwake_pool *pool)
+{
+	pthread_mutex_lock(&pool->lock);
+	pool->starting--;
+	if (pool->idle && workers_ready(pool) > pool->min_threads) {
+		ringwake_pool_unlock_and_wake_all(pool);
+		pthread_mutex_lock(&pool->lock);
+	}
+}
+
 void ringwake_pool_run_worker(struct worker *worker)
 {
 	struct ringwake_pool *pool = worker->pool;
-	pthread_mutex_lock(&pool->lock);
-	for (;;) {
+	hold_lock_first(pool);
+	while (workers_ready(pool) <= pool->max_threads) {
 		if (pool->retries.count > 0)
 			ringwake_retry(&pool->retries, !pool->closing);
 		struct ringwake_work *work = ringwake_pool_take(pool);
 		if (work)
 			run(worker, work);
-		else if (pool->closing && !pool->kick_pending)
+		else if ((pool->closing && !pool->kick_pending) || !go_idle(pool, worker))
 			break;
-		else
-			go_idle(pool, worker);
 	}
-	ringwake_pool_unlock_and_wake(pool);
+	pool->stats.threads--;
 }

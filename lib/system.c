@@ -169,6 +169,15 @@ static int futex_wake(const _Atomic uint32_t *word, int count)
 	return futex(word, FUTEX_WAKE_PRIVATE, (uint32_t)count, NULL);
 }
 
+static int create_thread(
+	pthread_t *out, const pthread_attr_t *attributes, void *(*function)(void *), void *argument)
+{
+	int saved = errno;
+	int error = pthread_create(out, attributes, function, argument);
+	errno = saved;
+	return -error;
+}
+
 struct ringwake_system ringwake_system = {
 	.queue_init = queue_init,
 	.queue_exit = queue_exit,
@@ -182,4 +191,5 @@ struct ringwake_system ringwake_system = {
 	.poll = poll_one,
 	.futex_wait = futex_wait,
 	.futex_wake = futex_wake,
+	.create_thread = create_thread,
 };

@@ -8,6 +8,7 @@
 #define RINGWAKE_SYSTEM_H
 
 #include <poll.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
@@ -28,6 +29,8 @@ struct ringwake_system {
 	int (*futex_wait)(
 		const _Atomic uint32_t *word, uint32_t expected, const struct timespec *timeout);
 	int (*futex_wake)(const _Atomic uint32_t *word, int count);
+	int (*create_thread)(pthread_t *out, const pthread_attr_t *attributes,
+		void *(*function)(void *), void *argument);
 };
 
 extern struct ringwake_system ringwake_system;

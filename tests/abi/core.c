@@ -77,7 +77,7 @@ static void try_event(struct ringwake *target)
 
 static void run(struct ringwake_work *job)
 {
-	CHECK((job->ROOM[1] != NULL) == is_grown);
+	CHECK((job->ROOM[0] != NULL) == is_grown);
 }
 
 static void done(struct ringwake_work *job, int status)

@@ -8,7 +8,7 @@ function grow() {
 BEGIN {
 	member["ringwake_msg"] = "void *grown;"
 	member["ringwake_event"] = "void *grown[2];"
-	member["ringwake_work"] = "void *grown[2];"
+	member["ringwake_work"] = "void *grown[1];"
 	member["ringwake_batch"] = "void *grown[4];"
 	member["ringwake_uv_request"] = "void *grown[2];"
 	member["ringwake_uv_async_state"] = "void *grown[6];"

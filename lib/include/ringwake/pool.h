@@ -42,6 +42,12 @@ struct ringwake_pool_params {
 	int (*worker_start)(unsigned number, void *context);
 	void (*worker_end)(unsigned number, void *context);
 	void *context;
+	/* The most workers; 0: threads. If more than threads, then the pool grows: it starts
+	 * another worker when work has waited for grow_after_ns (0: 10 ms) and no worker is idle. A
+	 * worker above threads that has been idle for shrink_after_ns (0: 10 s) ends. */
+	unsigned max_threads;
+	uint64_t grow_after_ns;
+	uint64_t shrink_after_ns;
 	uint64_t reserved[8]; /* must be 0 */
 };
 
@@ -60,7 +66,8 @@ struct ringwake_work {
 	uint8_t work_class;
 	void *worker;
 	struct ringwake_batch *batch;
-	void *reserved[2];
+	int64_t submitted_ns;
+	void *reserved[1];
 };
 
 /*
@@ -183,6 +190,14 @@ int ringwake_pool_cancel(struct ringwake_pool *pool, struct ringwake_work *work)
  * status 0, because run was called.
  */
 bool ringwake_work_is_cancelled(const struct ringwake_work *work);
+
+/*
+ * Any thread, also a worker. Sets threads and max_threads as ringwake_pool_open_with() does, but
+ * threads must not be 0. Starts workers until there are threads. Workers above max_threads end at
+ * once, or when their work has ended. If a worker cannot be started, the size does not change.
+ * Errors: -EINVAL, -ENOMEM, -EAGAIN, -ECANCELED, -EOWNERDEAD, and those of worker_start.
+ */
+int ringwake_pool_resize(struct ringwake_pool *pool, unsigned threads, unsigned max_threads);
 
 enum ringwake_pool_close_mode {
 	RINGWAKE_POOL_FINISH, /* run the work that is queued */
