@@ -2,8 +2,9 @@
 /*
  * Worker threads, and the work that waits for them. This file opens and closes a pool, and has the
  * argument; pool_submit.c has the submits, pool_queue.c the work that waits, pool_worker.c the life
- * of a worker, pool_threads.c the threads, pool_size.c how many. A completion is an ordinary
- * message to the target, so completions that arrive before the loop is awake share one doorbell.
+ * of a worker, pool_threads.c the threads, pool_size.c how many, pool_times.c how long work waits
+ * and runs. A completion is an ordinary message to the target, so completions that arrive before
+ * the loop is awake share one doorbell.
  *
  * Work waits in two places. A submit pushes work onto the inbox, without the lock. A thread that
  * holds the lock moves the inbox's work to the queues, one for each class. A queue is linked both
@@ -167,6 +168,7 @@ static void free_pool(struct ringwake_pool *pool)
 	struct worker *worker = atomic_load_explicit(&pool->workers, memory_order_relaxed);
 	while (worker) {
 		struct worker *next = worker->next;
+		free(worker->times);
 		free(worker);
 		worker = next;
 	}
@@ -196,6 +198,8 @@ int ringwake_pool_open_with(struct ringwake_pool **out, const struct ringwake_po
 	pool->process = (uint32_t)process;
 	pool->spinner = spinner;
 	int error = ringwake_pool_set_attributes(pool, params);
+	if (error == 0)
+		error = ringwake_pool_open_times(pool, params->record_times);
 	if (error == 0)
 		error = ringwake_pool_open_size(pool, params);
 	errno = saved;
@@ -300,6 +304,8 @@ void ringwake_pool_get_stats(
 	pthread_mutex_lock(&pool->lock);
 	ringwake_pool_empty_inbox(pool);
 	struct ringwake_pool_stats now = pool->stats;
+	for (const struct worker *worker = pool->idle; worker; worker = worker->next_idle)
+		now.idle++;
 	pthread_mutex_unlock(&pool->lock);
 	ringwake_copy_out(stats, size, &now, sizeof now);
 }

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <ringwake/pool.h>
 
+#include "histogram.h"
 #include "retry.h"
 #include "spinner.h"
 #include "target.h"
@@ -15,6 +16,11 @@
 /* Work of one class, from the oldest to the newest. */
 struct queue {
 	struct ringwake_work *first, *last;
+};
+
+/* The worker adds to them, any thread reads. */
+struct worker_times {
+	struct histogram waiting, running;
 };
 
 /* States of a worker's word; pool.c explains them. */
@@ -34,6 +40,7 @@ struct worker {
 	struct spinner spinner;
 	const struct ringwake_work *work; /* the last that it took; only compared */
 	_Atomic bool is_cancelled;        /* that work */
+	struct worker_times *times;       /* NULL: they are not recorded */
 };
 
 /* The thread that starts workers; pool_size.c explains it. */
@@ -56,6 +63,7 @@ struct ringwake_pool {
 	struct spinner spinner;    /* each worker begins with a copy */
 	_Atomic bool is_cancelled; /* the pool is closed with RINGWAKE_POOL_CANCEL */
 	_Atomic bool can_grow;     /* each submit notes the time */
+	bool records_times;        /* the same, and each worker */
 
 	/* Written at open, read when a thread starts or ends. */
 	pthread_attr_t attributes;
@@ -151,6 +159,12 @@ struct ringwake *ringwake_pool_send(
 
 /* Returns with the lock, when the worker must end. It is no longer counted in stats.threads. */
 void ringwake_pool_run_worker(struct worker *worker);
+
+/* pool_times.c. Returns -EINVAL. */
+int ringwake_pool_open_times(struct ringwake_pool *pool, bool wanted);
+
+/* Calls the work's run, and records how long it has waited and how long it runs. */
+void ringwake_pool_run_timed(struct worker_times *times, struct ringwake_work *work);
 
 /* pool_threads.c. The number of workers that the parameters ask for. */
 unsigned ringwake_pool_threads_wanted(const struct ringwake_pool_params *params);

@@ -71,8 +71,9 @@ static void prepare(struct ringwake_work *work, struct ringwake *target,
 static int push(struct ringwake_pool *pool, struct ringwake_work *const *works, size_t count)
 {
 	/* Relaxed: work for which no time was noted counts as old. */
-	bool can_grow = atomic_load_explicit(&pool->can_grow, memory_order_relaxed);
-	int64_t now_ns = can_grow ? ringwake_now_ns() : 0;
+	bool is_timed =
+		pool->records_times || atomic_load_explicit(&pool->can_grow, memory_order_relaxed);
+	int64_t now_ns = is_timed ? ringwake_now_ns() : 0;
 	for (size_t i = 0; i < count; i++) {
 		works[i]->submitted_ns = now_ns;
 		works[i]->previous = i > 0 ? works[i - 1] : NULL;

@@ -202,11 +202,16 @@ static int wait_for_start(struct worker *worker, pthread_t thread)
 static struct worker *new_worker(struct ringwake_pool *pool, unsigned number)
 {
 	struct worker *worker = aligned_alloc(CACHE_LINE, sizeof *worker);
-	if (worker == NULL)
+	struct worker_times *times = pool->records_times ? calloc(1, sizeof *times) : NULL;
+	if (worker == NULL || (pool->records_times && times == NULL)) {
+		free(worker);
+		free(times);
 		return NULL;
+	}
 	memset(worker, 0, sizeof *worker);
 	worker->pool = pool;
 	worker->number = number;
+	worker->times = times;
 	/* Relaxed: only threads with the lock change it. */
 	worker->next = atomic_load_explicit(&pool->workers, memory_order_relaxed);
 	/* Release: a child that is forked now finds a complete list. */

@@ -226,7 +226,10 @@ static void run(struct worker *worker, struct ringwake_work *work)
 	 */
 	atomic_store_explicit(&worker->is_cancelled, false, memory_order_relaxed);
 	ringwake_pool_unlock_and_wake(pool);
-	work->run(work);
+	if (worker->times)
+		ringwake_pool_run_timed(worker->times, work);
+	else
+		work->run(work);
 	struct ringwake *refused = ringwake_pool_complete(work, 0);
 	pthread_mutex_lock(&pool->lock);
 	if (refused)

@@ -91,12 +91,14 @@ static void try_pool(struct ringwake *target)
 	GUARDED(struct ringwake_pool_params) params;
 	GUARDED(struct ringwake_pool_stats) stats;
 	GUARDED(struct ringwake_submit_params) submit;
+	static GUARDED(struct ringwake_pool_times) times;
 	struct ringwake_pool *pool;
 	called = 0;
 	GUARD(params);
 	GUARD(submit);
 	params.it.threads = 2;
 	submit.it.work_class = RINGWAKE_WORK_FAST;
+	params.it.record_times = true;
 	CHECK(ringwake_pool_open_with(&pool, &params.it) == 0);
 	CHECK_GUARDS(params);
 	for (int i = 0; i < JOBS; i++) {
@@ -118,6 +120,10 @@ static void try_pool(struct ringwake *target)
 	ringwake_pool_get_stats(pool, &stats.it, sizeof stats.it);
 	CHECK(stats.it.submitted == JOBS && stats.it.threads == 2 && stats.it.queued == 0);
 	CHECK_GUARDS(stats);
+	GUARD(times);
+	ringwake_pool_get_times(pool, &times.it, sizeof times.it);
+	CHECK(times.it.waiting.count == JOBS && times.it.running.count == JOBS);
+	CHECK_GUARDS(times);
 	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
 }
 

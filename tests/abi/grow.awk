@@ -8,18 +8,19 @@ function grow() {
 BEGIN {
 	member["ringwake_msg"] = "void *grown;"
 	member["ringwake_event"] = "void *grown[2];"
-	member["ringwake_work"] = "void *grown[1];"
 	member["ringwake_batch"] = "void *grown[4];"
+	member["ringwake_work"] = "void *grown[1];"
 	member["ringwake_uv_request"] = "void *grown[2];"
 	member["ringwake_uv_async_state"] = "void *grown[6];"
 	member["ringwake_ev_async"] = "void *grown[2];"
 	member["ringwake_ev_work"] = "void *grown[1];"
 	member["ringwake_params"] = "uint64_t grown; uint64_t reserved[6];"
-	member["ringwake_pool_params"] = "uint64_t grown; uint64_t reserved[7];"
 	member["ringwake_submit_params"] = "uint64_t grown; uint64_t reserved[6];"
+	member["ringwake_pool_params"] = "uint64_t grown; uint64_t reserved[6];"
 	member["ringwake_channel_params"] = "uint64_t grown; uint64_t reserved[7];"
 	member["ringwake_stats"] = "uint64_t grown;"
 	member["ringwake_pool_stats"] = "uint64_t grown;"
+	member["ringwake_pool_times"] = "uint64_t grown;"
 }
 /^struct [a-z_]+ \{$/ { name = $2 }
 name in member && /^\t[a-z0-9_]+ \*?reserved(\[[0-9]+\])?;/ { grow(); next }

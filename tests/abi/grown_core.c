@@ -16,6 +16,7 @@ extern __typeof__(ringwake_event_init) ungrown_ringwake_event_init;
 extern __typeof__(ringwake_event_send) ungrown_ringwake_event_send;
 extern __typeof__(ringwake_pool_open_with) ungrown_ringwake_pool_open_with;
 extern __typeof__(ringwake_pool_get_stats) ungrown_ringwake_pool_get_stats;
+extern __typeof__(ringwake_pool_get_times) ungrown_ringwake_pool_get_times;
 extern __typeof__(ringwake_pool_submit) ungrown_ringwake_pool_submit;
 extern __typeof__(ringwake_pool_submit_with) ungrown_ringwake_pool_submit_with;
 extern __typeof__(ringwake_pool_submit_many) ungrown_ringwake_pool_submit_many;
@@ -81,6 +82,14 @@ void ringwake_pool_get_stats(
 	ungrown_ringwake_pool_get_stats(pool, stats, size);
 	if (size >= sizeof *stats)
 		stats->grown = 30;
+}
+
+void ringwake_pool_get_times(
+	struct ringwake_pool *pool, struct ringwake_pool_times *times, size_t size)
+{
+	ungrown_ringwake_pool_get_times(pool, times, size);
+	if (size >= sizeof *times)
+		times->grown = 30;
 }
 
 static void use_room(struct ringwake_work *work)

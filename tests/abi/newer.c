@@ -54,6 +54,7 @@ static void try_pool(void)
 	struct ringwake *target;
 	struct ringwake_pool_params params = {.grown = 3}; /* threads */
 	struct ringwake_pool_stats stats;
+	static struct ringwake_pool_times times;
 	struct ringwake_pool *pool;
 	CHECK(ringwake_pool_open_with(&pool, &params) == (is_grown ? 0 : -EINVAL));
 	if (!is_grown)
@@ -66,6 +67,9 @@ static void try_pool(void)
 	CHECK(is_grown ? result >= 0 : result == -EINVAL);
 	if (result == 1)
 		ringwake_pool_kick(pool);
+	memset(&times, GUARD_BYTE, sizeof times);
+	ringwake_pool_get_times(pool, &times, sizeof times);
+	CHECK(times.running.count == 0 && times.grown == (is_grown ? 30 : 0));
 	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
 	ringwake_close(target);
 }

@@ -48,7 +48,10 @@ struct ringwake_pool_params {
 	unsigned max_threads;
 	uint64_t grow_after_ns;
 	uint64_t shrink_after_ns;
-	uint64_t reserved[8]; /* must be 0 */
+	/* Record how long work waits and runs, for ringwake_pool_get_times(). If it is false, the
+	 * environment variable RINGWAKE_POOL_TIMES decides (on or off). */
+	bool record_times;
+	uint64_t reserved[7]; /* must be 0 */
 };
 
 /*
@@ -218,11 +221,47 @@ struct ringwake_pool_stats {
 	uint64_t cancelled;
 	unsigned threads;
 	unsigned queued; /* not started yet */
+	unsigned idle;   /* workers that have no work */
 };
 
 /* Any thread. Writes size bytes, which must be sizeof *stats. Later versions add members. */
 void ringwake_pool_get_stats(
 	struct ringwake_pool *pool, struct ringwake_pool_stats *stats, size_t size);
+
+/*
+ * A log-linear histogram of times in nanoseconds. Bucket i has the times of at most
+ * ringwake_histogram_bound(i) that no bucket before it has.
+ */
+#define RINGWAKE_HISTOGRAM_BUCKETS 344
+
+struct ringwake_histogram {
+	uint64_t count; /* the sum of the buckets */
+	uint64_t sum;   /* of the times */
+	uint64_t max;
+	uint64_t buckets[RINGWAKE_HISTOGRAM_BUCKETS];
+};
+
+struct ringwake_pool_times {
+	struct ringwake_histogram waiting; /* from the submit until run is called */
+	struct ringwake_histogram running; /* from then until run has returned */
+};
+
+/*
+ * Any thread. Writes size bytes, which must be sizeof *times: the times since the pool was opened.
+ * They are 0 if the pool does not record them. Later versions add members.
+ */
+void ringwake_pool_get_times(
+	struct ringwake_pool *pool, struct ringwake_pool_times *times, size_t size);
+
+/* Any thread. The largest time of the bucket. UINT64_MAX for the last one. */
+uint64_t ringwake_histogram_bound(unsigned bucket);
+
+/*
+ * Any thread. The time that part of whole times do not exceed, such as 99 of 100. At most an eighth
+ * too large. 0 if the histogram is empty.
+ */
+uint64_t ringwake_histogram_quantile(
+	const struct ringwake_histogram *histogram, unsigned part, unsigned whole);
 
 #ifdef __cplusplus
 }
