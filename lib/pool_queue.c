@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "pool_private.h"
+#include "probes.h"
 
 /* States of the inbox besides 0 and work; pool.c explains them. */
 #define INBOX_ARMED ((uintptr_t)1)
@@ -10,9 +11,22 @@
 	(UINTPTR_MAX & ~INBOX_ARMED) /* no work lies at the end of the address space               \
 				      */
 
+/* Not in pool_submit.c: a compiler takes the text of a probe for many instructions, and would no
+ * longer inline the functions there. */
+static void trace_submits(const struct ringwake_pool *pool, const struct ringwake_work *newest,
+	const struct ringwake_work *oldest)
+{
+	for (const struct ringwake_work *work = newest;; work = work->previous) {
+		PROBE2(pool_submit, work, pool);
+		if (work == oldest)
+			break;
+	}
+}
+
 int ringwake_pool_push(struct ringwake_pool *pool, struct ringwake_work *newest,
 	struct ringwake_work *oldest, size_t count)
 {
+	trace_submits(pool, newest, oldest);
 	/* Before the push, because the pool may be closed after it. Relaxed: a worker that sees the
 	 * number before the work looks into the inbox in vain. */
 	if (newest->work_class != RINGWAKE_WORK_NORMAL)

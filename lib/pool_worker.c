@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "pool_private.h"
+#include "probes.h"
 #include "spin.h"
 #include "system.h"
 
@@ -210,6 +211,7 @@ static struct ringwake *complete_piece(struct ringwake_batch *batch, struct ring
 
 struct ringwake *ringwake_pool_complete(struct ringwake_work *work, int status)
 {
+	PROBE2(pool_done, work, status);
 	work->status = status;
 	if (work->batch)
 		return complete_piece(work->batch, work);
@@ -226,6 +228,7 @@ static void run(struct worker *worker, struct ringwake_work *work)
 	 */
 	atomic_store_explicit(&worker->is_cancelled, false, memory_order_relaxed);
 	ringwake_pool_unlock_and_wake(pool);
+	PROBE2(pool_start, work, pool);
 	if (worker->times)
 		ringwake_pool_run_timed(worker->times, work);
 	else

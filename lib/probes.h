@@ -7,6 +7,9 @@
  *   doorbell_failed(target, error)
  *   wake(target)            a doorbell ended the loop's wait; no callback has run yet
  *   dispatch(target, count) callbacks of one dispatch have run
+ *   pool_submit(work, pool) a thread is about to submit work
+ *   pool_start(work, pool)  a worker is about to call its run
+ *   pool_done(work, status) its run has returned, or it was cancelled
  */
 #ifndef RINGWAKE_PROBES_H
 #define RINGWAKE_PROBES_H
