@@ -101,6 +101,11 @@ int ringwake_uv_use_pool(struct ringwake_uv *binding, struct ringwake_pool *pool
 	return 0;
 }
 
+struct ringwake_pool *ringwake_uv_pool(const struct ringwake_uv *binding)
+{
+	return ringwake_is_inherited(binding->target) ? NULL : binding->pool;
+}
+
 /* Types of requests. uv_cancel() refuses them. */
 #define ENDED     UV_REQ_TYPE_MAX                      /* has ended, if not knows_libuv */
 #define SENT      ((uv_req_type)(UV_REQ_TYPE_MAX + 1)) /* the loop has not taken it yet */

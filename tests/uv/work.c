@@ -281,6 +281,63 @@ static void test_use_pool(void **state)
 	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
 }
 
+static struct ringwake_pool_times times_of(struct ringwake_uv *binding)
+{
+	struct ringwake_pool_times times;
+	ringwake_pool_get_times(ringwake_uv_pool(binding), &times, sizeof times);
+	return times;
+}
+
+/* The figures of the shared workers, and of the application's pool. */
+static void test_figures(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct task tasks[3] = {{.runs = 0}};
+	struct ringwake_pool *pool;
+	struct ringwake_pool_stats stats;
+	open_loop(&f);
+	assert_null(ringwake_uv_pool(f.binding));
+	setenv("RINGWAKE_POOL_TIMES", "on", 1);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(
+			ringwake_uv_queue_work(f.binding, &tasks[i].request, run_task, end_task),
+			0);
+	unsetenv("RINGWAKE_POOL_TIMES");
+	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
+	ringwake_pool_get_stats(ringwake_uv_pool(f.binding), &stats, sizeof stats);
+	assert_int_equal(stats.submitted, 3);
+	assert_int_equal(stats.queued, 0);
+	assert_int_equal(times_of(f.binding).waiting.count, 3);
+	assert_int_equal(times_of(f.binding).running.count, 3);
+
+	assert_int_equal(ringwake_pool_open(&pool, 1), 0);
+	assert_int_equal(ringwake_uv_use_pool(f.binding, pool), 0);
+	assert_ptr_equal(ringwake_uv_pool(f.binding), pool);
+	assert_int_equal(times_of(f.binding).running.count, 0);
+	assert_int_equal(ringwake_uv_use_pool(f.binding, NULL), 0);
+	assert_null(ringwake_uv_pool(f.binding));
+	close_loop(&f);
+	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
+}
+
+/* The parent's workers are of no use to a forked child. */
+static void test_figures_after_fork(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct task task = {0};
+	open_loop(&f);
+	assert_int_equal(ringwake_uv_queue_work(f.binding, &task.request, run_task, end_task), 0);
+	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
+	pid_t child = fork();
+	if (child == 0)
+		_exit(ringwake_uv_pool(f.binding) == NULL ? 0 : 1);
+	assert_child_succeeds(child);
+	assert_non_null(ringwake_uv_pool(f.binding));
+	close_loop(&f);
+}
+
 /* uv_cancel() removes work that is queued in the application's pool. */
 static void test_cancel_in_a_pool(void **state)
 {
@@ -413,6 +470,8 @@ int main(void)
 		ON_BOTH_PATHS(test_cancel_of_other_requests),
 		ON_BOTH_PATHS(test_two_loops_share_the_workers),
 		ON_BOTH_PATHS(test_use_pool),
+		ON_BOTH_PATHS(test_figures),
+		ON_BOTH_PATHS(test_figures_after_fork),
 		ON_BOTH_PATHS(test_cancel_in_a_pool),
 		ON_BOTH_PATHS(test_several_pools),
 		ON_BOTH_PATHS(test_queue_during_detach),

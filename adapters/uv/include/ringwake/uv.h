@@ -197,6 +197,13 @@ int ringwake_uv_cancel(uv_req_t *request);
 int ringwake_uv_use_pool(struct ringwake_uv *binding, struct ringwake_pool *pool);
 
 /*
+ * Loop thread. The pool on which the loop's work runs, for ringwake_pool_get_stats() and
+ * ringwake_pool_get_times(). NULL: the loop has had no work yet, or this process is a forked child
+ * that has not called ringwake_uv_fork(). Valid until the loop uses another pool or is detached.
+ */
+struct ringwake_pool *ringwake_uv_pool(const struct ringwake_uv *binding);
+
+/*
  * Loop thread, in a forked child after uv_loop_fork(). Opens a target for the child's loop and
  * moves the async handles to it. Until then sends return -EOWNERDEAD. After an error, it may be
  * called again.
