@@ -64,7 +64,7 @@ static const char *figure_type(const char *name)
 	return counter ? "counter" : "gauge";
 }
 
-static void metric_head(struct buffer *page, const char *name, const char *help)
+static void metric_head(struct buffer *page, const char *name, const char *help, const char *type)
 {
 	buffer_text(page, "# HELP ");
 	buffer_text(page, name);
@@ -73,7 +73,7 @@ static void metric_head(struct buffer *page, const char *name, const char *help)
 	buffer_text(page, "\n# TYPE ");
 	buffer_text(page, name);
 	buffer_text(page, " ");
-	buffer_text(page, figure_type(name));
+	buffer_text(page, type);
 	buffer_text(page, "\n");
 }
 
@@ -89,7 +89,7 @@ static void requests(struct site *site)
 {
 	static const char name[] = "webserver_requests_total";
 	struct buffer *page = &site->page;
-	metric_head(page, name, "Requests answered.");
+	metric_head(page, name, "Requests answered.", "counter");
 	for (unsigned path = 0; path < SITE_PATHS; path++) {
 		for (unsigned i = 0; i < HTTP_STATUSES; i++) {
 			uint64_t number = SUM(site, requests[path][i]);
@@ -106,12 +106,53 @@ static void requests(struct site *site)
 	}
 }
 
+/* Prometheus wants seconds. */
+static void seconds(struct buffer *page, uint64_t ns)
+{
+	static const uint64_t second = 1000000000;
+	buffer_number(page, ns / second);
+	buffer_text(page, ".");
+	for (uint64_t unit = second / 10; unit > 0; unit /= 10)
+		buffer_number(page, ns / unit % 10);
+}
+
+static void bucket(struct buffer *page, const char *name)
+{
+	buffer_text(page, name);
+	buffer_text(page, "_bucket{le=\"");
+}
+
+static void work_times(struct buffer *page, const struct work_times *times)
+{
+	metric_head(page, times->name, times->help, "histogram");
+	for (unsigned i = 0; i < WORK_BOUNDS; i++) {
+		bucket(page, times->name);
+		seconds(page, UINT64_C(1) << (WORK_FIRST_BOUND + i));
+		buffer_text(page, "\"} ");
+		buffer_number(page, times->at_most[i]);
+		buffer_text(page, "\n");
+	}
+	bucket(page, times->name);
+	buffer_text(page, "+Inf\"} ");
+	buffer_number(page, times->count);
+	buffer_text(page, "\n");
+	buffer_text(page, times->name);
+	buffer_text(page, "_sum ");
+	seconds(page, times->sum);
+	buffer_text(page, "\n");
+	buffer_text(page, times->name);
+	buffer_text(page, "_count ");
+	buffer_number(page, times->count);
+	buffer_text(page, "\n");
+}
+
 void page_metrics(struct site *site)
 {
 	struct buffer *page = &site->page;
 	struct figure figures[FIGURES_MAX];
 	unsigned count = site_figures(site, figures);
-	metric_head(page, "webserver_info", "The server's libraries, and how its loop is woken.");
+	metric_head(page, "webserver_info", "The server's libraries, and how its loop is woken.",
+		"gauge");
 	label(page, "webserver_info{path", site->link->type->path(site->link));
 	label(page, ",loop", site->loop);
 	label(page, ",parser", http_grammar_name());
@@ -120,10 +161,14 @@ void page_metrics(struct site *site)
 	buffer_text(page, "} 1\n");
 	requests(site);
 	for (unsigned i = 0; i < count; i++) {
-		metric_head(page, figures[i].name, figures[i].help);
+		metric_head(page, figures[i].name, figures[i].help, figure_type(figures[i].name));
 		buffer_text(page, figures[i].name);
 		buffer_text(page, " ");
 		buffer_number(page, figures[i].value);
 		buffer_text(page, "\n");
 	}
+	struct work_times times[WORK_TIMES_MAX];
+	count = site->link->type->times(site->link, times);
+	for (unsigned i = 0; i < count; i++)
+		work_times(page, &times[i]);
 }

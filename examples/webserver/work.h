@@ -42,7 +42,21 @@ struct figure {
 	uint64_t value;
 };
 
-#define WORK_FIGURES_MAX 8
+/*
+ * How long pieces of work took, for /metrics. at_most[i] is how many took at most
+ * 1 << (WORK_FIRST_BOUND + i) ns: from a microsecond to 17 seconds.
+ */
+#define WORK_FIRST_BOUND 10
+#define WORK_BOUNDS      25
+
+struct work_times {
+	const char *name, *help;
+	uint64_t at_most[WORK_BOUNDS];
+	uint64_t count, sum; /* of ns */
+};
+
+#define WORK_FIGURES_MAX 9
+#define WORK_TIMES_MAX   2
 #define WORK_LOOPS_MAX   64
 
 struct work_type {
@@ -80,6 +94,8 @@ struct work_type {
 	const char *(*path)(const struct work_link *link);
 	/* Writes the figures of the pool and of all loops, and returns their number. */
 	unsigned (*figures)(struct work_link *link, struct figure figures[WORK_FIGURES_MAX]);
+	/* Does so for the times. */
+	unsigned (*times)(struct work_link *link, struct work_times times[WORK_TIMES_MAX]);
 };
 
 extern const struct work_type work_ringwake, work_uv;

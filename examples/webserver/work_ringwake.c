@@ -73,7 +73,8 @@ static bool path_is_good(const char *path)
 static int pool_open(struct work_pool **out, unsigned workers)
 {
 	struct pool *pool = calloc(1, sizeof(*pool));
-	int error = pool ? ringwake_pool_open(&pool->workers, workers) : -ENOMEM;
+	struct ringwake_pool_params params = {.threads = workers, .record_times = true};
+	int error = pool ? ringwake_pool_open_with(&pool->workers, &params) : -ENOMEM;
 	if (error) {
 		free(pool);
 		return error;
@@ -165,6 +166,7 @@ static unsigned pool_figures(struct work_link *link, struct figure figures[WORK_
 	ringwake_pool_get_stats(pool->workers, &workers, sizeof workers);
 	const struct figure list[] = {
 		{"webserver_workers", "Worker threads.", workers.threads},
+		{"webserver_idle_workers", "Worker threads that have no work.", workers.idle},
 		{"webserver_queued", "Pieces of work that no worker has started.", workers.queued},
 		{"ringwake_messages_total", "Messages sent to the loops, most of them completions.",
 			target.messages},
@@ -182,6 +184,32 @@ static unsigned pool_figures(struct work_link *link, struct figure figures[WORK_
 	_Static_assert(sizeof(list) / sizeof(list[0]) <= WORK_FIGURES_MAX, "room for all");
 	memcpy(figures, list, sizeof(list));
 	return sizeof(list) / sizeof(list[0]);
+}
+
+static struct work_times times_of(
+	const char *name, const char *help, const struct ringwake_histogram *histogram)
+{
+	struct work_times times = {
+		.name = name, .help = help, .count = histogram->count, .sum = histogram->sum};
+	unsigned bucket = 0;
+	uint64_t seen = 0;
+	for (unsigned i = 0; i < WORK_BOUNDS; i++) {
+		while (ringwake_histogram_bound(bucket) <= UINT64_C(1) << (WORK_FIRST_BOUND + i))
+			seen += histogram->buckets[bucket++];
+		times.at_most[i] = seen;
+	}
+	return times;
+}
+
+static unsigned pool_times(struct work_link *link, struct work_times times[WORK_TIMES_MAX])
+{
+	struct ringwake_pool_times all;
+	ringwake_pool_get_times(((struct link *)link)->pool->workers, &all, sizeof all);
+	times[0] = times_of("webserver_work_waiting_seconds", "How long work waited for a worker.",
+		&all.waiting);
+	times[1] = times_of("webserver_work_running_seconds", "How long workers took to do work.",
+		&all.running);
+	return 2;
 }
 
 static void on_worker(struct ringwake_work *inner)
@@ -209,4 +237,4 @@ static int link_submit(struct work_link *base, struct work *work)
 }
 
 const struct work_type work_ringwake = {path_is_good, pool_open, pool_close, link_open, link_close,
-	link_submit, link_begin, link_target, link_path, pool_figures};
+	link_submit, link_begin, link_target, link_path, pool_figures, pool_times};

@@ -105,6 +105,14 @@ static unsigned pool_figures(struct work_link *link, struct figure figures[WORK_
 	return 1;
 }
 
+/* Nor does it take times. */
+static unsigned pool_times(struct work_link *link, struct work_times times[WORK_TIMES_MAX])
+{
+	(void)link;
+	(void)times;
+	return 0;
+}
+
 static void on_worker(uv_work_t *inner)
 {
 	struct work *work = work_of(inner);
@@ -124,4 +132,4 @@ static int link_submit(struct work_link *link, struct work *work)
 }
 
 const struct work_type work_uv = {path_is_good, pool_open, pool_close, link_open, link_close,
-	link_submit, link_begin, link_target, link_path, pool_figures};
+	link_submit, link_begin, link_target, link_path, pool_figures, pool_times};

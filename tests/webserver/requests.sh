@@ -47,11 +47,57 @@ well_formed() {
 	grep -i '^content-type: text/plain; version=0.0.4' "$work/head" || return 1
 	awk '/^# TYPE / { if (seen[$3]++) bad = 1; type[$3] = $4; next }
 		/^# HELP / { next }
-		{ name = $1; sub(/{.*/, "", name) }
-		!(name in type) || $NF !~ /^[0-9]+$/ { print; bad = 1 }
+		{ name = base = $1; sub(/{.*/, "", name) }
+		sub(/_(bucket([{].*)?|sum|count)$/, "", base) && type[base] == "histogram" {
+			if ($NF !~ ($1 == base "_sum" ? "^[0-9]+[.][0-9]+$" : "^[0-9]+$")) { print; bad = 1 }
+			next
+		}
+		!(name in type) || type[name] == "histogram" || $NF !~ /^[0-9]+$/ { print; bad = 1 }
 		END { exit bad }' "$work/metrics"
 }
 ok "/metrics is well formed" well_formed
+
+# Prints the count of each histogram of the page. Fails if one is not valid.
+histograms() {
+	awk '/^# TYPE / { name = $4 == "histogram" ? $3 : ""; bound = before = 0; next }
+		/^#/ || name == "" { next }
+		index($1, name "_bucket{le=\"") == 1 {
+			le = $1
+			sub(/.*="/, "", le)
+			sub(/".*/, "", le)
+			if ($2 + 0 < before || (le != "+Inf" && le + 0 <= bound) || name in last) { print; bad = 1 }
+			before = $2 + 0
+			if (le == "+Inf") last[name] = before
+			else bound = le + 0
+			next
+		}
+		$1 == name "_sum" { sum[name] = $2; next }
+		$1 == name "_count" { count[name] = $2 + 0; next }
+		{ print; bad = 1 }
+		END {
+			for (name in last) {
+				if (!(name in sum) || last[name] != count[name] || (sum[name] + 0 > 0) != (last[name] > 0)) bad = 1
+				print name, count[name], sum[name]
+			}
+			exit bad
+		}' "$1"
+}
+# No work is outstanding, so all work is in both.
+work_times() {
+	get "$url/metrics" >"$work/metrics"
+	histograms "$work/metrics" >"$work/times" || { cat "$work/times"; return 1; }
+	ended=$(awk '$1 == "webserver_work_completed_total" { print $2 }' "$work/metrics")
+	cat "$work/times"
+	echo "ended $ended"
+	[ "$ended" -gt 0 ] && is "$(awk '{ print $1, $2 }' "$work/times" | sort)" \
+		"webserver_work_running_seconds $ended
+webserver_work_waiting_seconds $ended"
+}
+if [ "$path" = uv_async ]; then
+	skip "/metrics has valid histograms of all work" "libuv does not take times"
+else
+	ok "/metrics has valid histograms of all work" work_times
+fi
 if command -v promtool >/dev/null; then
 	ok "promtool accepts /metrics" sh -c "curl -sS $url/metrics | promtool check metrics"
 else
