@@ -306,6 +306,10 @@ void ringwake_pool_get_stats(
 	struct ringwake_pool_stats now = pool->stats;
 	for (const struct worker *worker = pool->idle; worker; worker = worker->next_idle)
 		now.idle++;
+	/* Relaxed: no worker is added without the lock, and each count stands alone. */
+	const struct worker *worker = atomic_load_explicit(&pool->workers, memory_order_relaxed);
+	for (; worker; worker = worker->next)
+		now.completed += atomic_load_explicit(&worker->completed, memory_order_relaxed);
 	pthread_mutex_unlock(&pool->lock);
 	ringwake_copy_out(stats, size, &now, sizeof now);
 }

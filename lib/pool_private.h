@@ -40,6 +40,7 @@ struct worker {
 	struct spinner spinner;
 	const struct ringwake_work *work; /* the last that it took; only compared */
 	_Atomic bool is_cancelled;        /* that work */
+	_Atomic uint64_t completed;       /* pieces of work; this worker writes it */
 	struct worker_times *times;       /* NULL: they are not recorded */
 };
 
@@ -79,9 +80,9 @@ struct ringwake_pool {
 	/* The lock guards all below but the workers' words and is_cancelled. What normal work
 	 * writes comes first. */
 	alignas(CACHE_LINE) pthread_mutex_t lock;
-	struct worker *idle;          /* a stack */
-	struct queue queues[CLASSES]; /* work that was taken out of the inbox */
-	struct ringwake_pool_stats stats;
+	struct worker *idle;               /* a stack */
+	struct queue queues[CLASSES];      /* work that was taken out of the inbox */
+	struct ringwake_pool_stats stats;  /* without completed and idle */
 	uint32_t others_arrived;           /* how much of others_submitted has left the inbox */
 	unsigned slow_running, slow_limit; /* workers that slow work holds, and may hold */
 	unsigned wakes_in_flight; /* workers taken off the stack that have not looked for work since

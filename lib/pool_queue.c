@@ -236,7 +236,6 @@ void ringwake_pool_end_work(struct ringwake_pool *pool, enum ringwake_work_class
 {
 	if (work_class == RINGWAKE_WORK_SLOW)
 		pool->slow_running--;
-	pool->stats.completed++;
 }
 
 void ringwake_pool_limit_slow_work(struct ringwake_pool *pool, unsigned wanted, unsigned threads)

@@ -218,6 +218,14 @@ struct ringwake *ringwake_pool_complete(struct ringwake_work *work, int status)
 	return ringwake_pool_send(work->target, &work->msg, WORK_MARK(work));
 }
 
+/* Before the completion is sent: a loop that has called done finds the work counted. Relaxed: the
+ * completion publishes it. Not a read-modify-write, because no other thread writes it. */
+static void count_completed(struct worker *worker)
+{
+	uint64_t completed = atomic_load_explicit(&worker->completed, memory_order_relaxed);
+	atomic_store_explicit(&worker->completed, completed + 1, memory_order_relaxed);
+}
+
 static void run(struct worker *worker, struct ringwake_work *work)
 {
 	struct ringwake_pool *pool = worker->pool;
@@ -233,6 +241,7 @@ static void run(struct worker *worker, struct ringwake_work *work)
 		ringwake_pool_run_timed(worker->times, work);
 	else
 		work->run(work);
+	count_completed(worker);
 	struct ringwake *refused = ringwake_pool_complete(work, 0);
 	pthread_mutex_lock(&pool->lock);
 	if (refused)

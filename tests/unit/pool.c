@@ -33,6 +33,25 @@ static void test_done_runs_on_the_loop(void **state)
 	ringwake_close(target);
 }
 
+/* The worker has not done anything else since, if it is slow. */
+static void test_completed_when_done_is_called(void **state)
+{
+	(void)state;
+	struct ringwake *target = open_target(NULL);
+	struct ringwake_pool *pool = open_pool(2);
+	struct ringwake_pool_stats stats;
+	jobs_done = 0;
+	for (unsigned i = 1; i <= rounds_here(5000); i++) {
+		struct job job = {.runs = 0};
+		ringwake_pool_submit(pool, target, &job.work, run_job, finish_job);
+		wait_for_jobs(target, i);
+		ringwake_pool_get_stats(pool, &stats, sizeof stats);
+		assert_int_equal(stats.completed, i);
+	}
+	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
+	ringwake_close(target);
+}
+
 /* Completions that arrive before the loop looks share one wake. */
 static void test_completions_share_a_wake(void **state)
 {
@@ -319,6 +338,7 @@ int main(void)
 {
 	const struct CMUnitTest pool_tests[] = {
 		ON_BOTH_PATHS(test_done_runs_on_the_loop),
+		ON_BOTH_PATHS(test_completed_when_done_is_called),
 		ON_BOTH_PATHS(test_completions_share_a_wake),
 		ON_BOTH_PATHS(test_cancel),
 		ON_BOTH_PATHS(test_close_finishes),
