@@ -85,10 +85,9 @@ struct ringwake_pool {
 	struct ringwake_pool_stats stats;  /* without completed and idle */
 	uint32_t others_arrived;           /* how much of others_submitted has left the inbox */
 	unsigned slow_running, slow_limit; /* workers that slow work holds, and may hold */
-	unsigned wakes_in_flight; /* workers taken off the stack that have not looked for work since
-				   */
-	uint8_t fast_since_look;  /* fast work taken since the inbox was emptied */
-	uint8_t passed_over[CLASSES]; /* times in a row that another class was taken */
+	unsigned wakes_in_flight;          /* pool.c, invariant 1 */
+	uint8_t fast_since_look;           /* fast work taken since the inbox was emptied */
+	uint8_t passed_over[CLASSES];      /* times in a row that another class was taken */
 	bool kick_pending; /* the inbox was armed, and the submit that disarmed it has not kicked */
 	bool closing;
 	bool has_retrier;       /* an idle worker retries the refused doorbells when it is time */

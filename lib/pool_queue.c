@@ -5,11 +5,10 @@
 #include "pool_private.h"
 #include "probes.h"
 
-/* States of the inbox besides 0 and work; pool.c explains them. */
-#define INBOX_ARMED ((uintptr_t)1)
-#define INBOX_CLOSED                                                                               \
-	(UINTPTR_MAX & ~INBOX_ARMED) /* no work lies at the end of the address space               \
-				      */
+/* States of the inbox besides 0 and work; pool.c explains them. No work lies at the end of the
+ * address space. */
+#define INBOX_ARMED  ((uintptr_t)1)
+#define INBOX_CLOSED (UINTPTR_MAX & ~INBOX_ARMED)
 
 /* Not in pool_submit.c: a compiler takes the text of a probe for many instructions, and would no
  * longer inline the functions there. */
