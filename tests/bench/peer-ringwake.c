@@ -10,6 +10,7 @@ struct loop {
 	struct ringwake *target;
 	struct ringwake_pool *pool;
 	struct receiver receiver;
+	unsigned next_class;
 	bool stopped;
 };
 
@@ -25,7 +26,9 @@ static struct loop *open_target(const struct peer *peer, const struct receiver *
 static struct loop *open_pool(const struct peer *peer, const struct receiver *receiver)
 {
 	struct loop *loop = open_target(peer, receiver);
-	struct ringwake_pool_params params = {.threads = WORKERS, .spin_ns = peer->spin_ns};
+	struct ringwake_pool_params params = {.threads = WORKERS,
+		.spin_ns = peer->spin_ns,
+		.record_times = peer->flags & PEER_RECORDS_TIMES};
 	must(ringwake_pool_open_with(&loop->pool, &params), "ringwake_pool_open");
 	return loop;
 }
@@ -81,6 +84,17 @@ static void submit(struct loop *loop, struct job *job)
 		"ringwake_pool_submit");
 }
 
+/* One piece of work in three is fast, normal and slow. */
+static void submit_in_classes(struct loop *loop, struct job *job)
+{
+	static const struct ringwake_submit_params params[] = {{.work_class = RINGWAKE_WORK_FAST},
+		{.work_class = RINGWAKE_WORK_NORMAL}, {.work_class = RINGWAKE_WORK_SLOW}};
+	loop->next_class = (loop->next_class + 1) % 3;
+	must(ringwake_pool_submit_with(loop->pool, loop->target, &job->work, on_worker, on_done,
+		     &params[loop->next_class]),
+		"ringwake_pool_submit_with");
+}
+
 /* An errand's item is delivered when its work is done. */
 static void on_errand(struct ringwake_work *work, int status)
 {
@@ -106,13 +120,17 @@ static void send_errand(struct loop *loop, struct item *item)
 #define PEER(open_, spin, ...)                                                                     \
 	{                                                                                          \
 		.open = (open_), .run = run, .stop = stop, .close = close_target,                  \
-		.send = send_message, .submit = submit, .spin_ns = (spin), __VA_ARGS__             \
+		.send = send_message, .spin_ns = (spin), __VA_ARGS__                               \
 	}
 
 const struct peer peer_ringwake = PEER(open_target, 0);
 const struct peer peer_ringwake_many = PEER(open_target, 0, .send_many = send_messages);
 const struct peer peer_ringwake_blocking = PEER(open_target, RINGWAKE_SPIN_OFF);
-const struct peer peer_ringwake_pool = PEER(open_pool, 0);
-const struct peer peer_ringwake_pool_blocking = PEER(open_pool, RINGWAKE_SPIN_OFF);
+const struct peer peer_ringwake_pool = PEER(open_pool, 0, .submit = submit);
+const struct peer peer_ringwake_pool_blocking =
+	PEER(open_pool, RINGWAKE_SPIN_OFF, .submit = submit);
+const struct peer peer_ringwake_pool_classes = PEER(open_pool, 0, .submit = submit_in_classes);
+const struct peer peer_ringwake_pool_times =
+	PEER(open_pool, 0, .submit = submit, .flags = PEER_RECORDS_TIMES);
 const struct peer peer_errand = {
 	.open = open_pool, .run = run, .stop = stop, .close = close_target, .send = send_errand};

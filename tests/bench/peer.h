@@ -99,6 +99,8 @@ extern const struct peer peer_eventfd_level, peer_eventfd_edge, peer_eventfd_que
 extern const struct peer peer_ring_read, peer_ring_futex, peer_ring_async, peer_ring_sync;
 extern const struct peer peer_ringwake, peer_ringwake_many, peer_ringwake_blocking;
 extern const struct peer peer_ringwake_pool, peer_ringwake_pool_blocking, peer_errand;
+extern const struct peer peer_ringwake_pool_classes, peer_ringwake_pool_times;
+#define PEER_RECORDS_TIMES 1
 extern const struct peer peer_uv, peer_uv_queue;
 extern const struct peer peer_uv_attached, peer_uv_ring, peer_uv_ring_pool;
 extern const struct peer peer_uv_attached_messages, peer_uv_ring_messages;
