@@ -1,28 +1,39 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Worker threads for a loop: they search for a divisor, in parts. The worker that finds it calls
- * the loop, which cancels the parts that have not started.
+ * the loop, which cancels the parts that have not started. The search is slow work, so a short job
+ * that is submitted last waits for no part of it.
  */
 #include <errno.h>
 #include <ringwake/pool.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { PARTS = 64, PART = 100000 };
+enum { PARTS = 64, PART = 1000000 };
 
-static const uint64_t number = UINT64_C(4294980175901873); /* 1000003 times a prime */
+static const uint64_t number = UINT64_C(85899359104901933); /* 20000003 times a prime */
 
 struct part {
 	struct ringwake_work work; /* first, so a pointer to it is a pointer to the whole */
 	uint64_t from;
 };
 
-/* The loop's thread alone uses what follows, so it needs no lock. Workers read only the target. */
+struct digits {
+	struct ringwake_work work;
+	unsigned sum;
+};
+
+/* Slow work holds at most half of the workers. Other work starts on the rest. */
+static const struct ringwake_submit_params slow = {.work_class = RINGWAKE_WORK_SLOW};
+
+/* The loop's thread alone uses what follows, so it needs no lock. A worker uses only the target and
+ * the work that it runs. */
 static struct ringwake *target;
 static struct ringwake_pool *pool;
 static struct part parts[PARTS];
+static struct digits digits;
 static uint64_t divisor;
-static int searched, cancelled;
+static int searched, cancelled, added;
 
 /* Runs on the loop's thread, for a worker that waits for it. */
 static void take_divisor(void *found)
@@ -41,6 +52,14 @@ static void search(struct ringwake_work *work)
 			ringwake_call(target, take_divisor, &i, -1);
 }
 
+/* Runs on a worker. It is the short job. */
+static void add_digits(struct ringwake_work *work)
+{
+	struct digits *own = (struct digits *)work;
+	for (uint64_t rest = number; rest > 0; rest /= 10)
+		own->sum += rest % 10;
+}
+
 /* Runs on the loop's thread, once for each part. */
 static void on_searched(struct ringwake_work *work, int status)
 {
@@ -51,6 +70,17 @@ static void on_searched(struct ringwake_work *work, int status)
 		searched++;
 }
 
+/* Runs on the loop's thread. */
+static void on_added(struct ringwake_work *work, int status)
+{
+	(void)work;
+	(void)status; /* nothing cancels it */
+	printf("the short job was submitted last and done after %d of %d slow parts: "
+	       "the digits add up to %u\n",
+		searched, PARTS, digits.sum);
+	added = 1;
+}
+
 int main(void)
 {
 	int error = ringwake_open(&target, NULL, NULL);
@@ -58,9 +88,12 @@ int main(void)
 		error = ringwake_pool_open(&pool, 2);
 	for (int i = 0; i < PARTS && error == 0; i++) {
 		parts[i].from = (uint64_t)i * PART;
-		error = ringwake_pool_submit(pool, target, &parts[i].work, search, on_searched);
+		error = ringwake_pool_submit_with(
+			pool, target, &parts[i].work, search, on_searched, &slow);
 	}
-	while (searched + cancelled < PARTS && error >= 0) {
+	if (error == 0)
+		error = ringwake_pool_submit(pool, target, &digits.work, add_digits, on_added);
+	while ((searched + cancelled < PARTS || !added) && error >= 0) {
 		error = ringwake_wait(target, -1);
 		if (error == -EINTR)
 			error = 0;
