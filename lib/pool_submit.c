@@ -35,18 +35,22 @@ static void deliver_batch(struct ringwake_msg *msg)
 	batch->done(batch);
 }
 
-static int check(const struct ringwake_pool *pool, const struct ringwake *target)
+static int check(
+	const struct ringwake_pool *pool, const struct ringwake *target, bool has_callbacks)
 {
 	if (pool->process != target->process || !ringwake_is_this_process(pool->process))
 		return -EOWNERDEAD;
-	return 0;
+	return has_callbacks ? 0 : -EINVAL;
 }
 
-static int check_params(const struct ringwake_submit_params *params)
+static const struct ringwake_submit_params defaults;
+
+static int check_with(const struct ringwake_pool *pool, const struct ringwake *target,
+	bool has_callbacks, const struct ringwake_submit_params *params)
 {
-	if ((unsigned)params->work_class >= CLASSES || !RESERVED_IS_ZERO(params))
-		return -EINVAL;
-	return 0;
+	int result = check(pool, target, has_callbacks);
+	bool is_valid = (unsigned)params->work_class < CLASSES && RESERVED_IS_ZERO(params);
+	return result == 0 && !is_valid ? -EINVAL : result;
 }
 
 static int kick_if_told(struct ringwake_pool *pool, int result)
@@ -88,11 +92,9 @@ int ringwake_pool_enqueue(struct ringwake_pool *pool, struct ringwake *target,
 	struct ringwake_work *work, void (*run)(struct ringwake_work *work),
 	void (*done)(struct ringwake_work *work, int status))
 {
-	int result = check(pool, target);
+	int result = check(pool, target, run && done);
 	if (result < 0)
 		return result;
-	if (run == NULL || done == NULL)
-		return -EINVAL;
 	prepare(work, ringwake_ref(target), run, RINGWAKE_WORK_NORMAL);
 	work->done = done;
 	result = push(pool, &work, 1);
@@ -116,20 +118,15 @@ int ringwake_pool_submit_with(struct ringwake_pool *pool, struct ringwake *targe
 	return ringwake_pool_submit_many(pool, target, &work, 1, run, done, params);
 }
 
-static const struct ringwake_submit_params defaults;
-
 int ringwake_pool_submit_many(struct ringwake_pool *pool, struct ringwake *target,
 	struct ringwake_work *const *works, size_t count, void (*run)(struct ringwake_work *work),
 	void (*done)(struct ringwake_work *work, int status),
 	const struct ringwake_submit_params *params)
 {
-	int result = check(pool, target);
+	params = params ? params : &defaults;
+	int result = check_with(pool, target, run && done, params);
 	if (result < 0)
 		return result;
-	if (params == NULL)
-		params = &defaults;
-	if (run == NULL || done == NULL || check_params(params) < 0)
-		return -EINVAL;
 	if (count == 0)
 		return 0;
 	for (size_t i = 0; i < count; i++) {
@@ -172,13 +169,10 @@ int ringwake_pool_submit_batch(struct ringwake_pool *pool, struct ringwake *targ
 	void (*run)(struct ringwake_work *work), void (*done)(struct ringwake_batch *batch),
 	const struct ringwake_submit_params *params)
 {
-	int result = check(pool, target);
+	params = params ? params : &defaults;
+	int result = check_with(pool, target, run && done, params);
 	if (result < 0)
 		return result;
-	if (params == NULL)
-		params = &defaults;
-	if (run == NULL || done == NULL || check_params(params) < 0)
-		return -EINVAL;
 	DEBUG_QUEUE(WORK_MARK(batch), "a batch is submitted again before its done was called");
 	batch->msg.fn = deliver_batch;
 	batch->target = ringwake_ref(target);
