@@ -52,14 +52,20 @@ static void *call(void *argument)
 	return NULL;
 }
 
-static void start_caller(struct caller *caller, struct ringwake *target, int64_t timeout_ns)
+static void start_caller_of(struct caller *caller, struct ringwake *target, int64_t timeout_ns,
+	void (*fn)(void *argument), void *(*thread)(void *caller))
 {
 	memset(caller, 0, sizeof *caller);
 	caller->target = ringwake_ref(target);
 	caller->timeout_ns = timeout_ns;
-	caller->fn = answer;
+	caller->fn = fn;
 	caller->request.question = 41;
-	caller->thread = start(call, caller);
+	caller->thread = start(thread, caller);
+}
+
+static void start_caller(struct caller *caller, struct ringwake *target, int64_t timeout_ns)
+{
+	start_caller_of(caller, target, timeout_ns, answer, call);
 }
 
 /* The call's message is in the target's list. */
@@ -182,12 +188,7 @@ static void test_time_is_over_while_it_runs(void **state)
 	struct caller caller;
 	pthread_barrier_init(&running, NULL, 2);
 	pthread_barrier_init(&go_on, NULL, 2);
-	memset(&caller, 0, sizeof caller);
-	caller.target = ringwake_ref(target);
-	caller.timeout_ns = 300000000;
-	caller.fn = answer_slowly;
-	caller.request.question = 41;
-	caller.thread = start(call, &caller);
+	start_caller_of(&caller, target, 300000000, answer_slowly, call);
 	pthread_t loop = start(run_loop_once, target);
 	pthread_barrier_wait(&running);
 	/* Longer than the caller's timeout, which must not count while the function runs. */
@@ -302,12 +303,7 @@ static void test_function_closes(void **state)
 	(void)state;
 	struct ringwake *target = open_target(NULL);
 	struct caller closer, behind;
-	memset(&closer, 0, sizeof closer);
-	closer.target = ringwake_ref(target);
-	closer.timeout_ns = -1;
-	closer.fn = close_and_answer;
-	closer.request.question = 41;
-	closer.thread = start(call, &closer);
+	start_caller_of(&closer, target, -1, close_and_answer, call);
 	to_close = target;
 	await_message(target);
 	struct counted first = {.msg.fn = count_message};
@@ -361,12 +357,7 @@ static void test_handler_forks(void **state)
 	struct caller caller;
 	sigaction(SIGUSR1, &action, &before);
 	atomic_store(&forked, 0);
-	memset(&caller, 0, sizeof caller);
-	caller.target = ringwake_ref(target);
-	caller.timeout_ns = -1;
-	caller.fn = answer;
-	caller.request.question = 41;
-	caller.thread = start(call_and_be_forked, &caller);
+	start_caller_of(&caller, target, -1, answer, call_and_be_forked);
 	await_message(target);
 	pthread_kill(caller.thread, SIGUSR1);
 	while (atomic_load(&forked) == 0)

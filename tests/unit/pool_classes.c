@@ -52,8 +52,8 @@ static void note_order(struct ringwake_work *work)
 }
 
 /* Submits count jobs while the only worker is busy, and notes in which order it runs them. Looks at
- * the figures now and then, and at the end, which moves work from the inbox to the queues. */
-static void run_in_order(const enum ringwake_work_class *of, unsigned count)
+ * the figures after each look_after jobs, which moves them from the inbox to the queues. */
+static void run_in_order(const enum ringwake_work_class *of, unsigned count, unsigned look_after)
 {
 	struct ringwake *target = open_target(NULL);
 	struct ringwake_pool *pool = open_pool(1);
@@ -64,8 +64,10 @@ static void run_in_order(const enum ringwake_work_class *of, unsigned count)
 	keep_busy(&keeper, pool, target, 1);
 	for (unsigned i = 0; i < count; i++) {
 		assert_int_equal(submit_as(pool, target, &jobs[i], note_order, of[i]), 0);
-		if (i % 4 == 3 || i + 1 == count)
+		if ((i + 1) % look_after == 0) {
 			ringwake_pool_get_stats(pool, &stats, sizeof stats);
+			assert_int_equal(stats.queued, i + 1);
+		}
 	}
 	let_go(&keeper);
 	wait_for_jobs(target, count + 1);
@@ -82,7 +84,7 @@ static void test_order(void **state)
 	static const enum ringwake_work_class of[] = {
 		SLOW, NORMAL, FAST, SLOW, NORMAL, NORMAL, FAST, FAST, SLOW, NORMAL, FAST};
 	static const unsigned expected[] = {2, 6, 7, 10, 1, 4, 5, 9, 0, 3, 8};
-	run_in_order(of, sizeof of / sizeof *of);
+	run_in_order(of, sizeof of / sizeof *of, 4);
 	assert_memory_equal(order, expected, sizeof expected);
 }
 
@@ -91,25 +93,10 @@ static void test_order(void **state)
 static void order_of_inbox_and_queue(
 	enum ringwake_work_class lower, enum ringwake_work_class higher)
 {
-	struct ringwake *target = open_target(NULL);
-	struct ringwake_pool *pool = open_pool(1);
-	struct ringwake_pool_stats stats;
-	struct keeper keeper;
-	memset(jobs, 0, sizeof jobs);
-	order_length = 0;
-	keep_busy(&keeper, pool, target, 1);
-	for (unsigned i = 0; i < 2; i++)
-		submit_as(pool, target, &jobs[i], note_order, lower);
-	ringwake_pool_get_stats(pool, &stats, sizeof stats);
-	assert_int_equal(stats.queued, 2);
-	submit_as(pool, target, &jobs[2], note_order, higher);
-	let_go(&keeper);
-	wait_for_jobs(target, 4);
-	assert_int_equal(order[0], 2);
-	assert_int_equal(order[1], 0);
-	assert_int_equal(order[2], 1);
-	end_pool(pool, target);
-	destroy_keeper(&keeper);
+	const enum ringwake_work_class of[] = {lower, lower, higher};
+	static const unsigned expected[] = {2, 0, 1};
+	run_in_order(of, 3, 2);
+	assert_memory_equal(order, expected, sizeof expected);
 }
 
 static void test_higher_work_in_the_inbox(void **state)
@@ -130,7 +117,7 @@ static void test_a_class_is_passed_over_16_times(void **state)
 		of[i] = i < 5 ? SLOW : i < 10 ? NORMAL : FAST;
 		left[of[i]]++;
 	}
-	run_in_order(of, MANY);
+	run_in_order(of, MANY, 4);
 	for (unsigned i = 0; i < MANY; i++) {
 		enum ringwake_work_class ran = of[order[i]];
 		left[ran]--;
@@ -220,7 +207,7 @@ static void test_random_order(void **state)
 			of[i] = (unsigned)rand_r(&seed) % 10 < share
 				? FAST
 				: classes[rand_r(&seed) % CLASSES];
-		run_in_order(of, MANY);
+		run_in_order(of, MANY, 4);
 		check_order(of);
 	}
 }
