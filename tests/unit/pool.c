@@ -96,17 +96,6 @@ static void test_cancel(void **state)
 	destroy_keeper(&keeper);
 }
 
-struct closing {
-	struct ringwake_pool *pool;
-	enum ringwake_pool_close_mode mode;
-};
-static void *close_pool(void *argument)
-{
-	struct closing *closing = argument;
-	ringwake_pool_close(closing->pool, closing->mode);
-	return NULL;
-}
-
 static void close_with_work_queued(enum ringwake_pool_close_mode mode, int expected)
 {
 	struct ringwake *target = open_target(NULL);

@@ -95,12 +95,24 @@ static inline int submit_as(struct ringwake_pool *pool, struct ringwake *target,
 	return ringwake_pool_submit_with(pool, target, &job->work, run, finish_job, &params);
 }
 
-static inline struct ringwake_pool *open_pool_with(unsigned threads, unsigned slow_threads)
+static inline struct ringwake_pool *open_with(struct ringwake_pool_params params)
 {
 	struct ringwake_pool *pool;
-	struct ringwake_pool_params params = {.threads = threads, .slow_threads = slow_threads};
 	assert_int_equal(ringwake_pool_open_with(&pool, &params), 0);
 	return pool;
+}
+
+static inline unsigned threads_of(struct ringwake_pool *pool)
+{
+	struct ringwake_pool_stats stats;
+	ringwake_pool_get_stats(pool, &stats, sizeof stats);
+	return stats.threads;
+}
+
+static inline struct ringwake_pool *open_pool_with(unsigned threads, unsigned slow_threads)
+{
+	return open_with(
+		(struct ringwake_pool_params){.threads = threads, .slow_threads = slow_threads});
 }
 
 static inline void end_pool(struct ringwake_pool *pool, struct ringwake *target)
@@ -114,6 +126,18 @@ static inline unsigned random_seed(void)
 	unsigned seed = (unsigned)time(NULL);
 	print_message("seed %u\n", seed);
 	return seed;
+}
+
+struct closing {
+	struct ringwake_pool *pool;
+	enum ringwake_pool_close_mode mode;
+};
+
+static inline void *close_pool(void *argument)
+{
+	struct closing *closing = argument;
+	ringwake_pool_close(closing->pool, closing->mode);
+	return NULL;
 }
 
 struct submit {

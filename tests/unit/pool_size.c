@@ -52,20 +52,6 @@ static int unhook_all(void **state)
 
 #define HOOKED(test) cmocka_unit_test_setup_teardown(test, hook, unhook_all)
 
-static struct ringwake_pool *open_with(struct ringwake_pool_params params)
-{
-	struct ringwake_pool *pool;
-	assert_int_equal(ringwake_pool_open_with(&pool, &params), 0);
-	return pool;
-}
-
-static unsigned threads_of(struct ringwake_pool *pool)
-{
-	struct ringwake_pool_stats stats;
-	ringwake_pool_get_stats(pool, &stats, sizeof stats);
-	return stats.threads;
-}
-
 static void await_threads(struct ringwake_pool *pool, unsigned threads)
 {
 	while (threads_of(pool) != threads)
@@ -481,18 +467,6 @@ static void test_failures_are_not_retried_at_once(void **state)
 }
 
 /* The pool is closed while work waits for a worker, which waits for that work. */
-struct closing {
-	struct ringwake_pool *pool;
-	enum ringwake_pool_close_mode mode;
-};
-
-static void *close_pool(void *argument)
-{
-	struct closing *closing = argument;
-	ringwake_pool_close(closing->pool, closing->mode);
-	return NULL;
-}
-
 static void test_closing_pool_grows(void **state)
 {
 	(void)state;

@@ -7,20 +7,6 @@
 
 enum { WORKERS = 3 };
 
-static struct ringwake_pool *open_with(struct ringwake_pool_params params)
-{
-	struct ringwake_pool *pool;
-	assert_int_equal(ringwake_pool_open_with(&pool, &params), 0);
-	return pool;
-}
-
-static unsigned threads_of(struct ringwake_pool *pool)
-{
-	struct ringwake_pool_stats stats;
-	ringwake_pool_get_stats(pool, &stats, sizeof stats);
-	return stats.threads;
-}
-
 /* What a worker is like. All workers meet, so that each runs one job. */
 struct look {
 	struct ringwake_work work;
