@@ -184,35 +184,30 @@ static bool must_empty_inbox(const struct ringwake_pool *pool)
 		pool->others_arrived;
 }
 
-/* Returns the queue whose first work is next; NULL: none can be taken. */
+/* Returns the queue whose first work is next; NULL: none can be taken. Fast work is the highest
+ * class, so its times are not counted. */
 static struct queue *choose(struct ringwake_pool *pool)
 {
-	/* The usual case, for speed. */
-	struct queue *chosen = &pool->queues[RINGWAKE_WORK_NORMAL];
-	if (pool->queues[RINGWAKE_WORK_FAST].first == NULL &&
-		pool->queues[RINGWAKE_WORK_SLOW].first == NULL &&
-		pool->passed_over[RINGWAKE_WORK_NORMAL] == 0 &&
-		pool->passed_over[RINGWAKE_WORK_SLOW] == 0)
-		return chosen->first ? chosen : NULL;
-	bool is_due = false;
-	chosen = NULL;
-	for (unsigned i = 0; i < CLASSES; i++) {
-		enum ringwake_work_class work_class = highest_first[i];
-		uint8_t *passed_over = &pool->passed_over[work_class];
-		if (!can_take(pool, work_class)) {
-			*passed_over = 0;
-		} else if (chosen == NULL) {
-			chosen = &pool->queues[work_class];
-		} else if (*passed_over >= MOST_PASSED_OVER && !is_due) {
-			chosen = &pool->queues[work_class];
-			is_due = true;
-		} else {
-			++*passed_over;
-		}
+	uint8_t *passed_over = pool->passed_over;
+	bool has_fast = can_take(pool, RINGWAKE_WORK_FAST);
+	bool has_normal = can_take(pool, RINGWAKE_WORK_NORMAL);
+	bool has_slow = can_take(pool, RINGWAKE_WORK_SLOW);
+	if (!has_fast && !has_slow) { /* the usual case, for speed */
+		passed_over[RINGWAKE_WORK_NORMAL] = passed_over[RINGWAKE_WORK_SLOW] = 0;
+		return has_normal ? &pool->queues[RINGWAKE_WORK_NORMAL] : NULL;
 	}
-	if (chosen)
-		pool->passed_over[chosen->first->work_class] = 0;
-	return chosen;
+	uint8_t normal = has_normal ? passed_over[RINGWAKE_WORK_NORMAL] : 0;
+	uint8_t slow = has_slow ? passed_over[RINGWAKE_WORK_SLOW] : 0;
+	enum ringwake_work_class next = has_fast ? RINGWAKE_WORK_FAST
+		: has_normal                     ? RINGWAKE_WORK_NORMAL
+						 : RINGWAKE_WORK_SLOW;
+	if (normal >= MOST_PASSED_OVER)
+		next = RINGWAKE_WORK_NORMAL;
+	else if (slow >= MOST_PASSED_OVER)
+		next = RINGWAKE_WORK_SLOW;
+	passed_over[RINGWAKE_WORK_NORMAL] = next == RINGWAKE_WORK_NORMAL ? 0 : normal + has_normal;
+	passed_over[RINGWAKE_WORK_SLOW] = next == RINGWAKE_WORK_SLOW ? 0 : slow + has_slow;
+	return &pool->queues[next];
 }
 
 struct ringwake_work *ringwake_pool_take(struct ringwake_pool *pool)

@@ -88,19 +88,24 @@ static int push(struct ringwake_pool *pool, struct ringwake_work *const *works, 
 	return result;
 }
 
+static inline int push_one(struct ringwake_pool *pool, struct ringwake *target,
+	struct ringwake_work *work, void (*run)(struct ringwake_work *work),
+	void (*done)(struct ringwake_work *work, int status), enum ringwake_work_class work_class)
+{
+	prepare(work, ringwake_ref(target), run, work_class);
+	work->done = done;
+	int result = push(pool, &work, 1);
+	if (result < 0)
+		ringwake_unref(target);
+	return result;
+}
+
 int ringwake_pool_enqueue(struct ringwake_pool *pool, struct ringwake *target,
 	struct ringwake_work *work, void (*run)(struct ringwake_work *work),
 	void (*done)(struct ringwake_work *work, int status))
 {
 	int result = check(pool, target, run && done);
-	if (result < 0)
-		return result;
-	prepare(work, ringwake_ref(target), run, RINGWAKE_WORK_NORMAL);
-	work->done = done;
-	result = push(pool, &work, 1);
-	if (result < 0)
-		ringwake_unref(target);
-	return result;
+	return result < 0 ? result : push_one(pool, target, work, run, done, RINGWAKE_WORK_NORMAL);
 }
 
 int ringwake_pool_submit(struct ringwake_pool *pool, struct ringwake *target,
@@ -115,7 +120,12 @@ int ringwake_pool_submit_with(struct ringwake_pool *pool, struct ringwake *targe
 	void (*done)(struct ringwake_work *work, int status),
 	const struct ringwake_submit_params *params)
 {
-	return ringwake_pool_submit_many(pool, target, &work, 1, run, done, params);
+	params = params ? params : &defaults;
+	int result = check_with(pool, target, run && done, params);
+	if (result < 0)
+		return result;
+	result = push_one(pool, target, work, run, done, params->work_class);
+	return params->no_kick ? result : kick_if_told(pool, result);
 }
 
 int ringwake_pool_submit_many(struct ringwake_pool *pool, struct ringwake *target,
