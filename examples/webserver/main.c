@@ -5,6 +5,7 @@
 #include "loop.h"
 #include "work.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -29,7 +30,9 @@ static const char usage[] =
 	"is "
 	"the\n"
 	"                  loop's own way, for --loop uv (ringwake)\n"
-	"  --loops N       loops, each with a thread of its own; they share the workers (1)\n"
+	"  --loops N       loops, at most %d, each with a thread of its own; they share the "
+	"workers "
+	"(1)\n"
 	"  --workers N     threads that compute digests, 0 for one per processor (0)\n"
 	"  --path PATH     how ringwake wakes the loop: auto, msg_ring or eventfd (auto)\n"
 	"  --event-interval N\n"
@@ -45,12 +48,17 @@ static const char usage[] =
 	"  --help          print this help and exit\n"
 	"  --version       print the version and exit\n";
 
-static bool parse_number(const char *text, unsigned long most, unsigned *number)
+/* Parses optarg, the value of --NAME. */
+static bool parse_number(
+	const char *name, unsigned long least, unsigned long most, unsigned *number)
 {
 	char *end;
-	unsigned long value = strtoul(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end != '\0' || value > most)
+	unsigned long value = strtoul(optarg, &end, 10);
+	if (*optarg < '0' || *optarg > '9' || *end != '\0' || value < least || value > most) {
+		fprintf(stderr, "--%s=%s: use a number from %lu to %lu\n", name, optarg, least,
+			most);
 		return false;
+	}
 	*number = (unsigned)value;
 	return true;
 }
@@ -105,8 +113,11 @@ static bool is_origin(const char *text)
 	static const char host[] =
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]";
 	size_t length = strlen(text);
-	return strncmp(text, scheme, strlen(scheme)) == 0 && length > strlen(scheme) &&
+	bool good = strncmp(text, scheme, strlen(scheme)) == 0 && length > strlen(scheme) &&
 		length < 100 && strspn(text + strlen(scheme), host) == length - strlen(scheme);
+	if (!good)
+		fprintf(stderr, "--peer=%s: use http://HOST:PORT\n", text);
+	return good;
 }
 
 static bool parse_address(const char *text, unsigned port, struct sockaddr_storage *address)
@@ -164,35 +175,34 @@ static bool parse_options(int argc, char **argv, struct server_options *options)
 	options->event_interval = 1000;
 	options->root = -1;
 	options->timeout = 10;
-	for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;) {
+	int index = 0;
+	for (int option; (option = getopt_long(argc, argv, "", names, &index)) != -1;) {
+		const char *name = names[index].name;
 		bool good = true;
 		switch (option) {
 		case 'p':
-			good = parse_number(optarg, 65535, &port);
+			good = parse_number(name, 0, 65535, &port);
 			break;
 		case 'b':
 			bind = optarg;
 			break;
 		case 'l':
-			if (!find_loop(optarg, &options->loop))
-				return false;
+			good = find_loop(optarg, &options->loop);
 			break;
 		case 'W':
 			wake = optarg;
 			break;
 		case 'n':
-			good = parse_number(optarg, WORK_LOOPS_MAX, &options->loops) &&
-				options->loops;
+			good = parse_number(name, 1, WORK_LOOPS_MAX, &options->loops);
 			break;
 		case 'w':
-			good = parse_number(optarg, 1024, &options->workers);
+			good = parse_number(name, 0, 1024, &options->workers);
 			break;
 		case 'P':
 			options->path = optarg;
 			break;
 		case 'e':
-			good = parse_number(optarg, 60000, &options->event_interval) &&
-				options->event_interval;
+			good = parse_number(name, 1, 60000, &options->event_interval);
 			break;
 		case 'o':
 			options->log = optarg;
@@ -202,14 +212,14 @@ static bool parse_options(int argc, char **argv, struct server_options *options)
 			options->peer = optarg;
 			break;
 		case 'r':
-			if ((options->root = file_open_root(optarg)) < 0)
-				return false;
+			options->root = file_open_root(optarg);
+			good = options->root >= 0;
 			break;
 		case 't':
-			good = parse_number(optarg, 3600, &options->timeout) && options->timeout;
+			good = parse_number(name, 1, 3600, &options->timeout);
 			break;
 		case 'h':
-			printf(usage, argv[0]);
+			printf(usage, argv[0], WORK_LOOPS_MAX);
 			exit(EXIT_SUCCESS);
 		case 'v':
 			printf("webserver with ringwake %s\n", ringwake_version_string());
@@ -217,18 +227,15 @@ static bool parse_options(int argc, char **argv, struct server_options *options)
 		default:
 			return false;
 		}
-		if (!good) {
-			fprintf(stderr, "%s: invalid value: %s\n", argv[0], optarg);
+		if (!good)
 			return false;
-		}
 	}
 	if (optind < argc) {
 		fprintf(stderr, "%s: unexpected argument: %s\n", argv[0], argv[optind]);
 		return false;
 	}
 	if (!parse_address(bind, port, &options->address)) {
-		fprintf(stderr, "%s: invalid address: %s; use an IPv4 or IPv6 address\n", argv[0],
-			bind);
+		fprintf(stderr, "--bind=%s: use an IPv4 or IPv6 address\n", bind);
 		return false;
 	}
 	return find_wake(wake, options);
@@ -237,6 +244,8 @@ static bool parse_options(int argc, char **argv, struct server_options *options)
 int main(int argc, char **argv)
 {
 	struct server_options options = {0};
+	/* For getopt_long(), too. The whole path is that of a program that libtool hides. */
+	argv[0] = program_invocation_short_name;
 	if (!parse_options(argc, argv, &options)) {
 		fprintf(stderr, "Try '%s --help'.\n", argv[0]);
 		return 2;

@@ -148,9 +148,12 @@ digest() {
 sum_3=ae4b3280e56e2faf83f414a6e3dabe9d5fbe18976544c05fed121accb85b53fc
 sum_most=341aacac661ccb210720bedaa9ead5d668fe5ea41a73532fc147c71e34040df1
 
+# The message names the option, and the program without its directory.
 usage_error() {
 	timeout 20 "$program" "$@" >"$work/usage" 2>&1 && status=0 || status=$?
-	is "$status" 2
+	cat "$work/usage"
+	is "$status" 2 && head -n 1 "$work/usage" | grep -q -e "$1" && grep -q "^Try 'webserver --help'" "$work/usage" &&
+		! grep -q "/webserver" "$work/usage"
 }
 
 resident_kib() {

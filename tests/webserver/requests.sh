@@ -6,7 +6,8 @@ ok "it refuses an unknown option" usage_error --no-such-option
 ok "it refuses an invalid port" usage_error --port 65536
 ok "it refuses an invalid address" usage_error --bind example
 ok "it refuses a timeout of 0" usage_error --timeout 0
-ok "--help prints the usage" sh -c "'$program' --help | grep -q '^Usage:'"
+ok "--help prints the usage" sh -c "'$program' --help | grep -q '^Usage: webserver '"
+ok "--help names the limit of --loops" sh -c "'$program' --help | grep -q 'loops, at most 64,'"
 ok "--version prints the library and its version" \
 	sh -c "'$program' --version | grep -qE '^webserver with (ringwake|libuv) [0-9]+\.[0-9]+\.[0-9]+\$'"
 
