@@ -75,7 +75,7 @@ int load_start(struct site *site)
 	if (!load)
 		return -ENOMEM;
 	load->site = site;
-	load->end = clock_ns() + UINT64_C(1000000) * LOAD_MS;
+	load->end = clock_ns() + UINT64_C(1000000000) * LOAD_SECONDS;
 	site->load = load;
 	for (unsigned i = 0; i < JOBS; i++) {
 		load->jobs[i].load = load;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A bounded load, which the button of the page starts: the server gives digests to its own workers.
- * It ends by itself after LOAD_MS, or when the server stops.
+ * It ends by itself after LOAD_SECONDS, or when the server stops.
  */
 #ifndef WEBSERVER_LOAD_H
 #define WEBSERVER_LOAD_H
 
-#define LOAD_MS 5000
+#define LOAD_SECONDS 5
 
 struct load;
 struct site;

@@ -2,7 +2,7 @@
 // Draws the figures of this server, and of the one that --peer names, as three live curves.
 'use strict';
 
-const KEEP = 60, LOAD = 5; // seconds
+const KEEP = 60; // seconds
 const find = id => document.getElementById(id);
 const number = new Intl.NumberFormat('en-US');
 
@@ -204,6 +204,7 @@ function describe() {
 		: `Worker threads compute digests, and ringwake wakes the loop (path ${info.path}).`;
 	find('about').textContent = `${info.loop}. ${how}` +
 		(peer ? ` The other server, ${peer.origin}, is shown beside it. Both answer /healthz equally fast, because it hands out no work.` : '');
+	find('load').textContent = `Run ${info.load_seconds} seconds of load${peer ? ' on each' : ''}`;
 	document.title = isNative(own) ? 'Example web server' : 'ringwake: example web server';
 }
 
@@ -216,11 +217,11 @@ find('load').onclick = async event => {
 	try {
 		const reply = await fetch('/load', {method: 'POST'});
 		answer.textContent = reply.ok ? 'running here' : await reply.text();
-		await pause(LOAD);
+		await pause(own.info.load_seconds);
 		if (peer) {
 			await fetch(peer.origin + '/load', {method: 'POST', mode: 'no-cors'});
 			answer.textContent = `running on ${nameOf(peer)}`;
-			await pause(LOAD);
+			await pause(own.info.load_seconds);
 		}
 		answer.textContent = '';
 	} catch {
@@ -234,7 +235,6 @@ find('load').onclick = async event => {
 	while (!own.info) await pause(0.2);
 	if (own.info.peer) {
 		peer = new Source(own.info.peer);
-		find('load').textContent = `Run ${LOAD} seconds of load on each`;
 		await peer.start();
 	}
 	describe();

@@ -156,6 +156,9 @@ void page_metrics(struct site *site)
 	label(page, "webserver_info{path", site->link->type->path(site->link));
 	label(page, ",loop", site->loop);
 	label(page, ",parser", http_grammar_name());
+	buffer_text(page, ",load_seconds=\"");
+	buffer_number(page, LOAD_SECONDS);
+	buffer_text(page, "\"");
 	if (*site->peer)
 		label(page, ",peer", site->peer);
 	buffer_text(page, "} 1\n");
