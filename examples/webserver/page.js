@@ -99,7 +99,7 @@ class Source {
 const own = new Source('');
 let peer;
 
-const WIDTH = 480, HEIGHT = 200, RIGHT = 145, BOTTOM = 22;
+const HEIGHT = 200, RIGHT = 145, BOTTOM = 22;
 
 function element(name, attributes, text) {
 	const made = document.createElementNS('http://www.w3.org/2000/svg', name);
@@ -123,12 +123,16 @@ class Chart {
 		this.unit = unit;
 		const figure = this.figure = document.createElement('figure');
 		const caption = document.createElement('figcaption');
-		const bold = document.createElement('b');
-		bold.textContent = title;
-		caption.append(bold, ' ' + unit);
-		this.svg = element('svg', {viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'img', 'aria-label': title});
+		this.title = document.createElement('b');
+		caption.append(this.title, ' ' + unit);
+		this.svg = element('svg', {role: 'img'});
+		this.rename(title);
 		figure.append(caption, this.svg);
 		find('curves').append(figure);
+	}
+	rename(title) {
+		this.title.textContent = title;
+		this.svg.setAttribute('aria-label', title);
 	}
 	draw(now) {
 		const lines = this.lines.map(line => ({...line, samples: (line.source() || {samples: []}).samples
@@ -136,13 +140,14 @@ class Chart {
 			.filter(line => line.samples.length);
 		this.figure.hidden = lines.length === 0;
 		const most = Math.max(1, ...lines.flatMap(line => line.samples.map(sample => sample[line.of])));
-		const x = at => (WIDTH - RIGHT) * (1 - (now - at) / (KEEP * 1000));
+		const right = this.svg.clientWidth - RIGHT; // one unit is one pixel, in windows of any width
+		const x = at => right * (1 - (now - at) / (KEEP * 1000));
 		const y = value => (HEIGHT - BOTTOM) - (HEIGHT - BOTTOM - 14) * value / most;
 		const parts = [element('text', {x: 0, y: 10}, short(most)),
-			element('line', {class: 'axis', x1: 0, x2: WIDTH - RIGHT, y1: y(0), y2: y(0)}),
-			element('line', {class: 'axis', x1: 0, x2: WIDTH - RIGHT, y1: y(most), y2: y(most)}),
+			element('line', {class: 'axis', x1: 0, x2: right, y1: y(0), y2: y(0)}),
+			element('line', {class: 'axis', x1: 0, x2: right, y1: y(most), y2: y(most)}),
 			element('text', {x: 0, y: HEIGHT - 5}, '1 minute ago'),
-			element('text', {x: WIDTH - RIGHT, y: HEIGHT - 5, 'text-anchor': 'end'}, 'now')];
+			element('text', {x: right, y: HEIGHT - 5, 'text-anchor': 'end'}, 'now')];
 		const labels = [];
 		for (const line of lines) {
 			const points = line.samples.map(sample => `${x(sample.now).toFixed(1)} ${y(sample[line.of]).toFixed(1)}`);
@@ -153,7 +158,7 @@ class Chart {
 		}
 		place(labels);
 		for (const label of labels)
-			parts.push(element('text', {class: label.class, x: WIDTH - RIGHT + 6, y: label.y}, label.text));
+			parts.push(element('text', {class: label.class, x: right + 6, y: label.y}, label.text));
 		this.svg.replaceChildren(...parts);
 	}
 }
@@ -205,6 +210,10 @@ function describe() {
 	find('about').textContent = `${info.loop}. ${how}` +
 		(peer ? ` The other server, ${peer.origin}, is shown beside it. Both answer /healthz equally fast, because it hands out no work.` : '');
 	find('load').textContent = `Run ${info.load_seconds} seconds of load${peer ? ' on each' : ''}`;
+	if (isNative(own) && (!peer || isNative(peer))) {
+		charts[1].rename('Completions');
+		for (const term of document.querySelectorAll('.wakes')) term.hidden = true;
+	}
 	document.title = isNative(own) ? 'Example web server' : 'ringwake: example web server';
 }
 

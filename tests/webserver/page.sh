@@ -30,7 +30,7 @@ policy() {
 ok "its policy allows this server only" policy
 
 files_of_page() {
-	grep -oE '(src|href)="/page\.[a-z]*"' "$work/home" | sed 's/.*"\(.*\)"/\1/' >"$work/files"
+	grep -oE '(src|href)="/page\.[a-z]*"' "$work/home" | sed 's/.*"\(.*\)"/\1/' | sort -u >"$work/files"
 	is "$(wc -l <"$work/files")" 2 || return 1
 	while read -r file; do
 		get -D "$work/head" "$url$file" | cmp - "$here/../../examples/webserver$file" || return 1

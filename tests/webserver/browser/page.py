@@ -58,8 +58,8 @@ def check(what, passed, detail=''):
 
 
 class Server:
-    def __init__(self, program, port, peer, *options):
-        self.command = [program, '--port', str(port), '--peer', f'http://127.0.0.1:{peer}', *options]
+    def __init__(self, program, port, *options):
+        self.command = [program, '--port', str(port), *options]
         self.start()
 
     def start(self):
@@ -114,6 +114,31 @@ def overflow(driver):
     return driver.execute_script('return document.documentElement.scrollWidth - innerWidth')
 
 
+def unfilled(driver):
+    """The pixels beside the last chart of each row."""
+    return driver.execute_script("""
+        const right = element => element.getBoundingClientRect().right;
+        const figures = [...document.querySelectorAll('figure:not([hidden])')];
+        const ends = figures.filter((figure, i) => !figures[i + 1] || figures[i + 1].offsetTop > figure.offsetTop);
+        return Math.max(...ends.map(figure => right(find('curves')) - right(figure)))""")
+
+
+def smallest_text(driver):
+    """Pixels, as the charts are shown."""
+    return driver.execute_script("""
+        return Math.min(...[...document.querySelectorAll('#curves svg text')].map(
+            text => parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a))""")
+
+
+def run_alone(driver, url):
+    driver.get(url)
+    wait = WebDriverWait(driver, 60)
+    wait.until(lambda d: heights(d) > 0)
+    shown = driver.find_element(By.TAG_NAME, 'body').text
+    check('without ringwake the page does not speak of doorbells', 'doorbell' not in shown, shown)
+    check('two charts leave no empty place', abs(unfilled(driver)) < 1, unfilled(driver))
+
+
 def run(driver, server, url, screenshot):
     wait = WebDriverWait(driver, 60)
     driver.set_window_size(1100, 1000)
@@ -128,6 +153,7 @@ def run(driver, server, url, screenshot):
     check('the button starts a load, and the headline counts it', True)
     wait.until(lambda d: peak(d) > 100 and heights(d) > 1)
     check('the curve of completions rises', True)
+    check('three charts leave no empty place', abs(unfilled(driver)) < 1, unfilled(driver))
     check("the peer's curves are there",
           'uv_async' in driver.find_element(By.ID, 'curves').text,
           driver.find_element(By.ID, 'curves').text)
@@ -145,6 +171,7 @@ def run(driver, server, url, screenshot):
     driver.set_window_size(375, 900)
     time.sleep(1)  # a sample in the new width
     check('nothing overflows 375 pixels', overflow(driver) <= 0, overflow(driver))
+    check('the text of the charts has 11 pixels there', smallest_text(driver) >= 11, smallest_text(driver))
     found = errors(driver)
     check('the console has no error', not found, found)
     check('the server ends with status 0', server.end() == 0)
@@ -167,8 +194,9 @@ def run_dark(driver, url):
 def main():
     program, screenshot = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None
     port = int(os.environ.get('PORT', '18474'))
-    ours = Server(program, port, port + 1)
-    peer = Server(program, port + 1, port, '--wake', 'native')
+    ours = Server(program, port, '--peer', f'http://127.0.0.1:{port + 1}')
+    peer = Server(program, port + 1, '--peer', f'http://127.0.0.1:{port}', '--wake', 'native')
+    alone = Server(program, port + 2, '--wake', 'native')
     try:
         driver = browser(dark=True)
         run_dark(driver, f'http://127.0.0.1:{port}/')
@@ -179,10 +207,11 @@ def main():
         check('the page of the peer does not claim to be ringwake',
               'ringwake' not in text(driver, 'headline') + text(driver, 'about') + driver.title,
               text(driver, 'about'))
+        run_alone(driver, f'http://127.0.0.1:{port + 2}/')
         run(driver, ours, f'http://127.0.0.1:{port}/', screenshot)
         driver.quit()
     finally:
-        for server in (ours, peer):
+        for server in (ours, peer, alone):
             if server.process.poll() is None:
                 server.end()
     print(f'1..{number}')
