@@ -15,17 +15,20 @@
 #include "load.h"
 #include "work.h"
 
+#include <stdatomic.h>
+
 #define SITE_PATHS 11 /* nine, files and all others */
 
 /* The state behind the responses of one loop. The server counts its connections here. */
 struct site {
 	struct site *first, *next; /* the sites of all loops, whose counters every loop reads */
 	struct work_link *link;
-	char loop[32];     /* name and version of the loop's library */
-	const char *peer;  /* the origin of the server that the page shows as well, or "" */
-	bool stopping;     /* the first signal has arrived */
-	struct load *load; /* or NULL */
-	int root;          /* the directory that has the files, or -1 */
+	char loop[32];          /* name and version of the loop's library */
+	const char *peer;       /* the origin of the server that the page shows as well, or "" */
+	bool stopping;          /* the first signal has arrived */
+	bool loading;           /* this loop runs the load */
+	_Atomic bool load_runs; /* on any loop; the first site's counts */
+	int root;               /* the directory that has the files, or -1 */
 	struct counter connections_open;
 	struct counter connections_accepted;
 	struct counter connections_refused;

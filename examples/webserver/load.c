@@ -45,12 +45,23 @@ static void submit(struct job *job)
 	counter_up(&site->work_submitted);
 }
 
+/*
+ * Returns the old value. Relaxed: it pairs with itself on the other loops, and nothing else is
+ * published through it, because each load stays on its loop.
+ */
+static bool set_runs(struct site *site, bool runs)
+{
+	return atomic_exchange_explicit(&site->first->load_runs, runs, memory_order_relaxed);
+}
+
 static void end_if_over(struct load *load)
 {
 	if (load->submitted > 0)
 		return;
-	load->site->load = NULL;
+	struct site *site = load->site;
 	free(load);
+	site->loading = false;
+	set_runs(site, false);
 }
 
 static void computed(struct work *work)
@@ -69,14 +80,16 @@ static void computed(struct work *work)
 
 int load_start(struct site *site)
 {
-	if (site->load)
+	if (set_runs(site, true))
 		return -EBUSY;
 	struct load *load = calloc(1, sizeof(*load));
-	if (!load)
+	if (!load) {
+		set_runs(site, false);
 		return -ENOMEM;
+	}
 	load->site = site;
 	load->end = clock_ns() + UINT64_C(1000000000) * LOAD_SECONDS;
-	site->load = load;
+	site->loading = true;
 	for (unsigned i = 0; i < JOBS; i++) {
 		load->jobs[i].load = load;
 		load->jobs[i].work.run = compute;

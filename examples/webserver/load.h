@@ -8,10 +8,9 @@
 
 #define LOAD_SECONDS 5
 
-struct load;
 struct site;
 
-/* On the site's loop. Returns 0, -EBUSY if one runs, or -ENOMEM. */
+/* On the site's loop. Returns 0, -EBUSY if one runs on any loop, or -ENOMEM. */
 int load_start(struct site *site);
 
 #endif

@@ -114,7 +114,7 @@ bool server_tick(struct server *server)
 		accept_start(server);
 	bool listening = !server->listener.shut;
 	server->ticking = counter_get(&server->site.connections_open) > 0 ||
-		(server->site.load && server->site.stopping) ||
+		(server->site.loading && server->site.stopping) ||
 		(listening && (server->site.stopping || !server->accepting));
 	return server->ticking;
 }
@@ -127,7 +127,7 @@ void server_end_iteration(struct server *server)
 
 bool server_is_over(const struct server *server)
 {
-	return server->listener.shut && !server->accepting && !server->site.load &&
+	return server->listener.shut && !server->accepting && !server->site.loading &&
 		counter_get(&server->site.connections_open) == 0;
 }
 

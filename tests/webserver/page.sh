@@ -70,6 +70,22 @@ second_load() {
 ok "the load ends by itself, and another one can start" within 60 second_load
 ok "a server with a load ends on SIGTERM" stop TERM
 
+# The kernel distributes these clients to all loops, and all ask before the load ends.
+start --loops 4
+statuses() {
+	perl -MIO::Socket::INET -e '
+		my @s = map { IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $ARGV[0]) } 1 .. 16;
+		syswrite($_, "POST /load HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n") for @s;
+		my %seen;
+		for (@s) {
+			sysread($_, my $answer, 65536);
+			$seen{($answer =~ m{^HTTP/1.1 (\d+)})[0]}++;
+		}
+		print join " ", map { "$_:$seen{$_}" } sort keys %seen;' "$port"
+}
+ok "one load at a time, with several loops, too" is "$(statuses)" "200:1 409:15"
+ok "several loops with a load end on SIGTERM" stop TERM
+
 ok "it refuses a --peer that is no origin" usage_error --peer 'http://127.0.0.1:1/x'
 ok "it refuses a --peer that could end a header field" usage_error --peer "$(printf 'http://x\r\ny:')"
 
