@@ -99,7 +99,7 @@ class Source {
 const own = new Source('');
 let peer;
 
-const HEIGHT = 200, RIGHT = 145, BOTTOM = 22;
+const HEIGHT = 200, RIGHT = 180, BOTTOM = 22;
 
 function element(name, attributes, text) {
 	const made = document.createElementNS('http://www.w3.org/2000/svg', name);

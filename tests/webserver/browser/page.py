@@ -130,6 +130,14 @@ def smallest_text(driver):
             text => parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a))""")
 
 
+def longest_label(driver):
+    """Pixels that the charts' text needs beyond their width."""
+    return driver.execute_script("""
+        const right = element => element.getBoundingClientRect().right;
+        return Math.max(...[...document.querySelectorAll('#curves svg text')].map(
+            text => right(text) - right(text.ownerSVGElement)))""")
+
+
 def run_alone(driver, url):
     driver.get(url)
     wait = WebDriverWait(driver, 60)
@@ -157,6 +165,7 @@ def run(driver, server, url, screenshot):
     check("the peer's curves are there",
           'uv_async' in driver.find_element(By.ID, 'curves').text,
           driver.find_element(By.ID, 'curves').text)
+    check('the labels fit beside the curves', longest_label(driver) <= 0, longest_label(driver))
     low = driver.execute_script(LOW_CONTRAST)
     check('all text has a contrast of 4.5 at least', not low, low)
     wait.until(lambda d: d.find_element(By.ID, 'load').is_enabled())
