@@ -78,7 +78,7 @@ static void wait_until(struct ringwake_pool *pool, int64_t end_ns)
 	pthread_mutex_lock(&pool->lock);
 }
 
-/* Returns -EAGAIN if it is not due any more. */
+/* Starts a worker, unless none is due any more. */
 static int grow(struct ringwake_pool *pool)
 {
 	int error = 0;
@@ -136,10 +136,12 @@ static int set_limits(struct ringwake_pool *pool, unsigned threads, unsigned max
 	return 0;
 }
 
-static bool has_too_few(struct ringwake_pool *pool)
+/* 1: a worker is missing. 0: none is. -ECANCELED: a worker that starts now may end at once, so that
+ * one would always be missing. */
+static int is_one_missing(struct ringwake_pool *pool)
 {
 	pthread_mutex_lock(&pool->lock);
-	bool result = pool->stats.threads < pool->min_threads;
+	int result = pool->closing ? -ECANCELED : pool->stats.threads < pool->min_threads;
 	pthread_mutex_unlock(&pool->lock);
 	return result;
 }
@@ -147,10 +149,13 @@ static bool has_too_few(struct ringwake_pool *pool)
 /* With size_lock. */
 static int start_missing(struct ringwake_pool *pool)
 {
-	int error = 0;
-	while (error == 0 && has_too_few(pool))
-		error = ringwake_pool_start_worker(pool);
-	return error;
+	int result;
+	while ((result = is_one_missing(pool)) > 0) {
+		int error = ringwake_pool_start_worker(pool);
+		if (error < 0)
+			return error;
+	}
+	return result;
 }
 
 int ringwake_pool_open_size(struct ringwake_pool *pool, const struct ringwake_pool_params *params)

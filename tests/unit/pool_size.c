@@ -676,6 +676,58 @@ static void test_resize_by_a_worker(void **state)
 	destroy_keeper(&keeper);
 }
 
+/* The third worker starts only when the pool is closing. */
+static _Atomic bool is_starting, is_closing;
+
+static int start_while_closing(unsigned number, void *context)
+{
+	(void)context;
+	atomic_fetch_add(&starts, 1);
+	if (number < 2)
+		return 0;
+	atomic_store(&is_starting, true);
+	while (!atomic_load(&is_closing))
+		sched_yield();
+	return 0;
+}
+
+static struct ringwake_pool *closing_pool;
+
+static void resize_until_closing(struct ringwake_work *work)
+{
+	run_job(work);
+	resized = ringwake_pool_resize(closing_pool, MANY, MANY);
+}
+
+static void run_until_closing(struct ringwake_work *work)
+{
+	run_job(work);
+	while (!ringwake_work_is_cancelled(work))
+		sched_yield();
+	atomic_store(&is_closing, true);
+}
+
+/* A worker that starts in a pool that is closing ends at once, so it is not started again. */
+static void test_close_stops_resize(void **state)
+{
+	(void)state;
+	struct ringwake *target = open_target(NULL);
+	struct job jobs[2] = {{.runs = 0}};
+	reset_calls();
+	is_starting = is_closing = false;
+	closing_pool = open_with(
+		(struct ringwake_pool_params){.threads = 2, .worker_start = start_while_closing});
+	submit_as(closing_pool, target, &jobs[0], resize_until_closing, NORMAL);
+	submit_as(closing_pool, target, &jobs[1], run_until_closing, NORMAL);
+	while (!atomic_load(&is_starting))
+		sched_yield();
+	ringwake_pool_close(closing_pool, RINGWAKE_POOL_CANCEL);
+	assert_int_equal(resized, -ECANCELED);
+	assert_int_equal(starts, 3);
+	wait_for_jobs(target, 2);
+	ringwake_close(target);
+}
+
 static void test_forked_child(void **state)
 {
 	(void)state;
@@ -838,6 +890,7 @@ int main(void)
 		HOOKED(test_resize_below_the_busy_workers),
 		HOOKED(test_resize_fails),
 		HOOKED(test_resize_by_a_worker),
+		HOOKED(test_close_stops_resize),
 		HOOKED(test_forked_child),
 		HOOKED(test_work_comes_while_a_worker_ends),
 		HOOKED(test_races),
