@@ -20,8 +20,8 @@ struct ringwake_pool;
 struct ringwake_pool_params {
 	/* Workers; 0: one for each processor in affinity, or that the calling thread may run on. */
 	unsigned threads;
-	/* The most workers that slow work may hold at a time; 0: half of them, rounded up. If there
-	 * is more than one worker, slow work never holds all of them. */
+	/* The most workers that slow work may hold at a time; 0: half of max_threads, rounded up.
+	 * If max_threads is more than 1, slow work never holds that many. */
 	unsigned slow_threads;
 	/* Nanoseconds for which an idle worker spins before it blocks, or RINGWAKE_SPIN_ADAPTIVE or
 	 * RINGWAKE_SPIN_OFF. */
