@@ -186,7 +186,7 @@ static bool must_empty_inbox(const struct ringwake_pool *pool)
 
 /* Returns the queue whose first work is next; NULL: none can be taken. Fast work is the highest
  * class, so its times are not counted. */
-static struct queue *choose(struct ringwake_pool *pool)
+static struct queue *next_queue(struct ringwake_pool *pool)
 {
 	uint8_t *passed_over = pool->passed_over;
 	bool has_fast = can_take(pool, RINGWAKE_WORK_FAST);
@@ -214,7 +214,7 @@ struct ringwake_work *ringwake_pool_take(struct ringwake_pool *pool)
 {
 	if (must_empty_inbox(pool))
 		ringwake_pool_empty_inbox(pool);
-	struct queue *queue = choose(pool);
+	struct queue *queue = next_queue(pool);
 	if (queue == NULL)
 		return NULL;
 	struct ringwake_work *work = queue->first;

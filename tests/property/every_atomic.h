@@ -13,8 +13,10 @@
 
 #include "clocks.h"
 #include "memory.h"
-#include "schedule.h"
-#include "world.h"
+
+/* Of schedule.h and world.h, which have names that the library has, too. */
+unsigned this_thread(void);
+void before_atomic(const volatile void *address);
 
 /* All threads of a schedule are one thread of the system. */
 #define RINGWAKE_THIS_THREAD() ((uintptr_t)this_thread() + 1)
