@@ -177,11 +177,11 @@ static void done(struct ringwake_work *work, int status)
 	end_job(job, status);
 }
 
-/* Any thread. NULL: no memory. */
+/* Any thread. NULL: no memory. Not calloc(), for which glibc 2.36 has no fast path. */
 static struct job *new_job(struct ringwake_uv *binding, struct ringwake_pool *pool,
 	uv_work_t *request, uv_work_cb work_cb, uv_after_work_cb after_work_cb)
 {
-	struct job *job = calloc_keeping_errno(1, sizeof *job);
+	struct job *job = malloc_keeping_errno(sizeof *job);
 	if (job == NULL)
 		return NULL;
 	job->binding = binding;
