@@ -63,8 +63,8 @@ struct ringwake_pool {
 	alignas(CACHE_LINE) uint32_t process;
 	struct spinner spinner;    /* each worker begins with a copy */
 	_Atomic bool is_cancelled; /* the pool is closed with RINGWAKE_POOL_CANCEL */
-	_Atomic bool can_grow;     /* each submit notes the time */
-	bool records_times;        /* the same, and each worker */
+	_Atomic bool notes_time;   /* each submit does: the pool can grow, or records times */
+	bool records_times;
 
 	/* Written at open, read when a thread starts or ends. */
 	pthread_attr_t attributes;

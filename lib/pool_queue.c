@@ -173,15 +173,20 @@ int64_t ringwake_pool_oldest(const struct ringwake_pool *pool)
 #define MOST_UNSEEN      15
 #define MOST_PASSED_OVER 16
 
+/* True if work of another class has been submitted that is not in the queues. Relaxed: pairs with
+ * ringwake_pool_push, which explains it. */
+static bool has_others_in_inbox(const struct ringwake_pool *pool)
+{
+	return atomic_load_explicit(&pool->others_submitted, memory_order_relaxed) !=
+		pool->others_arrived;
+}
+
 /* True if the next work may be in the inbox. */
 static bool must_empty_inbox(const struct ringwake_pool *pool)
 {
 	if (can_take(pool, RINGWAKE_WORK_FAST))
 		return pool->fast_since_look >= MOST_UNSEEN;
-	/* Relaxed: pairs with ringwake_pool_push, which explains it. */
-	return !can_take(pool, RINGWAKE_WORK_NORMAL) ||
-		atomic_load_explicit(&pool->others_submitted, memory_order_relaxed) !=
-		pool->others_arrived;
+	return !can_take(pool, RINGWAKE_WORK_NORMAL) || has_others_in_inbox(pool);
 }
 
 /* Returns the queue whose first work is next; NULL: none can be taken. Fast work is the highest
@@ -192,10 +197,6 @@ static struct queue *next_queue(struct ringwake_pool *pool)
 	bool has_fast = can_take(pool, RINGWAKE_WORK_FAST);
 	bool has_normal = can_take(pool, RINGWAKE_WORK_NORMAL);
 	bool has_slow = can_take(pool, RINGWAKE_WORK_SLOW);
-	if (!has_fast && !has_slow) { /* the usual case, for speed */
-		passed_over[RINGWAKE_WORK_NORMAL] = passed_over[RINGWAKE_WORK_SLOW] = 0;
-		return has_normal ? &pool->queues[RINGWAKE_WORK_NORMAL] : NULL;
-	}
 	uint8_t normal = has_normal ? passed_over[RINGWAKE_WORK_NORMAL] : 0;
 	uint8_t slow = has_slow ? passed_over[RINGWAKE_WORK_SLOW] : 0;
 	enum ringwake_work_class next = has_fast ? RINGWAKE_WORK_FAST
@@ -207,11 +208,26 @@ static struct queue *next_queue(struct ringwake_pool *pool)
 		next = RINGWAKE_WORK_SLOW;
 	passed_over[RINGWAKE_WORK_NORMAL] = next == RINGWAKE_WORK_NORMAL ? 0 : normal + has_normal;
 	passed_over[RINGWAKE_WORK_SLOW] = next == RINGWAKE_WORK_SLOW ? 0 : slow + has_slow;
-	return &pool->queues[next];
+	return has_fast || has_normal || has_slow ? &pool->queues[next] : NULL;
+}
+
+/* The usual case, for speed: work of no other class. NULL: not so. */
+static struct ringwake_work *take_normal(struct ringwake_pool *pool)
+{
+	struct ringwake_work *work = pool->queues[RINGWAKE_WORK_NORMAL].first;
+	if (work == NULL || pool->queues[RINGWAKE_WORK_FAST].first ||
+		pool->queues[RINGWAKE_WORK_SLOW].first || has_others_in_inbox(pool))
+		return NULL;
+	pool->passed_over[RINGWAKE_WORK_NORMAL] = pool->passed_over[RINGWAKE_WORK_SLOW] = 0;
+	ringwake_pool_dequeue(pool, work);
+	return work;
 }
 
 struct ringwake_work *ringwake_pool_take(struct ringwake_pool *pool)
 {
+	struct ringwake_work *normal = take_normal(pool);
+	if (normal)
+		return normal;
 	if (must_empty_inbox(pool))
 		ringwake_pool_empty_inbox(pool);
 	struct queue *queue = next_queue(pool);

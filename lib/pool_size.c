@@ -130,7 +130,8 @@ static int set_limits(struct ringwake_pool *pool, unsigned threads, unsigned max
 	pool->max_threads = max_threads;
 	ringwake_pool_limit_slow_work(pool, pool->slow_wanted, max_threads);
 	/* Relaxed: work for which no time was noted counts as old. */
-	atomic_store_explicit(&pool->can_grow, max_threads > threads, memory_order_relaxed);
+	atomic_store_explicit(&pool->notes_time, pool->records_times || max_threads > threads,
+		memory_order_relaxed);
 	/* Idle workers look whether they must end, and when. */
 	ringwake_pool_unlock_and_wake_all(pool);
 	return 0;

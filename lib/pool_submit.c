@@ -72,12 +72,16 @@ static void prepare(struct ringwake_work *work, struct ringwake *target,
 	work->work_class = (uint8_t)work_class;
 }
 
+/* Relaxed: work for which no time was noted counts as old. */
+static int64_t submit_time(const struct ringwake_pool *pool)
+{
+	return atomic_load_explicit(&pool->notes_time, memory_order_relaxed) ? ringwake_now_ns()
+									     : 0;
+}
+
 static int push(struct ringwake_pool *pool, struct ringwake_work *const *works, size_t count)
 {
-	/* Relaxed: work for which no time was noted counts as old. */
-	bool is_timed =
-		pool->records_times || atomic_load_explicit(&pool->can_grow, memory_order_relaxed);
-	int64_t now_ns = is_timed ? ringwake_now_ns() : 0;
+	int64_t now_ns = submit_time(pool);
 	for (size_t i = 0; i < count; i++) {
 		works[i]->submitted_ns = now_ns;
 		works[i]->previous = i > 0 ? works[i - 1] : NULL;
@@ -88,15 +92,19 @@ static int push(struct ringwake_pool *pool, struct ringwake_work *const *works, 
 	return result;
 }
 
+/* As push(), for one piece that has a completion of its own. */
 static inline int push_one(struct ringwake_pool *pool, struct ringwake *target,
 	struct ringwake_work *work, void (*run)(struct ringwake_work *work),
 	void (*done)(struct ringwake_work *work, int status), enum ringwake_work_class work_class)
 {
 	prepare(work, ringwake_ref(target), run, work_class);
 	work->done = done;
-	int result = push(pool, &work, 1);
-	if (result < 0)
+	work->submitted_ns = submit_time(pool);
+	int result = ringwake_pool_push(pool, work, work, 1);
+	if (result < 0) {
+		DEBUG_UNQUEUE(WORK_MARK(work));
 		ringwake_unref(target);
+	}
 	return result;
 }
 
