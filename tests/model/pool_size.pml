@@ -8,7 +8,8 @@
  * pool.pml checks the wait. Every timeout may come at any moment. With BLOCKING, the job that starts
  * first ends only after another job, so a second worker is needed. FAILURES threads cannot be
  * created. With RESIZE, another thread changes the limits to those of RESIZED_MIN and RESIZED_MAX.
- * The pool is closed when all jobs were submitted or, with LATE, when all have run.
+ * The pool is closed when all jobs were submitted or, with LATE, when all have run. Resizing has ended
+ * then, but not with IN_WORK: a job resizes, and close waits for it as for any worker.
  */
 #ifndef MIN
 #define MIN 1
@@ -37,7 +38,7 @@ byte inbox; /* the number of works in the inbox */
 bit armed, closed, lock, size_lock;
 byte queue, wakes_in_flight, depth, starting, threads, used, live, running;
 byte submitted, begun, ran;
-byte min_threads = MIN, max_threads = MAX, failures = FAILURES;
+byte min_threads = MIN, max_threads = MAX, failures = FAILURES, started;
 bit is_idle[SLOTS], is_used[SLOTS];
 bit kick_pending, closing, freed, resized;
 mtype word[SLOTS + 1] = AWAKE;
@@ -337,12 +338,26 @@ inline resize(new_min, new_max, picked, all, slot, start)
 {
 	atomic { !size_lock -> size_lock = 1 }
 	take_lock();
-	d_step { min_threads = new_min; max_threads = new_max }
+	if
+	:: closing -> lock = 0; goto refused
+	:: else -> d_step { min_threads = new_min; max_threads = new_max }
+	fi;
 	unlock_and_wake_all(picked, all);
 	do
-	:: threads >= min_threads -> break
-	:: threads < min_threads -> take_lock(); start_worker(slot, picked)
+	:: take_lock();
+		if
+#ifdef MUTANT_RESIZE_DOES_NOT_SEE_CLOSE
+		:: threads < min_threads ->
+#else
+		:: threads < min_threads && !closing ->
+#endif
+			started++;
+			assert(started <= new_min); /* or workers may end as soon as they start, for ever */
+			start_worker(slot, picked)
+		:: else -> lock = 0; break
+		fi
 	od;
+	started = 0;
 	if
 	:: max_threads > min_threads ->
 		take_lock();
@@ -360,6 +375,7 @@ inline resize(new_min, new_max, picked, all, slot, start)
 		fi
 	:: else
 	fi;
+refused:
 	size_lock = 0
 }
 
@@ -369,7 +385,14 @@ proctype resizer()
 	byte picked, all, slot;
 	bit start;
 	resize(RESIZED_MIN, RESIZED_MAX, picked, all, slot, start);
+#ifdef IN_WORK
+	take_lock();
+	live--;
+	unlock_and_wake(picked);
+	running--
+#else
 	resized = 1
+#endif
 }
 #endif
 
@@ -381,7 +404,7 @@ proctype closer()
 #else
 	submitted == JOBS;
 #endif
-#ifdef RESIZE
+#if defined(RESIZE) && !defined(IN_WORK)
 	resized;
 #endif
 	take_lock();
@@ -412,6 +435,10 @@ init {
 		failures = wanted;
 		run submitter();
 #ifdef RESIZE
+#ifdef IN_WORK
+		live++;
+		running++;
+#endif
 		run resizer();
 #endif
 		run closer()
