@@ -138,7 +138,7 @@ int ringwake_ev_send_work(
 	if (is_busy(work))
 		return -EBUSY;
 	work->binding = ringwake_get_context(target);
-	if (work->binding == NULL)
+	if (work->binding == NULL || pool == NULL)
 		return -EINVAL;
 	work->msg.fn = take;
 	work->status = 0;

@@ -185,14 +185,15 @@ static void test_refused(void **state)
 	if (child == 0)
 		_exit(ringwake_ev_send_work(target, pool, &job.work) != -EOWNERDEAD);
 	assert_child_succeeds(child);
+	assert_int_equal(ringwake_ev_send_work(target, NULL, &job.work), -EINVAL);
 	close_all();
-	assert_int_equal(ringwake_ev_send_work(target, NULL, &job.work), -ECANCELED);
+	assert_int_equal(ringwake_ev_send_work(target, pool, &job.work), -ECANCELED);
 	assert_int_equal(job.completions, 0);
 	ringwake_unref(target);
 
 	struct ringwake_params params = {.path = variant->path};
 	assert_int_equal(ringwake_open(&target, NULL, &params), 0); /* of no libev loop */
-	assert_int_equal(ringwake_ev_send_work(target, NULL, &job.work), -EINVAL);
+	assert_int_equal(ringwake_ev_send_work(target, pool, &job.work), -EINVAL);
 	ringwake_close(target);
 }
 
