@@ -28,8 +28,8 @@ static int from_environment(void)
 
 int ringwake_pool_open_times(struct ringwake_pool *pool, bool wanted)
 {
-	int result = wanted ? 1 : from_environment();
-	pool->records_times = result > 0;
+	int result = from_environment();
+	pool->records_times = wanted || result > 0;
 	return result < 0 ? result : 0;
 }
 

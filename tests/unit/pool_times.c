@@ -255,11 +255,12 @@ static void test_who_asks_for_times(void **state)
 	assert_int_equal(counted_with("off", true), 1);
 	assert_int_equal(counted_with("on", false), 1);
 	const char *const invalid[] = {"1", "ON", "on ", "yes"};
-	for (unsigned i = 0; i < sizeof invalid / sizeof *invalid; i++) {
+	for (unsigned i = 0; i < 2 * sizeof invalid / sizeof *invalid; i++) {
+		const struct ringwake_pool_params params = {.record_times = i % 2};
 		struct ringwake_pool *pool = NULL;
-		setenv("RINGWAKE_POOL_TIMES", invalid[i], 1);
+		setenv("RINGWAKE_POOL_TIMES", invalid[i / 2], 1);
 		errno = 1234;
-		assert_int_equal(ringwake_pool_open(&pool, 1), -EINVAL);
+		assert_int_equal(ringwake_pool_open_with(&pool, &params), -EINVAL);
 		assert_int_equal(errno, 1234);
 		assert_null(pool);
 	}
