@@ -17,9 +17,8 @@
 
 static const char usage[] =
 	"Usage: %s [OPTION]...\n"
-	"Serves /, /digest?bytes=N, /gzip, /metrics, /healthz and /events over HTTP until SIGINT "
-	"or "
-	"SIGTERM.\n"
+	"Serves /, /digest?bytes=N, /gzip, /metrics, /healthz, /events and /load over HTTP until "
+	"SIGINT or SIGTERM.\n"
 	"\n"
 	"  --port N        port to listen on, 0 for any free port (8080)\n"
 	"  --bind ADDRESS  IPv4 or IPv6 address to listen on (127.0.0.1)\n"
@@ -33,7 +32,7 @@ static const char usage[] =
 	"  --loops N       loops, at most %d, each with a thread of its own; they share the "
 	"workers "
 	"(1)\n"
-	"  --workers N     threads that compute digests, 0 for one per processor (0)\n"
+	"  --workers N     worker threads, 0 for one per processor (0)\n"
 	"  --path PATH     how ringwake wakes the loop: auto, msg_ring or eventfd (auto)\n"
 	"  --event-interval N\n"
 	"                  milliseconds between two events of /events (1000)\n"
