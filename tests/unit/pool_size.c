@@ -677,7 +677,7 @@ static void test_resize_by_a_worker(void **state)
 }
 
 /* The third worker starts only when the pool is closing. */
-static _Atomic bool is_starting, is_closing;
+static _Atomic bool is_starting, is_running, is_closing;
 
 static int start_while_closing(unsigned number, void *context)
 {
@@ -702,6 +702,7 @@ static void resize_until_closing(struct ringwake_work *work)
 static void run_until_closing(struct ringwake_work *work)
 {
 	run_job(work);
+	atomic_store(&is_running, true); /* close would cancel it before */
 	while (!ringwake_work_is_cancelled(work))
 		sched_yield();
 	atomic_store(&is_closing, true);
@@ -714,12 +715,12 @@ static void test_close_stops_resize(void **state)
 	struct ringwake *target = open_target(NULL);
 	struct job jobs[2] = {{.runs = 0}};
 	reset_calls();
-	is_starting = is_closing = false;
+	is_starting = is_running = is_closing = false;
 	closing_pool = open_with(
 		(struct ringwake_pool_params){.threads = 2, .worker_start = start_while_closing});
 	submit_as(closing_pool, target, &jobs[0], resize_until_closing, NORMAL);
 	submit_as(closing_pool, target, &jobs[1], run_until_closing, NORMAL);
-	while (!atomic_load(&is_starting))
+	while (!atomic_load(&is_starting) || !atomic_load(&is_running))
 		sched_yield();
 	ringwake_pool_close(closing_pool, RINGWAKE_POOL_CANCEL);
 	assert_int_equal(resized, -ECANCELED);
