@@ -2,6 +2,7 @@
 #include "http.h"
 #include "host.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -85,10 +86,11 @@ static size_t grammar_execute(http_grammar *grammar, const grammar_settings *set
 {
 	size_t used = http_parser_execute(grammar, settings, bytes, length);
 	enum http_errno error = HTTP_PARSER_ERRNO(grammar);
-	/* The parser stops at the digit that makes a length too large, or at what is not a digit.
+	/* The parser stops at the digit that makes a length too large, or at what must not follow.
 	 */
-	if (error == HPE_INVALID_CONTENT_LENGTH && used < length && bytes[used] >= '0' &&
-		bytes[used] <= '9')
+	if (error == HPE_INVALID_CONTENT_LENGTH && used < length &&
+		isxdigit((unsigned char)bytes[used]) &&
+		grammar->content_length > UINT64_MAX / 16 - 1)
 		*refusal = 413;
 	else if (error != HPE_OK && error != HPE_PAUSED)
 		*refusal = 400;
@@ -239,11 +241,32 @@ static const grammar_settings settings = {
 	.on_message_complete = on_message_complete,
 };
 
+/* As grammar_execute(), for the first bytes, whose framing is clear. Refuses those behind them. */
+static size_t execute_clear(
+	struct http_reader *reader, const char *bytes, size_t clear, size_t length, int *refusal)
+{
+	size_t used =
+		clear > 0 ? grammar_execute(&reader->grammar, &settings, bytes, clear, refusal) : 0;
+	if (used == clear && clear < length && !*refusal && !reader->refusal && !reader->complete)
+		*refusal = 400;
+	return used;
+}
+
 void http_reader_init(struct http_reader *reader)
 {
 	memset(reader, 0, offsetof(struct http_reader, target));
 	grammar_init(&reader->grammar, &settings);
 	reader->grammar.data = reader;
+}
+
+/* Empty lines before a request are not a part of it. Returns their length; the parser skips them.
+ */
+static size_t empty_lines(const char *bytes, size_t length)
+{
+	size_t empty = 0;
+	while (empty < length && (bytes[empty] == '\r' || bytes[empty] == '\n'))
+		empty++;
+	return empty;
 }
 
 int http_read(struct http_reader *reader, const char *bytes, size_t length, size_t *used)
@@ -256,8 +279,11 @@ int http_read(struct http_reader *reader, const char *bytes, size_t length, size
 		reader->grammar.method = HTTP_DELETE; /* until the parser knows it */
 	}
 	int refusal = 0;
-	*used = grammar_execute(&reader->grammar, &settings, bytes, length, &refusal);
-	reader->head_length += *used;
+	size_t clear = framing_of_head(&reader->framing, bytes, length);
+	size_t empty = http_reader_idle(reader) ? empty_lines(bytes, clear) : 0;
+	*used = execute_clear(reader, bytes, clear, length, &refusal);
+	framing_took(&reader->framing, bytes, *used);
+	reader->head_length += *used - (empty < *used ? empty : *used);
 	reader->request.verb = verb_of(&reader->grammar); /* refusals also obey HEAD */
 	if (reader->refusal)
 		return reader->refusal;
@@ -266,6 +292,7 @@ int http_read(struct http_reader *reader, const char *bytes, size_t length, size
 	if (reader->complete && !refusal) {
 		reader->complete = false;
 		reader->head_length = 0;
+		framing_expect_body(&reader->framing, reader->grammar.flags & F_CHUNKED);
 		return 200;
 	}
 	return refusal;
@@ -276,8 +303,10 @@ int http_read_body(struct http_reader *reader, const char *bytes, size_t length,
 {
 	int refusal = 0;
 	reader->body = body;
-	*used = length > 0 ? grammar_execute(&reader->grammar, &settings, bytes, length, &refusal)
-			   : 0;
+	size_t clear = framing_of_body(&reader->framing, bytes, length);
+	*used = execute_clear(reader, bytes, clear, length, &refusal);
+	if (!reader->in_body)
+		framing_end(&reader->framing);
 	if (reader->refusal)
 		return reader->refusal;
 	return refusal ? refusal : reader->in_body ? 0 : 200;

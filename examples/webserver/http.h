@@ -8,6 +8,7 @@
 
 #include "buffer.h"
 #include "fields.h"
+#include "framing.h"
 
 /* WITH_HTTP_PARSER selects http-parser where both are installed. */
 #if __has_include(<llhttp.h>) && !defined(WITH_HTTP_PARSER)
@@ -44,6 +45,7 @@ struct http_reader {
 	int refusal; /* the status of a refused request, or 0 */
 	bool complete;
 	bool in_body;
+	struct framing framing;
 	struct buffer *body;
 	struct fields fields;
 	char target[HTTP_TARGET_MAX + 1];

@@ -78,6 +78,13 @@ done
 ok "400 for two codings" answers 400 "$post$chunked\\r\\n$chunked\\r\\n\\r\\n0\\r\\n\\r\\n"
 ok "400 for chunks in HTTP/1.0" answers 400 "POST /gzip HTTP/1.0\\r\\n$chunked\\r\\n\\r\\n0\\r\\n\\r\\n"
 ok "400 for a broken chunk" answers 400 "$post$chunked\\r\\n\\r\\nx\\r\\n"
+# Each of these could be read in two ways.
+case=0
+for body in '5\rXhello\r\n0\r\n\r\n' '5\r\nhelloXX0\r\n\r\n' '5 6\r\nhello\r\n0\r\n\r\n' \
+	'5;a\nbb\r\nhello\r\n0\r\n\r\n' '5;\0\r\nhello\r\n0\r\n\r\n' '5\nhello\r\n0\r\n\r\n'; do
+	ok "400 for ambiguous chunks, case $((case += 1))" answers 400 "$post$chunked\\r\\n\\r\\n$body"
+done
+ok "400 for a length with a second number" answers 400 "${post}Content-Length: 5 5\\r\\n\\r\\nhello"
 ok "413 for too large a chunk or length" answers 413 "${post}Content-Length: 18446744073709551616\\r\\n\\r\\n"
 ok "SIGTERM ends it with exit status 0" stop TERM
 

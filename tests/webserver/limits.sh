@@ -17,6 +17,12 @@ idle() {
 		is "$(grep -c '^HTTP/1.1' "$work/answer")" 1
 }
 ok "it closes a connection without a second request" idle
+# An empty line behind a request begins no other one.
+idle_behind_line() {
+	perl "$here/client.pl" "$port" 'GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n\r\n' >"$work/answer" &&
+		is "$(grep -c '^HTTP/1.1' "$work/answer")" 1
+}
+ok "the same if an empty line follows the first one" idle_behind_line
 ok "it closes a connection without any request" sh -c \
 	"[ -z \"\$(perl '$here/client.pl' $port)\" ]"
 # reads the rest of the sockets' data and then the end of file
@@ -29,7 +35,7 @@ not_reading() {
 }
 ok "it closes a client that does not read its responses" not_reading
 timeouts() {
-	is "$(metric webserver_timeouts_total)" 6
+	is "$(metric webserver_timeouts_total)" 7
 }
 ok "it counts slow clients" timeouts
 ok "SIGTERM ends it with exit status 0" stop TERM

@@ -138,6 +138,8 @@ garbage_after_head() {
 ok "400 has a body, also after HEAD" garbage_after_head
 ok "400 for bytes that are not a request" answers 400 'what is this\r\n\r\n'
 ok "400 for a TLS hello" answers 400 '\0\0\0\0\0\0\0\0\0\0\0'
+ok "400 for a CR without LF at the end of a head" answers 400 'GET / HTTP/1.1\r\nHost: x\r\n\rX'
+ok "400 for a CR without LF behind a field" answers 400 'GET / HTTP/1.1\r\nHost: x\r\nA:\rX\r\n\r\n'
 ok "400 for a request without Host" answers 400 'GET / HTTP/1.1\r\n\r\n'
 ok "400 for two Hosts" answers 400 "GET / HTTP/1.1\\r\\n${x}hOST: y\\r\\n\\r\\n"
 for version in 0.9 1.2 1.9 2.0 7.1; do
@@ -251,9 +253,9 @@ ok "pipelined requests are answered in order" pipelined
 # First the client only sends, until the server no longer reads, and the responses must not fill its
 # memory. Then it reads all of them.
 long_row() {
-	perl "$here/row.pl" "$port" 10000 >"$work/row" || return 1
+	perl "$here/row.pl" "$port" 10000 >"$work/row" && status=0 || status=$?
 	cat "$work/row"
-	within 20 balanced
+	[ "$status" -eq 0 ] && within 20 balanced
 }
 ok "ten thousand pipelined requests are answered in order, with little memory" grows_little 8192 long_row
 
