@@ -8,7 +8,7 @@ use Socket;
 use IO::Handle;
 
 $SIG{ALRM} = sub { print "too late\n"; exit 1 };
-alarm 60;
+alarm 180;
 my ($port, $number) = @ARGV;
 socket(my $socket, PF_INET, SOCK_STREAM, 0) or die "socket: $!\n";
 connect($socket, sockaddr_in($port, INADDR_LOOPBACK)) or die "connect: $!\n";

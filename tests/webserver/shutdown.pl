@@ -85,7 +85,7 @@ if ($kind eq 'load') {
 		my $line = <$end> // 'nothing:1';
 		$seen{$1} += $2 while $line =~ /(\w+):(\d+)/g;
 	}
-	$seen{200} = 'many' if ($seen{200} // 0) > 100;
+	$seen{200} = 'many' if ($seen{200} // 0) > 10;
 } else {
 	my @clients;
 	if ($kind ne 'new' && $kind ne 'close') {
