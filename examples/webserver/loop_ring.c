@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A loop of its own on an io_uring, without a loop library. In each iteration, one io_uring_enter(2)
- * submits all receives and sends, and another one waits if nothing has completed. The workers'
- * completions also end that wait.
+ * A loop of its own on an io_uring, without a loop library. In each iteration, one
+ * io_uring_enter(2) submits all receives and sends, and another one waits if nothing has completed.
+ * The workers' completions also end that wait.
  *
  * A connection has at most one receive and one send on the ring. The kernel may use their buffers
  * until they complete, so the loop lets go of the connection only then. To make them complete soon,
