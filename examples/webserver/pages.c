@@ -116,34 +116,35 @@ static void seconds(struct buffer *page, uint64_t ns)
 		buffer_number(page, ns / unit % 10);
 }
 
-static void bucket(struct buffer *page, const char *name)
+/* The start of one line of a histogram. */
+static void series(struct buffer *page, const char *name, const char *rest)
 {
 	buffer_text(page, name);
-	buffer_text(page, "_bucket{le=\"");
+	buffer_text(page, rest);
+}
+
+static void number_line(struct buffer *page, uint64_t number)
+{
+	buffer_number(page, number);
+	buffer_text(page, "\n");
 }
 
 static void work_times(struct buffer *page, const struct work_times *times)
 {
 	metric_head(page, times->name, times->help, "histogram");
 	for (unsigned i = 0; i < WORK_BOUNDS; i++) {
-		bucket(page, times->name);
+		series(page, times->name, "_bucket{le=\"");
 		seconds(page, UINT64_C(1) << (WORK_FIRST_BOUND + i));
 		buffer_text(page, "\"} ");
-		buffer_number(page, times->at_most[i]);
-		buffer_text(page, "\n");
+		number_line(page, times->at_most[i]);
 	}
-	bucket(page, times->name);
-	buffer_text(page, "+Inf\"} ");
-	buffer_number(page, times->count);
-	buffer_text(page, "\n");
-	buffer_text(page, times->name);
-	buffer_text(page, "_sum ");
+	series(page, times->name, "_bucket{le=\"+Inf\"} ");
+	number_line(page, times->count);
+	series(page, times->name, "_sum ");
 	seconds(page, times->sum);
 	buffer_text(page, "\n");
-	buffer_text(page, times->name);
-	buffer_text(page, "_count ");
-	buffer_number(page, times->count);
-	buffer_text(page, "\n");
+	series(page, times->name, "_count ");
+	number_line(page, times->count);
 }
 
 void page_metrics(struct site *site)
