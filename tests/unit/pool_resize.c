@@ -189,6 +189,15 @@ static void test_resize_fails(void **state)
 	assert_int_equal(threads_of(pool), 2);
 	assert_int_equal(ringwake_pool_resize(pool, 1, 3), 0);
 	await_threads(pool, 1);
+	/* The pool grows and shrinks as before. */
+	struct job jobs[3];
+	struct meeting meeting;
+	failures = 1;
+	assert_int_equal(ringwake_pool_resize(pool, 4, 8), -EAGAIN);
+	submit_meeting(&meeting, pool, target, jobs, 3);
+	end_meeting(&meeting, target);
+	await_threads(pool, 1);
+	destroy_meeting(&meeting);
 	ringwake_pool_close(pool, RINGWAKE_POOL_FINISH);
 	assert_int_equal(starts, ends + 1);
 	ringwake_close(target);
