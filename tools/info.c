@@ -64,6 +64,7 @@ static void print_kernel(void)
 
 static void print_settings(void)
 {
+	static const char *const variables[] = {"RINGWAKE_PATH", "RINGWAKE_SPIN", NULL};
 	static const char *const disabled[] = {
 		"for processes outside io_uring_group", "for all processes"};
 	const char *value = read_value("/proc/sys/kernel/io_uring_disabled", NULL);
@@ -79,8 +80,10 @@ static void print_settings(void)
 		value == NULL || value[0] == '0'
 			? "this process has no filter"
 			: "this process has a filter, which may refuse system calls");
-	value = getenv("RINGWAKE_PATH");
-	line("RINGWAKE_PATH", "%s", value ? value : "not set");
+	for (const char *const *name = variables; *name; name++) {
+		value = getenv(*name);
+		line(*name, "%s", value ? value : "not set");
+	}
 }
 
 /* The library may have another version than the program. */
@@ -234,21 +237,42 @@ static bool is_path(const char *name)
 		strcmp(name, "eventfd") == 0;
 }
 
+/* Whether a target can be opened if RINGWAKE_SPIN is not read. */
+static bool opens_without_spin(void)
+{
+	struct ringwake_params params = {.spin_ns = RINGWAKE_SPIN_OFF};
+	struct ringwake *target;
+	int error = ringwake_open(&target, NULL, &params);
+	if (error == 0)
+		ringwake_close(target);
+	return error == 0;
+}
+
+static void print_no_path(int error)
+{
+	const char *wanted = getenv("RINGWAKE_PATH");
+	const char *spin = getenv("RINGWAKE_SPIN");
+	if (wanted && !is_path(wanted))
+		line("path", "none: RINGWAKE_PATH=%s: not a path; use auto, msg_ring or eventfd",
+			wanted);
+	else if (spin && opens_without_spin())
+		line("path", "none: RINGWAKE_SPIN=%s: use off, adaptive or a number of nanoseconds",
+			spin);
+	else if (wanted && *wanted)
+		line("path", "none: RINGWAKE_PATH=%s: %s", wanted, strerror(-error));
+	else
+		line("path", "none: %s", strerror(-error));
+}
+
 /* Prints the path of a target that is opened by default. Returns an error if none can be opened. */
 static int print_path(void)
 {
 	struct ringwake *target;
-	const char *wanted = getenv("RINGWAKE_PATH");
 	int error = ringwake_open(&target, NULL, NULL);
-	if (error < 0 && wanted && !is_path(wanted))
-		line("path", "none: RINGWAKE_PATH=%s: not a path; use auto, msg_ring or eventfd",
-			wanted);
-	else if (error < 0 && wanted && *wanted)
-		line("path", "none: RINGWAKE_PATH=%s: %s", wanted, strerror(-error));
-	else if (error < 0)
-		line("path", "none: %s", strerror(-error));
-	if (error < 0)
+	if (error < 0) {
+		print_no_path(error);
 		return error;
+	}
 	line("path", "%s",
 		ringwake_get_path(target) == RINGWAKE_PATH_MSG_RING
 			? "msg_ring: the doorbell puts a completion into the loop's ring"
