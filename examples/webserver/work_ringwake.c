@@ -75,6 +75,8 @@ static int pool_open(struct work_pool **out, unsigned workers)
 	struct pool *pool = calloc(1, sizeof(*pool));
 	struct ringwake_pool_params params = {.threads = workers, .record_times = true};
 	int error = pool ? ringwake_pool_open_with(&pool->workers, &params) : -ENOMEM;
+	if (error == -EINVAL)
+		fprintf(stderr, "RINGWAKE_SPIN or RINGWAKE_POOL_TIMES has an invalid value\n");
 	if (error) {
 		free(pool);
 		return error;

@@ -25,6 +25,12 @@ no_such_path() {
 ok "an invalid --path is an error" no_such_path --path "$program" --path pigeon
 if [ "$path" != uv_async ]; then
 	ok "an invalid RINGWAKE_PATH is an error" no_such_path RINGWAKE_PATH env RINGWAKE_PATH=pigeon "$program"
+	bad_variable() {
+		timeout 20 env "$1=pigeon" "$program" --port 0 >/dev/null 2>"$work/usage" && status=0 || status=$?
+		grep "$1.* has an invalid value" "$work/usage" && is "$status" 1
+	}
+	ok "an invalid RINGWAKE_SPIN is an error" bad_variable RINGWAKE_SPIN
+	ok "an invalid RINGWAKE_POOL_TIMES is an error" bad_variable RINGWAKE_POOL_TIMES
 fi
 
 port_in_use() {
