@@ -443,11 +443,12 @@ void site_answer(struct exchange *exchange)
 	if (path == PATH_FILES && exchange->site->root < 0)
 		path = PATH_OTHER;
 	exchange->path = path;
-	bool posts = is_posted(path);
-	if (request->verb == HTTP_VERB_OTHER || posts != (request->verb == HTTP_VERB_POST))
+	if (request->verb == HTTP_VERB_OTHER)
 		refuse(exchange, 405, NULL);
 	else if (path == PATH_OTHER)
 		refuse(exchange, 404, NULL);
+	else if (is_posted(path) != (request->verb == HTTP_VERB_POST))
+		refuse(exchange, 405, NULL);
 	else if (request->has_body && path != PATH_GZIP)
 		refuse(exchange, 413, NULL);
 	else

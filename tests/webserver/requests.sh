@@ -199,12 +199,14 @@ ok "431 for header fields that are too long" answers 431 \
 ok "431 for too many header fields" answers 431 \
 	"GET / HTTP/1.1\\r\\n$x" "REPEAT 4000 A: b\\r\\n"
 
-not_allowed() {
-	answers 405 "POST /$1 HTTP/1.1\\r\\n${x}Content-Length: 1000000\\r\\n\\r\\n$(repeat 30000 b)" &&
-		grep '^Allow: GET, HEAD' "$work/answer"
+posted() { # STATUS PATH
+	answers "$1" "POST $2 HTTP/1.1\\r\\n${x}Content-Length: 1000000\\r\\n\\r\\n$(repeat 30000 b)"
 }
-ok "405 for POST, with the allowed methods" not_allowed ''
-ok "405 for POST to an unknown page" not_allowed nowhere
+not_allowed() {
+	posted 405 / && grep '^Allow: GET, HEAD' "$work/answer"
+}
+ok "405 for POST, with the allowed methods" not_allowed
+ok "404 for POST to an unknown page" posted 404 /nowhere
 ok "405 for OPTIONS" answers 405 "OPTIONS * HTTP/1.1\\r\\n$x\\r\\n"
 ok "405 for CONNECT" answers 405 "CONNECT x:80 HTTP/1.1\\r\\n$x\\r\\n"
 
