@@ -35,6 +35,7 @@ void framing_expect_body(struct framing *framing, bool has_chunks)
 {
 	framing->chunk = !has_chunks ? CHUNK_NONE : framing->after_cr ? CHUNK_END : CHUNK_SIZE;
 	framing->chunk_left = 0;
+	framing->trailer = 0;
 }
 
 void framing_end(struct framing *framing)
@@ -101,6 +102,7 @@ static size_t clear_chunks(struct framing *framing, const char *bytes, size_t le
 	}
 	size_t rest = clear_lines(framing->after_cr, bytes + clear, length - clear);
 	framing_took(framing, bytes + clear, rest);
+	framing->trailer += rest;
 	return clear + rest;
 }
 

@@ -17,6 +17,7 @@ struct framing {
 	bool after_cr;       /* the next byte must be LF */
 	unsigned chunk;      /* framing.c has the states */
 	uint64_t chunk_left; /* the size of the chunk, then the bytes that are still to come */
+	size_t trailer;      /* bytes of the fields after the last chunk */
 };
 
 size_t framing_of_head(const struct framing *framing, const char *bytes, size_t length);

@@ -309,6 +309,8 @@ int http_read_body(struct http_reader *reader, const char *bytes, size_t length,
 		framing_end(&reader->framing);
 	if (reader->refusal)
 		return reader->refusal;
+	if (reader->in_body && reader->framing.trailer > HTTP_HEAD_MAX)
+		return 431;
 	return refusal ? refusal : reader->in_body ? 0 : 200;
 }
 

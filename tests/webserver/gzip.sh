@@ -84,6 +84,7 @@ for body in '5\rXhello\r\n0\r\n\r\n' '5\r\nhelloXX0\r\n\r\n' '5 6\r\nhello\r\n0\
 	'5;a\nbb\r\nhello\r\n0\r\n\r\n' '5;\0\r\nhello\r\n0\r\n\r\n' '5\nhello\r\n0\r\n\r\n'; do
 	ok "400 for ambiguous chunks, case $((case += 1))" answers 400 "$post$chunked\\r\\n\\r\\n$body"
 done
+ok "431 for endless fields after the last chunk" answers 431 "$post$chunked\\r\\n\\r\\n0\\r\\n" 'REPEAT 4000 A: b\r\n'
 ok "400 for a length with a second number" answers 400 "${post}Content-Length: 5 5\\r\\n\\r\\nhello"
 ok "413 for too large a chunk or length" answers 413 "${post}Content-Length: 18446744073709551616\\r\\n\\r\\n"
 ok "SIGTERM ends it with exit status 0" stop TERM
