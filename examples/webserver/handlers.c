@@ -54,10 +54,6 @@ static void write_response(struct exchange *exchange, struct http_response *resp
 	response->head_only = request->verb == HTTP_VERB_HEAD || response->status == 304;
 	response->keep_alive = !exchange->last;
 	response->old = request->old;
-	if (response->status == 405)
-		response->fields = is_posted(exchange->path)
-			? "\r\nCache-Control: no-store\r\nAllow: POST"
-			: "\r\nCache-Control: no-store\r\nAllow: GET, HEAD";
 	response->endless = exchange->endless;
 	if (exchange->site->log)
 		log_response(exchange, response);
@@ -434,6 +430,15 @@ const char *site_path_name(unsigned path)
 	return routes[path].path;
 }
 
+static void refuse_method(struct exchange *exchange)
+{
+	static const char text[] = "405 Method Not Allowed\n";
+	respond_with(exchange, 405, type_text,
+		is_posted(exchange->path) ? "\r\nCache-Control: no-store\r\nAllow: POST"
+					  : "\r\nCache-Control: no-store\r\nAllow: GET, HEAD",
+		text, strlen(text));
+}
+
 void site_answer(struct exchange *exchange)
 {
 	const struct http_request *request = exchange->request;
@@ -444,11 +449,11 @@ void site_answer(struct exchange *exchange)
 		path = PATH_OTHER;
 	exchange->path = path;
 	if (request->verb == HTTP_VERB_OTHER)
-		refuse(exchange, 405, NULL);
+		refuse_method(exchange);
 	else if (path == PATH_OTHER)
 		refuse(exchange, 404, NULL);
 	else if (is_posted(path) != (request->verb == HTTP_VERB_POST))
-		refuse(exchange, 405, NULL);
+		refuse_method(exchange);
 	else if (request->has_body && path != PATH_GZIP)
 		refuse(exchange, 413, NULL);
 	else
