@@ -86,4 +86,8 @@ void site_abandon(struct exchange *exchange);
 
 void site_free(struct site *site);
 
+/* The answers that have files of their own. */
+void handler_file(struct exchange *exchange);
+void handler_gzip(struct exchange *exchange);
+
 #endif
