@@ -35,7 +35,7 @@ void framing_expect_body(struct framing *framing, bool has_chunks)
 {
 	framing->chunk = !has_chunks ? CHUNK_NONE : framing->after_cr ? CHUNK_END : CHUNK_SIZE;
 	framing->chunk_left = 0;
-	framing->trailer = 0;
+	framing->trailer_left = FRAMING_TRAILER_MAX;
 }
 
 void framing_end(struct framing *framing)
@@ -100,9 +100,11 @@ static size_t clear_chunks(struct framing *framing, const char *bytes, size_t le
 		else
 			return clear;
 	}
-	size_t rest = clear_lines(framing->after_cr, bytes + clear, length - clear);
+	size_t rest =
+		length - clear < framing->trailer_left ? length - clear : framing->trailer_left;
+	rest = clear_lines(framing->after_cr, bytes + clear, rest);
 	framing_took(framing, bytes + clear, rest);
-	framing->trailer += rest;
+	framing->trailer_left -= rest;
 	return clear + rest;
 }
 

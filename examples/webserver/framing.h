@@ -12,12 +12,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define FRAMING_TRAILER_MAX 16384 /* bytes of the fields after the last chunk */
+
 /* All zeros before the first request. */
 struct framing {
 	bool after_cr;       /* the next byte must be LF */
 	unsigned chunk;      /* framing.c has the states */
 	uint64_t chunk_left; /* the size of the chunk, then the bytes that are still to come */
-	size_t trailer;      /* bytes of the fields after the last chunk */
+	size_t trailer_left; /* of FRAMING_TRAILER_MAX */
 };
 
 size_t framing_of_head(const struct framing *framing, const char *bytes, size_t length);

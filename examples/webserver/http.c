@@ -241,15 +241,13 @@ static const grammar_settings settings = {
 	.on_message_complete = on_message_complete,
 };
 
-/* As grammar_execute(), for the first bytes, whose framing is clear. Refuses those behind them. */
-static size_t execute_clear(
-	struct http_reader *reader, const char *bytes, size_t clear, size_t length, int *refusal)
+/* As grammar_execute(), for any number of bytes. Returns the refusal, or 0. */
+static int execute(struct http_reader *reader, const char *bytes, size_t length, size_t *used)
 {
-	size_t used =
-		clear > 0 ? grammar_execute(&reader->grammar, &settings, bytes, clear, refusal) : 0;
-	if (used == clear && clear < length && !*refusal && !reader->refusal && !reader->complete)
-		*refusal = 400;
-	return used;
+	int refusal = 0;
+	*used = length > 0 ? grammar_execute(&reader->grammar, &settings, bytes, length, &refusal)
+			   : 0;
+	return reader->refusal ? reader->refusal : refusal;
 }
 
 void http_reader_init(struct http_reader *reader)
@@ -278,40 +276,36 @@ int http_read(struct http_reader *reader, const char *bytes, size_t length, size
 		reader->request = (struct http_request){.verb = HTTP_VERB_OTHER};
 		reader->grammar.method = HTTP_DELETE; /* until the parser knows it */
 	}
-	int refusal = 0;
 	size_t clear = framing_of_head(&reader->framing, bytes, length);
 	size_t empty = http_reader_idle(reader) ? empty_lines(bytes, clear) : 0;
-	*used = execute_clear(reader, bytes, clear, length, &refusal);
+	/* The parser gets no byte behind the limit: any pieces have the same refusal. */
+	size_t room = empty + HTTP_HEAD_MAX - reader->head_length;
+	int refusal = execute(reader, bytes, clear < room ? clear : room, used);
 	framing_took(&reader->framing, bytes, *used);
 	reader->head_length += *used - (empty < *used ? empty : *used);
 	reader->request.verb = verb_of(&reader->grammar); /* refusals also obey HEAD */
-	if (reader->refusal)
-		return reader->refusal;
-	if (reader->head_length > HTTP_HEAD_MAX)
-		return 431;
-	if (reader->complete && !refusal) {
+	if (refusal)
+		return refusal;
+	if (reader->complete) {
 		reader->complete = false;
 		reader->head_length = 0;
 		framing_expect_body(&reader->framing, reader->grammar.flags & F_CHUNKED);
 		return 200;
 	}
-	return refusal;
+	return *used == length ? 0 : clear > room ? 431 : 400;
 }
 
 int http_read_body(struct http_reader *reader, const char *bytes, size_t length, size_t *used,
 	struct buffer *body)
 {
-	int refusal = 0;
 	reader->body = body;
 	size_t clear = framing_of_body(&reader->framing, bytes, length);
-	*used = execute_clear(reader, bytes, clear, length, &refusal);
+	int refusal = execute(reader, bytes, clear, used);
 	if (!reader->in_body)
 		framing_end(&reader->framing);
-	if (reader->refusal)
-		return reader->refusal;
-	if (reader->in_body && reader->framing.trailer > HTTP_HEAD_MAX)
-		return 431;
-	return refusal ? refusal : reader->in_body ? 0 : 200;
+	if (refusal || !reader->in_body)
+		return refusal ? refusal : 200;
+	return *used == length ? 0 : reader->framing.trailer_left == 0 ? 431 : 400;
 }
 
 bool http_reader_idle(const struct http_reader *reader)

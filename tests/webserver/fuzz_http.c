@@ -74,8 +74,10 @@ static void read_all(
 	}
 	buffer_append(notes, bytes_of_body.bytes, bytes_of_body.length);
 	buffer_free(&bytes_of_body);
+	/* A target that is too long and, behind the limit, invalid: the parser tells of one of
+	 * them. */
 	if (status != 0 && status != 200)
-		buffer_number(notes, (uint64_t)status);
+		buffer_number(notes, (uint64_t)(status == 414 ? 400 : status));
 	buffer_text(notes, reader->request.verb == HTTP_VERB_HEAD ? " head\n" : "\n");
 	free(reader);
 }

@@ -196,6 +196,8 @@ ok "414 for a target that is too long" answers 414 \
 	"GET /$(repeat 9000 a) HTTP/1.1\\r\\n$x\\r\\n"
 ok "431 for header fields that are too long" answers 431 \
 	"GET / HTTP/1.1\\r\\n${x}A: $(repeat 20000 a)\\r\\n\\r\\n"
+ok "431 also if they are invalid behind the limit" answers 431 \
+	"GET / HTTP/1.1\\r\\n${x}A: $(repeat 20000 a)\\r\\nB b: c\\r\\n\\r\\n"
 ok "431 for too many header fields" answers 431 \
 	"GET / HTTP/1.1\\r\\n$x" "REPEAT 4000 A: b\\r\\n"
 
