@@ -62,6 +62,8 @@ ok "a pipelined request behind a body is answered" unzipped hello \
 ok "a pipelined request behind chunks, too" unzipped hello \
 	"$post$chunked\\r\\n\\r\\n3;a=b\\r\\nhel\\r\\n2\\r\\nlo\\r\\n0\\r\\nRange: bytes=0-1\\r\\nHost: y\\r\\n\\r\\n$last"
 ok "a body may arrive in pieces" unzipped hello "${post}Content-Length: 5\\r\\n\\r" '\n' h e ll o "$last"
+ok "a pipelined request may be cut behind a CR" unzipped hello \
+	"$post$chunked\\r\\n\\r\\n5\\r\\nhello\\r\\n0\\r\\n\\r\\n${last%'\n'}" '\n'
 ok "chunks may arrive in pieces" unzipped hello "$post$chunked\\r\\n\\r\\n" 5 '\r' '\nhel' l 'o\r' '\n0' '\r\n\r' "\\n$last"
 
 for verb in GET HEAD PUT; do
