@@ -90,6 +90,13 @@ metric() {
 	get "$url/metrics" | awk -v name="$1" '$1 == name { print $2 }'
 }
 
+# counts_refused CLIENTS: this test's own queries may be refused, too, until the clients are gone
+counts_refused() {
+	counted=$(metric webserver_connections_refused_total)
+	echo "refused: $1, counted: $counted"
+	[ "$counted" -ge "$1" ] && [ "$counted" -lt $(($1 + 400)) ]
+}
+
 # The one open connection is the connection of this query.
 quiet() {
 	[ "$(metric webserver_open_connections)" = 1 ]
