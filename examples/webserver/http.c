@@ -125,6 +125,10 @@ static int on_target(http_grammar *grammar, const char *bytes, size_t length)
 	struct http_reader *reader = reader_of(grammar);
 	if (length > HTTP_TARGET_MAX - reader->target_length)
 		return refuse(reader, 414);
+	/* http-parser accepts some control characters */
+	for (size_t i = 0; i < length; i++)
+		if ((unsigned char)bytes[i] < ' ')
+			return refuse(reader, 400);
 	memcpy(reader->target + reader->target_length, bytes, length);
 	reader->target_length += length;
 	return 0;
@@ -167,7 +171,7 @@ static bool split_target(struct http_reader *reader)
 		*query++ = '\0';
 	reader->request.path = path;
 	reader->request.query = query;
-	return valid && (*path == '/' || *path == '*');
+	return valid && *path == '/';
 }
 
 static enum http_verb verb_of(const http_grammar *grammar)

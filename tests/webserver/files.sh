@@ -108,6 +108,7 @@ ok "a pipe is not opened" not_opened
 for target in a%00 %zz %4 % %; do
 	ok "400 for /$target" answers 400 "GET /$target HTTP/1.1\\r\\n$x\\r\\n"
 done
+ok "400 for * instead of /" answers 400 "GET *small.txt HTTP/1.1\\r\\n$x\\r\\n"
 ok "405 for POST to a file" answers 405 "POST /small.txt HTTP/1.1\\r\\n$x\\r\\n"
 
 tag=$(header etag "$url/small.txt")

@@ -209,6 +209,8 @@ not_allowed() {
 }
 ok "405 for POST, with the allowed methods" not_allowed
 ok "404 for POST to an unknown page" posted 404 /nowhere
+ok "400 for a tab in a target" answers 400 "GET /a$(printf '\t')b HTTP/1.1\\r\\n$x\\r\\n"
+ok "400 for GET of *" answers 400 "GET * HTTP/1.1\\r\\n$x\\r\\n"
 ok "405 for OPTIONS" answers 405 "OPTIONS * HTTP/1.1\\r\\n$x\\r\\n"
 ok "405 for CONNECT" answers 405 "CONNECT x:80 HTTP/1.1\\r\\n$x\\r\\n"
 
