@@ -8,6 +8,7 @@
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #define BACKLOG 511
@@ -101,6 +102,34 @@ void listener_seal(struct listener *listener)
 	struct sock_fprog filter = {sizeof(code) / sizeof(code[0]), code};
 	setsockopt(listener->fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter));
 	listener->sealed = true;
+}
+
+static bool has_handshake(const char *table, unsigned port)
+{
+	FILE *lines = fopen(table, "re");
+	bool found = false;
+	for (char line[256]; lines && !found && fgets(line, sizeof(line), lines);) {
+		unsigned local, state;
+		found = sscanf(line, "%*d: %*[0-9A-F]:%x %*[0-9A-F]:%*x %x", &local, &state) == 2 &&
+			local == port && state == TCP_SYN_RECV;
+	}
+	if (lines)
+		fclose(lines);
+	return found;
+}
+
+bool listener_has_handshakes(const struct listener *listener)
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} at = {0};
+	socklen_t size = sizeof(at);
+	getsockname(listener->fd, &at.any, &size);
+	return at.any.sa_family == AF_INET6
+		? has_handshake("/proc/net/tcp6", ntohs(at.v6.sin6_port))
+		: has_handshake("/proc/net/tcp", ntohs(at.v4.sin_port));
 }
 
 void listener_shut(struct listener *listener)

@@ -36,6 +36,9 @@ bool listener_shed(struct listener *listener);
  */
 void listener_seal(struct listener *listener);
 
+/* True if there are such clients. Those of another loop count, too. */
+bool listener_has_handshakes(const struct listener *listener);
+
 /* Clients get "connection refused". The socket becomes readable, which ends its watch. */
 void listener_shut(struct listener *listener);
 

@@ -88,12 +88,20 @@ bool server_readable(struct server *server, enum watched which)
 	return which == WATCH_LISTENER ? on_clients(server) : on_stop(server);
 }
 
-/* Once the queue is sealed and empty, it stays empty. */
+/*
+ * Once the queue is sealed, it gets only clients whose handshake has begun. If there are none and
+ * it is empty then, it stays empty. A handshake that takes longer than STOP_MS is not waited for.
+ */
 static void finish_accepting(struct server *server)
 {
-	if (!server->listener.sealed)
-		listener_seal(&server->listener); /* a handshake may end until the next tick */
-	else if (accept_clients(server) == QUEUE_EMPTY)
+	if (!server->listener.sealed) {
+		listener_seal(&server->listener);
+		server->handshakes_end = server->stop_limits.now + server->stop_limits.length;
+		return;
+	}
+	bool gets_more = server->stop_limits.now < server->handshakes_end &&
+		listener_has_handshakes(&server->listener);
+	if (accept_clients(server) == QUEUE_EMPTY && !gets_more)
 		listener_shut(&server->listener); /* ends its watch */
 }
 

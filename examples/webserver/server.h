@@ -46,6 +46,7 @@ struct server {
 	bool accepting; /* the listener is watched */
 	bool ticking;
 	struct deadlines limits;
+	uint64_t handshakes_end; /* the tick of stop_limits at which the last client may connect */
 	uint64_t stop_at; /* the tick of stop_limits after which clients must not go on asking */
 	struct deadlines stop_limits; /* once site.stopping is set, of clients that must act */
 };
